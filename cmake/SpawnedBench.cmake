@@ -1,0 +1,11 @@
+# bench/*.c => bin/spawned-bench.
+
+file(GLOB_RECURSE spawned_bench CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.c)
+list(FILTER spawned_bench EXCLUDE REGEX "_test\\.c$")
+if(spawned_bench)
+    add_executable(spawned-bench ${spawned_bench})
+    target_include_directories(spawned-bench
+        PRIVATE ${PROJECT_SOURCE_DIR}/bench ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(spawned-bench PRIVATE spawned spawned_flags)
+    set_target_properties(spawned-bench PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endif()

@@ -1,0 +1,31 @@
+# libspawned.a, and libspawned.so with SPAWNED_SHARED.
+
+# The linker defines __start_sp_text and __stop_sp_text for a section whose name is a C
+# identifier; the fault handler tells the library's code by these two. An archive that is
+# up to date is not touched; a rebuilt one starts from the compiler's objects again.
+set(spawned_code_sections .text .text.unlikely .text.unlikely. .text.hot .text.hot.
+    .text.startup .text.startup. .text.exit .text.exit. .text.unknown.)
+set(spawned_rename)
+foreach(section IN LISTS spawned_code_sections)
+    list(APPEND spawned_rename --rename-section ${section}=sp_text,alloc,load,readonly,code)
+endforeach()
+
+function(spawned_add_archive target)
+    add_library(${target} STATIC ${SPAWNED_SOURCES})
+    target_include_directories(${target}
+        PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+        PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${target} PUBLIC Threads::Threads
+        PRIVATE $<BUILD_INTERFACE:spawned_library_flags>)
+    if(SPAWNED_UCONTEXT)
+        target_compile_definitions(${target} PRIVATE SPAWNED_UCONTEXT=1)
+    endif()
+    add_custom_command(TARGET ${target} POST_BUILD
+        COMMAND ${CMAKE_OBJCOPY} ${spawned_rename} $<TARGET_FILE:${target}>
+        COMMENT "Moving the code of ${target} to section sp_text" VERBATIM)
+endfunction()
+
+spawned_add_archive(spawned)
+target_compile_options(spawned PRIVATE $<$<COMPILE_LANGUAGE:C>:-fPIE>)
+add_library(Spawned::spawned ALIAS spawned)

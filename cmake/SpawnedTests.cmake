@@ -1,0 +1,46 @@
+# Tests: every *_test.c is one executable bin/test_<layer>_<name> and one ctest entry,
+# labelled with its layer and with "unit" (beside the code) or "system" (tests/).
+
+file(GLOB spawned_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.c)
+file(GLOB spawned_system_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*_test.c)
+set(spawned_support_tests ${spawned_support})
+list(FILTER spawned_support_tests INCLUDE REGEX "_test\\.c$")
+list(FILTER spawned_support EXCLUDE REGEX "_test\\.c$")
+
+add_library(spawned_test_support STATIC ${spawned_support})
+target_include_directories(spawned_test_support
+    PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+target_link_libraries(spawned_test_support PUBLIC spawned_flags Threads::Threads)
+if(CMAKE_CROSSCOMPILING)
+    target_compile_definitions(spawned_test_support PRIVATE SP_TEST_SLOW=1)
+endif()
+
+# spawned_add_test(NAME name LABELS label... SOURCES file... [LINK library...])
+function(spawned_add_test)
+    cmake_parse_arguments(arg "" "NAME" "LABELS;SOURCES;LINK" ${ARGN})
+    add_executable(${arg_NAME} ${arg_SOURCES})
+    target_link_libraries(${arg_NAME} PRIVATE ${arg_LINK} spawned_test_support spawned)
+    set_target_properties(${arg_NAME} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
+    # The harness has its own watchdog for each case; this one only guards the harness.
+    set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 3600)
+endfunction()
+
+# src/runtime/real/poller_test.c => test_runtime_real_poller, label runtime
+foreach(file IN LISTS SPAWNED_UNIT_TESTS)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/src ${file})
+    string(REGEX REPLACE "/.*" "" layer ${path})
+    string(REGEX REPLACE "_test\\.c$" "" name ${path})
+    string(REPLACE "/" "_" name ${name})
+    spawned_add_test(NAME test_${name} LABELS unit ${layer} SOURCES ${file})
+endforeach()
+foreach(file IN LISTS spawned_support_tests)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    spawned_add_test(NAME test_support_${name} LABELS unit support SOURCES ${file})
+endforeach()
+foreach(file IN LISTS spawned_system_tests)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    spawned_add_test(NAME test_system_${name} LABELS system SOURCES ${file})
+endforeach()
