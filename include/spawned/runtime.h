@@ -1,0 +1,145 @@
+/* The runtime: workers, process table, registry, timers and poller, as one object.
+ *
+ * Several runtimes can live in one program; nothing is global. Calls that concern "the
+ * process that runs now" find their runtime through it. A thread that is not one of the
+ * runtime's own attaches itself first and is then a process too: it has a pid and a
+ * mailbox, can send, call, receive, monitor and wait (its waits block the thread).
+ */
+#ifndef SPAWNED_RUNTIME_H
+#define SPAWNED_RUNTIME_H
+
+#include "spawned/err.h"
+#include "spawned/pid.h"
+#include "spawned/reason.h"
+#include "spawned/time.h"
+
+SP_EXTERN_C_BEGIN
+
+struct sp_runtime;
+
+/** What happens when a handler faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, abort()). */
+enum sp_fault_policy {
+    SP_FAULT_CONTAIN = 0, /**< the process ends with SP_REASON_FAULT, the runtime goes on */
+    SP_FAULT_ABORT,       /**< the program ends with a core, as without a runtime */
+};
+
+/** How serious a log line is. */
+enum sp_log_level {
+    SP_LOG_DEBUG,
+    SP_LOG_INFO,
+    SP_LOG_WARNING,
+    SP_LOG_ERROR,
+};
+
+/** Where the runtime's reports go: crashed processes, supervisors that give up, stuck
+ *  handlers. `line` has no newline. Called from any thread, never with a lock held. */
+typedef void (*sp_log_fn)(void *context, enum sp_log_level level, const char *line);
+
+/** Limits and choices of a runtime. Zero means the default named here. */
+struct sp_runtime_options {
+    uint32_t workers;              /**< threads that run processes; default: one per CPU */
+    uint32_t processes_max;        /**< live processes; default 16,777,216 */
+    uint32_t mailbox_max;          /**< messages per mailbox; default 65,536 */
+    uint32_t throughput;           /**< messages a process handles per turn; default 100 */
+    size_t stack_size;             /**< usable bytes of a fiber's stack; default 64 KiB */
+    uint32_t blocking_threads_max; /**< threads for sp_blocking(); default 64 */
+    enum sp_fault_policy on_fault; /**< default: contain */
+    uint64_t seed;                 /**< of the runtime's random numbers; default: the system's */
+    sp_log_fn log;                 /**< default: none, the library prints nothing */
+    void *log_context;             /**< first argument of `log` */
+};
+
+/** Start a runtime. `options` NULL: all defaults.
+ *  Errors: NOMEM; INVALID (an option out of range); LIMIT (the system gives no thread);
+ *  IO (no poller).
+ *  Ownership: the caller ends it with sp_runtime_destroy().
+ *  Context: any thread that is not a process of a runtime. */
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime);
+
+/** What sp_runtime_destroy() had to do. */
+struct sp_stop_report {
+    uint32_t killed;     /**< processes that did not end on the shutdown signal */
+    uint32_t stuck;      /**< processes whose handler did not return before the deadline */
+    char stuck_name[64]; /**< name or pid of one of them */
+};
+
+/** Stop a runtime and free it. Every process gets an exit signal `shutdown`; those that are
+ *  left at half of the deadline are killed. Returns SP_OK when all ended; a handler that
+ *  never returns cannot be taken from its thread: then the error is TIMEOUT, `out_report`
+ *  names it, and the runtime's memory is leaked on purpose, because the thread still uses it.
+ *  Errors: TIMEOUT.
+ *  Ownership: takes the runtime, also on failure. `out_report` may be NULL and is always
+ *  written otherwise.
+ *  Context: any thread that is not a process of this runtime. Default deadline: 5 s. */
+SP_API SP_NODISCARD sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime,
+                                              sp_deadline deadline,
+                                              struct sp_stop_report *out_report);
+
+/** Make the calling thread a process of `runtime`. Attaching twice is INVALID.
+ *  Errors: NOMEM, LIMIT, INVALID.
+ *  Ownership: undone by sp_thread_detach(), or by the runtime's end.
+ *  Context: a thread that is not a process. */
+SP_API SP_NODISCARD SP_NONNULL sp_err sp_thread_attach(struct sp_runtime *runtime);
+
+/** End the calling thread's process, with reason `normal`. Does nothing on a thread that is
+ *  not attached.
+ *  Context: an attached thread. */
+SP_API void sp_thread_detach(void);
+
+/** The function of a main process: its result is the program's exit status. */
+typedef int (*sp_main_fn)(void *arg);
+
+/** Create a runtime, run `fn(arg)` in a process called "main", stop everything when it
+ *  returns, and give back its result: the whole of many a `main`. Dies of an abnormal
+ *  reason or fails to start: EXIT_FAILURE, and the reason goes to the log.
+ *  Context: any thread that is not a process. */
+SP_API SP_NONNULL_ARGS(1) int sp_main(sp_main_fn fn, void *arg,
+                                      const struct sp_runtime_options *options);
+
+/** The runtime of the running process, or NULL on a thread that is not one. Context: any. */
+SP_API struct sp_runtime *sp_runtime_current(void);
+
+/** The runtime's monotonic clock; virtual in simulation. Context: process. */
+SP_API sp_time sp_now(void);
+/** Wall-clock time. Units: nanoseconds since 1970-01-01 UTC. Context: process. */
+SP_API int64_t sp_wall_ns(void);
+/** A random number of the runtime's seeded stream; not for secrets. Context: process. */
+SP_API uint64_t sp_random(void);
+/** Fill `size` bytes from the system's random source (seeded in simulation): keys, hash seeds.
+ *  Errors: IO. Context: process. */
+SP_API SP_NODISCARD SP_NONNULL sp_err sp_random_bytes(void *bytes, size_t size);
+
+/** Give other processes a turn. Context: process, may suspend. */
+SP_API void sp_yield(void);
+
+/** Suspend for `d`.
+ *  Errors: none but SP_OK; a process that is told to exit does not come back.
+ *  Context: process, may suspend. */
+SP_API void sp_sleep(sp_duration d);
+
+/** Counts of a runtime since its start. Messages: sent = handled + queued + dead + dropped. */
+struct sp_stats {
+    uint64_t processes;     /**< alive now */
+    uint64_t spawned;       /**< ever */
+    uint64_t exited;        /**< ever */
+    uint64_t sent;          /**< every message for which a send was tried */
+    uint64_t handled;       /**< received or dispatched */
+    uint64_t queued;        /**< in mailboxes now */
+    uint64_t dead_noproc;   /**< sent to a pid that was dead, or left in a mailbox at exit */
+    uint64_t dropped_full;  /**< refused or discarded by a full mailbox */
+    uint64_t dropped_stale; /**< timer messages cancelled after they were queued */
+    uint64_t late_replies;  /**< replies whose caller had given up */
+    uint64_t faults;        /**< contained */
+    uint64_t steals;        /**< processes taken from another worker's queue */
+    uint64_t parks;         /**< times a worker went to sleep */
+    uint64_t timers;        /**< armed now */
+};
+
+/** Read the counters. Exact when nothing runs meanwhile.
+ *  Context: any. */
+SP_API SP_NONNULL void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats);
+
+SP_EXTERN_C_END
+
+#endif
