@@ -52,8 +52,6 @@ foreach(dir IN LISTS spawned_example_dirs)
             string(REPLACE "/" "_" name ${name})
             spawned_add_test(NAME test_${dir}_${name} LABELS example ${dir}
                 SOURCES ${file} LINK ${parts})
-            target_compile_definitions(test_${dir}_${name}
-                PRIVATE SP_TEST_PROGRAM="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${program}")
             if(TARGET ${program})
                 add_dependencies(test_${dir}_${name} ${program})
             endif()

@@ -15,6 +15,8 @@ check_pie_supported(LANGUAGES C)
 
 add_library(spawned_flags INTERFACE)
 target_compile_definitions(spawned_flags INTERFACE _GNU_SOURCE)
+# Messages of asserts and checks name files from the root of the source tree.
+target_compile_options(spawned_flags INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_compile_options(spawned_flags INTERFACE
     $<$<COMPILE_LANGUAGE:C>:
         -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition

@@ -11,8 +11,13 @@ add_library(spawned_test_support STATIC ${spawned_support})
 target_include_directories(spawned_test_support
     PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_link_libraries(spawned_test_support PUBLIC spawned_flags Threads::Threads)
+# Where a case finds the programs it starts and the files it reads.
+target_compile_definitions(spawned_test_support PUBLIC
+    SP_TEST_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}" SP_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 if(CMAKE_CROSSCOMPILING)
-    target_compile_definitions(spawned_test_support PRIVATE SP_TEST_SLOW=1)
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR "\",\"" spawned_emulator)
+    target_compile_definitions(spawned_test_support PRIVATE SP_TEST_SLOW=1
+        "SP_TEST_EMULATOR=\"${spawned_emulator}\"")
 endif()
 
 # spawned_add_test(NAME name LABELS label... SOURCES file... [LINK library...])
@@ -44,3 +49,8 @@ foreach(file IN LISTS spawned_system_tests)
     string(REGEX REPLACE "_test$" "" name ${name})
     spawned_add_test(NAME test_system_${name} LABELS system SOURCES ${file})
 endforeach()
+
+# Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
+add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
+target_link_libraries(harness_cases PRIVATE spawned_test_support)
+add_dependencies(test_support_harness harness_cases)

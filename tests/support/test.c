@@ -66,8 +66,7 @@ void sp_test_fail(const struct sp_test_site *site, const char *format, ...)
 {
     static char text[16384];
     test_end_once();
-    int head = snprintf(text, sizeof text, "%s:%d: %s%s%s: ", site->file, site->line, site->actual,
-                        site->expected ? " == " : "", site->expected ? site->expected : "");
+    int head = snprintf(text, sizeof text, "%s:%d: %s: ", site->file, site->line, site->what);
     size_t len = head < 0 ? 0 : (size_t)head;
     if (len < sizeof text) {
         va_list args;
@@ -83,9 +82,8 @@ void sp_test_fail(const struct sp_test_site *site, const char *format, ...)
     test_end(SP_TEST_FAILED, 1);
 }
 
-void sp_test_skip(const struct sp_test_site *site, const char *reason)
+void sp_test_skip(const char *reason)
 {
-    (void)site;
     test_end_once();
     if (sp_test_current)
         snprintf(sp_test_current->reason, sizeof sp_test_current->reason, "%s", reason);
