@@ -1,0 +1,76 @@
+/* The switch of fibers for x86-64: what is not assembly. See fiber_context.h and
+ * fiber_switch_x86_64.S, whose frame layout is declared here a second time.
+ */
+#include "runtime/fiber_context.h"
+
+#if defined(__x86_64__) && !defined(SPAWNED_UCONTEXT)
+
+#include <ucontext.h>
+
+/* Flags the calling convention wants clear, or that would trap in innocent code. */
+#define FIBER_EFLAGS_CLEAR (0x400 /* direction */ | 0x40000 /* alignment check */)
+
+#define FIBER_MXCSR_DEFAULT 0x1f80 /* all exceptions masked, round to nearest */
+#define FIBER_FPUCW_DEFAULT 0x037f /* the same, extended precision */
+
+struct fiber_switch_frame {
+    uint32_t mxcsr;
+    uint16_t fpucw;
+    uint16_t unused;
+    uint64_t r15;
+    uint64_t r14;
+    uint64_t r13;
+    uint64_t r12;
+    uint64_t rbx;
+    uint64_t rbp;
+    uint64_t pc;
+};
+
+_Static_assert(sizeof(struct fiber_switch_frame) == 64, "the assembly knows this layout");
+_Static_assert(offsetof(struct fiber_switch_frame, pc) == 56, "the assembly knows this layout");
+
+extern void sp__fiber_context_start(void);
+extern void sp__fiber_context_arrive(void);
+
+void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *high,
+                            sp__fiber_entry_fn entry, void *arg)
+{
+    (void)low;
+    /* The call in sp__fiber_context_start needs a stack pointer aligned to 16 there,
+     * which is the end of this frame. */
+    uintptr_t top = (uintptr_t)high & ~(uintptr_t)15;
+    struct fiber_switch_frame *frame = (struct fiber_switch_frame *)(top - sizeof *frame);
+    *frame = (struct fiber_switch_frame){
+        .mxcsr = FIBER_MXCSR_DEFAULT,
+        .fpucw = FIBER_FPUCW_DEFAULT,
+        .r12 = (uint64_t)(uintptr_t)arg,
+        .rbx = (uint64_t)(uintptr_t)entry,
+        .pc = (uint64_t)(uintptr_t)sp__fiber_context_start,
+    };
+    context->sp = frame;
+}
+
+void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
+                                struct sp__fiber_frame *out_frame)
+{
+    greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    out_frame->pc = (uintptr_t)regs[REG_RIP];
+    out_frame->fp = (uintptr_t)regs[REG_RBP];
+    out_frame->sp = (uintptr_t)regs[REG_RSP];
+    regs[REG_RIP] = (greg_t)(uintptr_t)sp__fiber_context_arrive;
+    regs[REG_RSP] = (greg_t)(uintptr_t)to->sp;
+    regs[REG_EFL] &= ~(greg_t)FIBER_EFLAGS_CLEAR;
+}
+
+__attribute__((no_sanitize("address", "thread"))) struct sp__fiber_frame
+sp__fiber_context_frame(const struct sp__fiber_context *context)
+{
+    const struct fiber_switch_frame *frame = context->sp;
+    return (struct sp__fiber_frame){
+        .pc = frame->pc,
+        .fp = frame->rbp,
+        .sp = (uintptr_t)(frame + 1),
+    };
+}
+
+#endif
