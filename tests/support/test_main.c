@@ -129,16 +129,21 @@ static void main_start(struct main_job *job, struct sp_test_case *one)
 
 /* ---- the verdict ---- */
 
+/* Always ends a line: the total must stand on one of its own. */
 static void main_show_output(const struct main_job *job)
 {
     char chunk[4096];
+    char last = '\n';
     lseek(job->output, 0, SEEK_SET);
     for (;;) {
         ssize_t n = read(job->output, chunk, sizeof chunk);
         if (n <= 0)
-            return;
+            break;
         fwrite(chunk, 1, (size_t)n, stdout);
+        last = chunk[n - 1];
     }
+    if (last != '\n')
+        putchar('\n');
 }
 
 static void main_describe_end(const struct main_job *job, int status)
