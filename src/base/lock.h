@@ -27,7 +27,7 @@ struct SP__CAPABILITY("lock") sp__lock {
 
 /** The contended half of sp__lock_lock(): spins, then sleeps.
  *  Context: any. */
-void sp__lock_slow(struct sp__lock *lock) SP_NONNULL;
+void sp__lock_slow(struct sp__lock *lock) SP_NONNULL SP__ACQUIRE(*lock);
 
 /** Wakes one thread asleep in sp__lock_slow().
  *  Context: any. */
