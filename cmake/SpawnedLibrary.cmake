@@ -18,9 +18,6 @@ function(spawned_add_archive target)
         PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(${target} PUBLIC Threads::Threads
         PRIVATE $<BUILD_INTERFACE:spawned_library_flags>)
-    if(SPAWNED_UCONTEXT)
-        target_compile_definitions(${target} PRIVATE SPAWNED_UCONTEXT=1)
-    endif()
     add_custom_command(TARGET ${target} POST_BUILD
         COMMAND ${CMAKE_OBJCOPY} ${spawned_rename} $<TARGET_FILE:${target}>
         COMMENT "Moving the code of ${target} to section sp_text" VERBATIM)
@@ -29,3 +26,22 @@ endfunction()
 spawned_add_archive(spawned)
 target_compile_options(spawned PRIVATE $<$<COMPILE_LANGUAGE:C>:-fPIE>)
 add_library(Spawned::spawned ALIAS spawned)
+
+# The shared library is linked from an archive of its own (compiled as PIC, code in
+# sp_text likewise), because a section can only be renamed before the link.
+if(SPAWNED_SHARED)
+    spawned_add_archive(spawned_pic)
+    target_compile_options(spawned_pic PRIVATE $<$<COMPILE_LANGUAGE:C>:-fPIC>)
+    file(WRITE ${PROJECT_BINARY_DIR}/shared.c "/* The code comes from spawned_pic. */\n")
+    add_library(spawned_shared SHARED ${PROJECT_BINARY_DIR}/shared.c)
+    target_include_directories(spawned_shared PUBLIC
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+        $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_link_libraries(spawned_shared PUBLIC Threads::Threads
+        PRIVATE $<BUILD_INTERFACE:spawned_flags>
+                "$<BUILD_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,spawned_pic>>")
+    set_target_properties(spawned_shared PROPERTIES OUTPUT_NAME spawned
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+    set_target_properties(spawned_shared PROPERTIES EXPORT_NAME spawned_shared)
+    add_library(Spawned::spawned_shared ALIAS spawned_shared)
+endif()

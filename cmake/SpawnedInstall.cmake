@@ -1,0 +1,36 @@
+# make install: headers, libraries, pkg-config file, CMake package, man pages, spawned-kv.
+# The installed tree may be moved as a whole: neither file names an absolute path.
+
+include(CMakePackageConfigHelpers)
+set(spawned_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Spawned)
+
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/spawned DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN "*.h")
+set(spawned_installed spawned)
+if(SPAWNED_SHARED)
+    list(APPEND spawned_installed spawned_shared)
+endif()
+install(TARGETS ${spawned_installed} EXPORT SpawnedTargets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT SpawnedTargets NAMESPACE Spawned:: DESTINATION ${spawned_cmake_dir})
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/SpawnedConfig.cmake.in
+    ${PROJECT_BINARY_DIR}/SpawnedConfig.cmake INSTALL_DESTINATION ${spawned_cmake_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/SpawnedConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/SpawnedConfig.cmake
+    ${PROJECT_BINARY_DIR}/SpawnedConfigVersion.cmake DESTINATION ${spawned_cmake_dir})
+
+# From lib/<arch>/pkgconfig back to the prefix, however many folders that is.
+file(RELATIVE_PATH spawned_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" spawned_pc_prefix "${spawned_pc_prefix}")
+configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned.pc.in ${PROJECT_BINARY_DIR}/spawned.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/spawned.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+file(GLOB spawned_man CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.1)
+if(spawned_man)
+    install(FILES ${spawned_man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+if(TARGET spawned-kv)
+    install(TARGETS spawned-kv RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
