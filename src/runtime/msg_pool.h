@@ -57,9 +57,8 @@ struct sp__msg_pool {
 /** The cache's part of one class: two stacks of free objects. */
 struct sp__msg_rack {
     void *loaded;
-    void *spare;
+    void *spare; /* a full batch, or NULL */
     uint32_t loaded_count;
-    uint32_t spare_count;
 };
 
 struct sp__msg_cache {
