@@ -45,6 +45,10 @@
 /** For functions that run while a sanitizer's idea of the stack is not yet the real one. */
 #define SP__FIBER_UNSANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
 
+/** Hooks are part of their caller: a call of its own would enter a function on one fiber's
+ *  shadow call stack and leave it on another's. */
+#define SP__FIBER_HOOK static inline __attribute__((always_inline))
+
 /** What the tools want remembered for a fiber. */
 struct fiber_hook {
     void *asan_fake;
@@ -57,23 +61,23 @@ struct fiber_hook {
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 
-static inline void fiber_asan_fresh(struct fiber_hook *hook, char *low, char *high)
+SP__FIBER_HOOK void fiber_asan_fresh(struct fiber_hook *hook, char *low, char *high)
 {
     hook->asan_fake = NULL;
     __lsan_register_root_region(low, (size_t)(high - low));
 }
 
-static inline void fiber_asan_leave(struct fiber_hook *from, const char *low, const char *high)
+SP__FIBER_HOOK void fiber_asan_leave(struct fiber_hook *from, const char *low, const char *high)
 {
     __sanitizer_start_switch_fiber(&from->asan_fake, low, (size_t)(high - low));
 }
 
-static inline void fiber_asan_arrive(const struct fiber_hook *self)
+SP__FIBER_HOOK void fiber_asan_arrive(const struct fiber_hook *self)
 {
     __sanitizer_finish_switch_fiber(self->asan_fake, NULL, NULL);
 }
 
-SP__FIBER_UNSANITIZED static inline void fiber_asan_free_fake(void *fake, char *low, char *high)
+SP__FIBER_HOOK void fiber_asan_free_fake(void *fake, char *low, char *high)
 {
     void *ours = NULL;
     const void *our_low = NULL;
@@ -84,7 +88,7 @@ SP__FIBER_UNSANITIZED static inline void fiber_asan_free_fake(void *fake, char *
     __sanitizer_finish_switch_fiber(ours, NULL, NULL);
 }
 
-static inline void fiber_asan_drop(struct fiber_hook *hook, char *low, char *high)
+SP__FIBER_HOOK void fiber_asan_drop(struct fiber_hook *hook, char *low, char *high)
 {
     if (hook->asan_fake)
         fiber_asan_free_fake(hook->asan_fake, low, high);
@@ -93,19 +97,19 @@ static inline void fiber_asan_drop(struct fiber_hook *hook, char *low, char *hig
     __asan_unpoison_memory_region(low, (size_t)(high - low));
 }
 #else
-static inline void fiber_asan_fresh(struct fiber_hook *hook, char *low, char *high)
+SP__FIBER_HOOK void fiber_asan_fresh(struct fiber_hook *hook, char *low, char *high)
 {
     (void)hook, (void)low, (void)high;
 }
-static inline void fiber_asan_leave(struct fiber_hook *from, const char *low, const char *high)
+SP__FIBER_HOOK void fiber_asan_leave(struct fiber_hook *from, const char *low, const char *high)
 {
     (void)from, (void)low, (void)high;
 }
-static inline void fiber_asan_arrive(const struct fiber_hook *self)
+SP__FIBER_HOOK void fiber_asan_arrive(const struct fiber_hook *self)
 {
     (void)self;
 }
-static inline void fiber_asan_drop(struct fiber_hook *hook, char *low, char *high)
+SP__FIBER_HOOK void fiber_asan_drop(struct fiber_hook *hook, char *low, char *high)
 {
     (void)hook, (void)low, (void)high;
 }
@@ -115,37 +119,37 @@ static inline void fiber_asan_drop(struct fiber_hook *hook, char *low, char *hig
 #ifdef SP__FIBER_TSAN
 #include <sanitizer/tsan_interface.h>
 
-static inline void fiber_tsan_fresh(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_fresh(struct fiber_hook *hook)
 {
     hook->tsan = __tsan_create_fiber(0);
 }
-static inline void fiber_tsan_adopt(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_adopt(struct fiber_hook *hook)
 {
     hook->tsan = __tsan_get_current_fiber();
 }
-static inline void fiber_tsan_switch(const struct fiber_hook *to)
+SP__FIBER_HOOK void fiber_tsan_switch(const struct fiber_hook *to)
 {
     __tsan_switch_to_fiber(to->tsan, 0);
 }
-static inline void fiber_tsan_drop(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_drop(struct fiber_hook *hook)
 {
     __tsan_destroy_fiber(hook->tsan);
     hook->tsan = NULL;
 }
 #else
-static inline void fiber_tsan_fresh(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_fresh(struct fiber_hook *hook)
 {
     (void)hook;
 }
-static inline void fiber_tsan_adopt(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_adopt(struct fiber_hook *hook)
 {
     (void)hook;
 }
-static inline void fiber_tsan_switch(const struct fiber_hook *to)
+SP__FIBER_HOOK void fiber_tsan_switch(const struct fiber_hook *to)
 {
     (void)to;
 }
-static inline void fiber_tsan_drop(struct fiber_hook *hook)
+SP__FIBER_HOOK void fiber_tsan_drop(struct fiber_hook *hook)
 {
     (void)hook;
 }
@@ -155,21 +159,21 @@ static inline void fiber_tsan_drop(struct fiber_hook *hook)
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 
-static inline unsigned fiber_hook_stack_new(const char *low, const char *high)
+SP__FIBER_HOOK unsigned fiber_hook_stack_new(const char *low, const char *high)
 {
     return VALGRIND_STACK_REGISTER(low, high);
 }
-static inline void fiber_hook_stack_gone(unsigned id)
+SP__FIBER_HOOK void fiber_hook_stack_gone(unsigned id)
 {
     VALGRIND_STACK_DEREGISTER(id);
 }
 #else
-static inline unsigned fiber_hook_stack_new(const char *low, const char *high)
+SP__FIBER_HOOK unsigned fiber_hook_stack_new(const char *low, const char *high)
 {
     (void)low, (void)high;
     return 0;
 }
-static inline void fiber_hook_stack_gone(unsigned id)
+SP__FIBER_HOOK void fiber_hook_stack_gone(unsigned id)
 {
     (void)id;
 }
