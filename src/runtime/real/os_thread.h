@@ -1,0 +1,30 @@
+/* Threads of the library: started with every asynchronous signal blocked.
+ *
+ * A signal sent to the program goes to any thread that does not block it. Handlers that the
+ * program installs must not run on a fiber's small stack or in the middle of the scheduler,
+ * and SIGTERM must reach whoever waits for it, so the library's threads take no signal but
+ * those that their own instructions raise, and SIGPROF, which profilers sample with.
+ *
+ * The mask is inherited by programs that are started from these threads; who does that from a
+ * handler resets it in the child.
+ *
+ * Threads: any. Neighbours: runtime/real/blocking.c, os_signal.c, the scheduler.
+ */
+#ifndef SP_RUNTIME_REAL_OS_THREAD_H
+#define SP_RUNTIME_REAL_OS_THREAD_H
+
+#include "spawned/err.h"
+
+#include <pthread.h>
+
+/** Block all asynchronous signals in the calling thread. Context: startup of the thread. */
+void sp__threads_block_signals(void);
+
+/** Start a thread that runs `fn(arg)` with asynchronous signals blocked from its first
+ *  instruction. `name` shows in debuggers; at most 15 bytes.
+ *  Errors: LIMIT (the system gives none).
+ *  Ownership: the caller joins `*out_thread`. Context: any. */
+SP_NODISCARD sp_err sp__thread_create(const char *name, void *(*fn)(void *), void *arg,
+                                      pthread_t *out_thread) SP_NONNULL_ARGS(1, 2, 4);
+
+#endif
