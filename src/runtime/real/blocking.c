@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-#define BLOCKING_THREADS_MAX 64
 #define BLOCKING_QUEUE_MAX 65536
 #define BLOCKING_IDLE_NS (10 * SP_NS_PER_S)
 
@@ -38,7 +37,9 @@ struct blocking_thread {
 
 struct sp__blocking {
     struct sp_runtime *runtime;
-    struct sp__blocking_limits limits;
+    uint32_t threads_max;
+    uint32_t queue_max;
+    int64_t idle_ns;
     pthread_mutex_t mutex;
     pthread_cond_t ended; /* the last thread has */
     struct sp__job *first;
@@ -111,7 +112,7 @@ static bool blocking_idle(struct sp__blocking *pool, struct blocking_thread *sel
     self->woken = false;
     sp__list_push_front(&pool->idle, &self->link);
     pool->idle_count++;
-    int64_t deadline_ns = sp__clock_monotonic_ns() + pool->limits.idle_ns;
+    int64_t deadline_ns = sp__clock_monotonic_ns() + pool->idle_ns;
     while (!self->woken && blocking_cond_wait(&self->wake, &pool->mutex, deadline_ns))
         continue;
     if (self->woken) {
@@ -198,7 +199,7 @@ static sp_err blocking_grow(struct sp__blocking *pool)
         return err;
     }
     pthread_t handle; /* the thread itself leaves it behind when it ends */
-    err = sp__thread_create("sp-blocking", blocking_main, thread, &handle);
+    err = sp__thread_create(&handle, blocking_main, thread);
     if (err) {
         blocking_thread_free(thread);
         return err;
@@ -211,20 +212,16 @@ static sp_err blocking_grow(struct sp__blocking *pool)
 
 /* ---- the pool --------------------------------------------------------------------- */
 
-sp_err sp__blocking_create(struct sp_runtime *runtime, const struct sp__blocking_limits *limits,
+sp_err sp__blocking_create(struct sp_runtime *runtime, uint32_t threads_max,
                            struct sp__blocking **out)
 {
     struct sp__blocking *pool = sp__calloc(1, sizeof *pool);
     if (!pool)
         return SP_ERR_NOMEM;
     pool->runtime = runtime;
-    pool->limits = *limits;
-    if (pool->limits.threads_max == 0)
-        pool->limits.threads_max = BLOCKING_THREADS_MAX;
-    if (pool->limits.queue_max == 0)
-        pool->limits.queue_max = BLOCKING_QUEUE_MAX;
-    if (pool->limits.idle_ns == 0)
-        pool->limits.idle_ns = BLOCKING_IDLE_NS;
+    pool->threads_max = threads_max;
+    pool->queue_max = BLOCKING_QUEUE_MAX;
+    pool->idle_ns = BLOCKING_IDLE_NS;
     sp__list_init(&pool->idle);
     sp_err err = blocking_cond_init(&pool->ended);
     if (err) {
@@ -240,12 +237,18 @@ sp_err sp__blocking_create(struct sp_runtime *runtime, const struct sp__blocking
     return SP_OK;
 }
 
+void sp__blocking_set_limits(struct sp__blocking *pool, uint32_t queue_max, int64_t idle_ns)
+{
+    pool->queue_max = queue_max;
+    pool->idle_ns = idle_ns;
+}
+
 /* Somebody to run the job that is about to be queued. */
 static sp_err blocking_provide(struct sp__blocking *pool)
 {
     if (pool->stopping)
         return SP_ERR_SHUTDOWN;
-    if (pool->queued >= pool->limits.queue_max)
+    if (pool->queued >= pool->queue_max)
         return SP_ERR_LIMIT;
     if (pool->queued < pool->soon)
         return SP_OK;
@@ -253,7 +256,7 @@ static sp_err blocking_provide(struct sp__blocking *pool)
         blocking_wake(pool);
         return SP_OK;
     }
-    if (pool->threads >= pool->limits.threads_max)
+    if (pool->threads >= pool->threads_max)
         return SP_OK;
     sp_err err = blocking_grow(pool);
     return pool->threads > 0 ? SP_OK : err;

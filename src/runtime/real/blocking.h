@@ -18,13 +18,6 @@
 
 struct sp__blocking;
 
-/** Limits of a pool. Zero is the default everywhere. */
-struct sp__blocking_limits {
-    uint32_t threads_max; /* 64 */
-    uint32_t queue_max;   /* jobs that wait for a thread: 65,536 */
-    int64_t idle_ns;      /* how long a thread waits for work before it ends: 10 s */
-};
-
 /** Figures of a pool. */
 struct sp__blocking_stats {
     uint32_t threads;
@@ -32,13 +25,17 @@ struct sp__blocking_stats {
     uint32_t queued;
 };
 
-/** A pool without threads.
+/** A pool without threads, of at most `threads_max`; queue of 65,536 jobs, 10 s of idleness.
  *  Errors: NOMEM.
  *  Ownership: the caller ends it with sp__blocking_stop() and sp__blocking_destroy().
  *  Context: startup. */
-SP_NODISCARD sp_err sp__blocking_create(struct sp_runtime *runtime,
-                                        const struct sp__blocking_limits *limits,
+SP_NODISCARD sp_err sp__blocking_create(struct sp_runtime *runtime, uint32_t threads_max,
                                         struct sp__blocking **out) SP_NONNULL;
+
+/** Other limits: jobs that wait for a thread, and how long a thread waits for a job before it
+ *  ends. Context: startup, before the first job. */
+void sp__blocking_set_limits(struct sp__blocking *pool, uint32_t queue_max, int64_t idle_ns)
+    SP_NONNULL;
 
 /** Run a job: `run`, then `done`, exactly once each.
  *  Errors: LIMIT (the queue is full, or there is no thread and the system gives none), NOMEM

@@ -5,8 +5,9 @@
 
 static void thread_signals(sigset_t *out_set)
 {
-    static const int kept[] = { SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
-                                SIGABRT, SIGTRAP, SIGSYS, SIGPROF };
+    static const int kept[] = {
+        SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGPROF
+    };
     (void)sigfillset(out_set);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         (void)sigdelset(out_set, kept[i]);
@@ -19,7 +20,7 @@ void sp__threads_block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
-sp_err sp__thread_create(const char *name, void *(*fn)(void *), void *arg, pthread_t *out_thread)
+sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
 {
     /* The mask is inherited, so it is set here for a moment: set by the thread itself, a signal
      * could come before. */
@@ -27,12 +28,16 @@ sp_err sp__thread_create(const char *name, void *(*fn)(void *), void *arg, pthre
     sigset_t before;
     thread_signals(&blocked);
     (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
-    pthread_t thread;
-    int failed = pthread_create(&thread, NULL, fn, arg);
+    int failed = pthread_create(out_thread, NULL, fn, arg);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
-        return SP_ERR_LIMIT;
-    (void)pthread_setname_np(thread, name);
-    *out_thread = thread;
-    return SP_OK;
+    return failed ? SP_ERR_LIMIT : SP_OK;
+}
+
+sp_err sp__thread_create_detached(void *(*fn)(void *), void *arg)
+{
+    pthread_t thread;
+    sp_err err = sp__thread_create(&thread, fn, arg);
+    if (!err)
+        (void)pthread_detach(thread);
+    return err;
 }

@@ -21,10 +21,13 @@
 void sp__threads_block_signals(void);
 
 /** Start a thread that runs `fn(arg)` with asynchronous signals blocked from its first
- *  instruction. `name` shows in debuggers; at most 15 bytes.
+ *  instruction.
  *  Errors: LIMIT (the system gives none).
  *  Ownership: the caller joins `*out_thread`. Context: any. */
-SP_NODISCARD sp_err sp__thread_create(const char *name, void *(*fn)(void *), void *arg,
-                                      pthread_t *out_thread) SP_NONNULL_ARGS(1, 2, 4);
+SP_NODISCARD sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
+    SP_NONNULL_ARGS(1, 2);
+
+/** As sp__thread_create(), and nobody joins it. Errors: LIMIT. Context: any. */
+SP_NODISCARD sp_err sp__thread_create_detached(void *(*fn)(void *), void *arg) SP_NONNULL_ARGS(1);
 
 #endif
