@@ -1,6 +1,32 @@
 # Examples: examples/<name>.c => bin/<name>; examples/<dir>/*.c => bin/<dir>, except kv,
 # which is the program spawned-kv. A *_test.c in a directory is a test linked with the
 # directory's other sources, main.c excepted.
+#
+# Each example is run as a test, example_<name>, and must exit with 0:
+#   examples/<name>_check.sh, examples/<dir>/check.sh   is run with the program as arguments
+#   examples/<name>.expected, examples/<dir>/expected   is what the program must print
+#   otherwise                                           it is run without input
+# In a cross build the emulator comes before the program, so a script runs "$@".
+
+# spawned_add_example_test(program prefix): prefix is examples/<name>_ or examples/<dir>/
+function(spawned_add_example_test program prefix)
+    if(NOT SPAWNED_BUILD_TESTS)
+        return()
+    endif()
+    set(run ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
+    string(REGEX REPLACE "[_]$" ".expected" expected ${prefix})
+    string(REGEX REPLACE "/$" "/expected" expected ${expected})
+    if(EXISTS ${prefix}check.sh)
+        add_test(NAME example_${program} COMMAND sh ${prefix}check.sh ${run})
+    elseif(EXISTS ${expected})
+        add_test(NAME example_${program} COMMAND sh -c
+            "file=$1; shift; out=$(\"$@\" </dev/null) && echo \"$out\" | diff -u \"$file\" -"
+            sh ${expected} ${run})
+    else()
+        add_test(NAME example_${program} COMMAND sh -c "exec \"$@\" </dev/null" sh ${run})
+    endif()
+    set_tests_properties(example_${program} PROPERTIES LABELS "example;cross" TIMEOUT 300)
+endfunction()
 
 file(GLOB spawned_examples CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
 foreach(file IN LISTS spawned_examples)
@@ -8,6 +34,7 @@ foreach(file IN LISTS spawned_examples)
     add_executable(${name} ${file})
     target_link_libraries(${name} PRIVATE spawned spawned_flags)
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    spawned_add_example_test(${name} ${PROJECT_SOURCE_DIR}/examples/${name}_)
 endforeach()
 
 file(GLOB_RECURSE spawned_example_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
@@ -44,6 +71,7 @@ foreach(dir IN LISTS spawned_example_dirs)
         add_executable(${program} ${root}/main.c)
         target_link_libraries(${program} PRIVATE ${parts} spawned spawned_flags)
         set_target_properties(${program} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+        spawned_add_example_test(${program} ${root}/)
     endif()
     if(SPAWNED_BUILD_TESTS)
         foreach(file IN LISTS tests)

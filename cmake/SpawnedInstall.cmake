@@ -4,6 +4,7 @@
 include(CMakePackageConfigHelpers)
 set(spawned_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Spawned)
 
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/spawned DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
 set(spawned_installed spawned)

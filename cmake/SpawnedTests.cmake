@@ -54,3 +54,22 @@ endforeach()
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
 target_link_libraries(harness_cases PRIVATE spawned_test_support)
 add_dependencies(test_support_harness harness_cases)
+
+# The messages of a compiler on planted misuse, the installed library used from outside the
+# tree, the programs in the documents; and tests of the scripts that do this.
+if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    set(spawned_misuse ${PROJECT_SOURCE_DIR}/tests/compile_fail)
+    add_test(NAME compile_fail COMMAND ${Python3_EXECUTABLE} ${spawned_misuse}/run.py
+        --cc ${CMAKE_C_COMPILER} --include ${PROJECT_SOURCE_DIR}/include
+        --lib $<TARGET_FILE:spawned>)
+    add_test(NAME compile_fail_driver COMMAND ${Python3_EXECUTABLE} ${spawned_misuse}/run_test.py)
+    add_test(NAME install COMMAND ${PROJECT_SOURCE_DIR}/tests/install/run.sh
+        ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/install-test ${CMAKE_C_COMPILER})
+    add_test(NAME snippets COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/snippets/run.py
+        --cc ${CMAKE_C_COMPILER} --lib $<TARGET_FILE:spawned>)
+    add_test(NAME snippets_driver
+        COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/snippets/run_test.py)
+    set_tests_properties(compile_fail compile_fail_driver install snippets snippets_driver PROPERTIES
+        LABELS build TIMEOUT 600)
+endif()

@@ -138,14 +138,13 @@ void sp_test_check_ptr(const struct sp_test_site *site, const volatile void *act
 /* From the list itself and not through sp_err_name(), which is under test too. */
 static const char *test_err_name(sp_err err)
 {
-    switch (err) {
-#define TEST_ERR_CASE_(code, name, text) \
-    case SP_ERR_##name:                  \
-        return "SP_ERR_" #name;
-        SP_ERRORS(TEST_ERR_CASE_)
-#undef TEST_ERR_CASE_
-    }
-    return "not an sp_err";
+    static const char *const names[] = {
+#define TEST_ERR_NAME_(code, name, text) [code] = "SP_ERR_" #name,
+        SP_ERRORS(TEST_ERR_NAME_)
+#undef TEST_ERR_NAME_
+    };
+    size_t code = (size_t)err;
+    return code < sizeof names / sizeof *names && names[code] ? names[code] : "not an sp_err";
 }
 
 void sp_test_check_err(const struct sp_test_site *site, sp_err actual, sp_err expected)

@@ -1,0 +1,58 @@
+# The front door: make help. The build itself is CMake's (CMakeLists.txt, CMakePresets.json).
+
+PREFIX ?= /usr/local
+SECONDS ?= 60
+JOBS := $(shell sh scripts/jobs.sh)
+PORT ?= 7379
+
+.DEFAULT_GOAL := help
+.PHONY: help packages build demo demo-check test test-quick bench soak lint format install \
+	fuzz-short coverage clean
+
+help: ## this list
+	@echo "Spawned, an actor platform for C. Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@echo "Variables: PREFIX, DESTDIR (install), SECONDS (soak), PORT (demo), SPAWNED_JOBS."
+
+packages: ## install the Debian packages that are missing (scripts/packages.txt)
+	@sh scripts/install-packages.sh
+
+build: ## build everything into build/release
+	@mkdir -p build && cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release -j $(JOBS)
+
+demo: packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n)
+	@exec build/release/bin/spawned-kv --port $(PORT)
+
+demo-check: packages build ## drive spawned-kv with redis-cli, crash a shard, see it recover
+	@sh examples/kv/demo-check.sh build/release/bin/spawned-kv
+
+test: packages ## everything: all presets, sanitizers, aarch64, lint, fuzzing (15 minutes)
+	@exec scripts/test.sh all
+
+test-quick: ## the tests of the release build only
+	@exec scripts/test.sh release
+
+bench: build ## the benchmarks, one JSON object a line
+	@exec build/release/bin/spawned-bench all --json
+
+soak: build ## load and crashes for SECONDS=60 seconds
+	@exec build/release/bin/spawned-bench soak --seconds $(SECONDS)
+
+lint: build ## the checks of scripts/checks
+	@python3 scripts/checks/run.py --build build/release
+
+format: ## apply .clang-format to every C file
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+install: build ## into PREFIX=/usr/local, below DESTDIR if set
+	@cmake --install build/release --prefix $(PREFIX)
+
+fuzz-short: ## all fuzz targets, one minute together
+	@exec scripts/fuzz.sh 60
+
+coverage: ## test coverage, into build/coverage/html
+	@exec scripts/coverage.sh
+
+clean: ## remove build/
+	@rm -rf build

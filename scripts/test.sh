@@ -1,0 +1,71 @@
+#!/bin/bash
+# Runs the tests of one or more stages and prints the total of all of them as its last line.
+#
+#   scripts/test.sh STAGE...    STAGE: release asan tsan clang aarch64 lint fuzz, or all
+#
+# A stage's log is build/test/STAGE.log. A stage that does not build counts as one failure;
+# the others still run.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+out=build/test
+jobs=$(sh scripts/jobs.sh)
+passed=0 failed=0 skipped=0
+mkdir -p $out
+
+# Adds the line `N passed, N failed[, N skipped]` that ends file $2 to the total.
+add_total() {
+    local line
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$2" | tail -n 1)
+    if [ -z "$line" ]; then
+        echo "FAIL $1: no result, see $2"
+        tail -n 40 "$2"
+        line="0 passed, 1 failed"
+    fi
+    echo "$1: $line (${SECONDS}s since the start)"
+    read -r p _ f _ s _ <<<"$line"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+}
+
+build() {
+    cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
+}
+
+# run_ctest PRESET [ctest options]. ThreadSanitizer's runtime cannot place its shadow memory
+# if the kernel randomises more than 28 bits of an address: no randomisation there.
+run_ctest() {
+    local preset=$1 launch=
+    shift
+    if [ "$preset" = tsan ] && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ] &&
+        setarch -R true 2>/dev/null; then
+        launch="setarch -R"
+    fi
+    rm -f "$out/$preset.xml"
+    $launch ctest --preset "$preset" -j 2 --output-junit "$PWD/$out/$preset.xml" \
+        --test-output-size-passed 4000000 --test-output-size-failed 4000000 "$@"
+    python3 scripts/junit_total.py "$out/$preset.xml"
+}
+
+run_stage() {
+    case $1 in
+    release | asan | tsan | clang) build "$1" && run_ctest "$1" ;;
+    aarch64) build aarch64 && run_ctest aarch64 -L 'unit|cross' ;;
+    lint) build release && python3 scripts/checks/run.py --build build/release ;;
+    fuzz) scripts/fuzz.sh 60 ;;
+    *) echo "no such stage: $1" ;;
+    esac
+}
+
+[ $# -gt 0 ] || set -- all
+[ "$1" != all ] || set -- release lint asan tsan clang aarch64 fuzz
+for stage; do
+    echo "== $stage"
+    run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null
+    grep -E '^(FAIL|not ok) ' "$out/$stage.log" | head -n 50
+    add_total "$stage" "$out/$stage.log"
+done
+
+total="$passed passed, $failed failed"
+[ $skipped -eq 0 ] || total="$total, $skipped skipped"
+echo "$total"
+[ $failed -eq 0 ]

@@ -1,0 +1,94 @@
+#!/bin/sh
+# Installs a build below a folder of its own and uses it from outside the tree, with
+# pkg-config and with CMake. Last line: `N passed, N failed`.
+#
+#   run.sh BUILD-DIR WORK-DIR COMPILER
+set -u
+
+build=$1 work=$2 cc=$3
+project=$(cd "$(dirname "$0")" && pwd)/project
+source=$(cd "$(dirname "$0")/../.." && pwd)
+stage=$work/stage
+prefix=/opt/spawned
+passed=0 failed=0
+
+# check NAME COMMAND...: one case; what the command says is shown if it fails.
+check() {
+    name=$1
+    shift
+    if "$@" >"$work/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok   $name"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name"
+        cat "$work/log"
+    fi
+}
+
+installs() {
+    DESTDIR=$stage cmake --install "$build" --prefix $prefix
+}
+
+has_all_headers() {
+    diff -r "$source/include/spawned" "$stage$prefix/include/spawned"
+}
+
+has_man_pages() {
+    for page in "$source"/man/*.1; do
+        [ -e "$page" ] || continue
+        cmp "$page" "$stage$prefix/share/man/man1/${page##*/}" || return 1
+    done
+}
+
+names_no_build_path() {
+    ! grep -rlE "$source|$build|$stage" "$stage$prefix" --include='*.pc' --include='*.cmake' \
+        --include='*.h'
+}
+
+greets() {
+    [ "$(LD_LIBRARY_PATH=$libdir timeout 60 "$1")" = "hello from a process" ]
+}
+
+compiles_with_pkg_config() {
+    # shellcheck disable=SC2046 # lists of options
+    $cc -std=c17 -Wall -Wextra -Werror $(pkg-config --cflags spawned) "$project/main.c" \
+        -o "$work/with_pkg_config" $(pkg-config --libs spawned) && greets "$work/with_pkg_config"
+}
+
+compiles_with_archive() {
+    # shellcheck disable=SC2046 # lists of options
+    $cc -std=c17 -Wall -Wextra -Werror $(pkg-config --cflags spawned) "$project/main.c" \
+        -o "$work/with_archive" "$libdir/libspawned.a" -pthread && greets "$work/with_archive" &&
+        objdump -h "$work/with_archive" | grep -q ' sp_text '
+}
+
+builds_with_cmake() {
+    cmake -S "$project" -B "$work/project" -G Ninja -DCMAKE_C_COMPILER="$cc" \
+        -DCMAKE_PREFIX_PATH="$stage$prefix" && cmake --build "$work/project" &&
+        greets "$work/project/greeting" &&
+        { [ ! -e "$work/project/greeting_shared" ] || greets "$work/project/greeting_shared"; }
+}
+
+refuses_other_version() {
+    sed 's/Spawned 0.1/Spawned 99.0/' "$project/CMakeLists.txt" >"$work/other/CMakeLists.txt"
+    ! cmake -S "$work/other" -B "$work/other/build" -G Ninja -DCMAKE_PREFIX_PATH="$stage$prefix"
+}
+
+rm -rf "$work"
+mkdir -p "$work/other"
+cp "$project/main.c" "$work/other"
+check "installs below DESTDIR" installs
+pc=$(find "$stage" -name spawned.pc)
+libdir=$(dirname "$(dirname "$pc")")
+export PKG_CONFIG_PATH="$libdir/pkgconfig"
+check "installs every public header" has_all_headers
+check "installs the man pages" has_man_pages
+check "installed files name no path of the build" names_no_build_path
+check "pkg-config knows the library" pkg-config --exists spawned
+check "a program builds and runs with pkg-config" compiles_with_pkg_config
+check "a program builds and runs with the archive, code in sp_text" compiles_with_archive
+check "a CMake project builds and runs" builds_with_cmake
+check "a CMake project that wants another version is refused" refuses_other_version
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""The snippet runner: what it must accept and what it must find."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+RUNNER = pathlib.Path(__file__).resolve().parent / "run.py"
+PROGRAM = '#include <stdio.h>\nint main(void)\n{\n    puts("hi");\n    return 0;\n}\n'
+
+
+class RunnerTest(unittest.TestCase):
+    def run_text(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "a.md"
+            path.write_text(text)
+            command = [sys.executable, RUNNER, "--lib=-lc", path]
+            run = subprocess.run(command, capture_output=True, text=True, check=False)
+        return run.returncode, run.stdout
+
+    def test_program_with_its_output_passes(self):
+        status, output = self.run_text(f"x\n```c\n{PROGRAM}```\n\n```output\nhi\n```\n")
+        self.assertEqual(status, 0, output)
+        self.assertIn("1 passed, 0 failed", output)
+
+    def test_other_output_warning_and_status_fail(self):
+        wrong = f"```c\n{PROGRAM}```\n```output\nho\n```\n"
+        warns = f"```c\n{PROGRAM.replace('return 0', 'int x; return 0')}```\n"
+        fails = f"```c\n{PROGRAM.replace('return 0', 'return 3')}```\n"
+        for text in (wrong, warns, fails):
+            self.assertIn("0 passed, 1 failed", self.run_text(text)[1])
+
+    def test_fragments_are_skipped_unless_they_say_otherwise(self):
+        text = f"```c\n{PROGRAM}```\n```c\nx = y;\n```\n"
+        self.assertIn("1 passed, 0 failed", self.run_text(text)[1])
+        text = text.replace("x = y;", "/* compiles */\nx = y;")
+        self.assertIn("1 passed, 1 failed", self.run_text(text)[1])
+
+    def test_text_without_a_program_fails(self):
+        self.assertEqual(self.run_text("nothing\n")[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
