@@ -1,8 +1,11 @@
 #!/bin/bash
 # Runs the tests of one or more stages and prints the total of all of them as its last line.
 #
-#   scripts/test.sh STAGE...    STAGE: release asan tsan clang aarch64 lint fuzz, or all
+#   scripts/test.sh STAGE...
 #
+# Stages: lint, fuzz, the presets release, asan, tsan, clang, aarch64, valgrind, ucontext; all.
+# The tests beside the code run everywhere, those of the whole everywhere but under emulation
+# (aarch64, valgrind) and in ucontext, unless they carry the label `cross`.
 # A stage's log is build/test/STAGE.log. A stage that does not build counts as one failure;
 # the others still run.
 set -u
@@ -12,6 +15,7 @@ out=build/test
 jobs=$(sh scripts/jobs.sh)
 passed=0 failed=0 skipped=0
 mkdir -p $out
+export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1}
 
 # Adds the line `N passed, N failed[, N skipped]` that ends file $2 to the total.
 add_total() {
@@ -49,7 +53,7 @@ run_ctest() {
 run_stage() {
     case $1 in
     release | asan | tsan | clang) build "$1" && run_ctest "$1" ;;
-    aarch64) build aarch64 && run_ctest aarch64 -L 'unit|cross' ;;
+    aarch64 | valgrind | ucontext) build "$1" && run_ctest "$1" -L 'unit|cross' ;;
     lint) build release && python3 scripts/checks/run.py --build build/release ;;
     fuzz) scripts/fuzz.sh 60 ;;
     *) echo "no such stage: $1" ;;
@@ -57,7 +61,7 @@ run_stage() {
 }
 
 [ $# -gt 0 ] || set -- all
-[ "$1" != all ] || set -- release lint asan tsan clang aarch64 fuzz
+[ "$1" != all ] || set -- release lint asan tsan clang aarch64 valgrind ucontext fuzz
 for stage; do
     echo "== $stage"
     run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null

@@ -27,16 +27,22 @@ def commands(tree):
     return found
 
 
-def fingerprint(tree, entry):
-    words = shlex.split(entry["command"])
-    words = ["clang"] + [w for w in words[1:] if not w.startswith(("-fno-reorder", "-fno-lto"))]
+def clang_flags(entry):
+    """The options of the entry's command as clang takes them: no output, none of gcc's own."""
+    words = shlex.split(entry["command"])[1:]
     for option in ("-o", "-c", "-MF", "-MT"):
         if option in words:
             at = words.index(option)
             del words[at : at + 2]
-    words = [w for w in words if w != "-MD"]
+    return [w for w in words if w != "-MD" and not w.startswith(("-fno-reorder", "-fno-lto"))]
+
+
+def fingerprint(tree, entry):
     run = subprocess.run(
-        [*words, "-E", entry["file"]], cwd=entry["directory"], capture_output=True, check=False
+        ["clang", *clang_flags(entry), "-E", entry["file"]],
+        cwd=entry["directory"],
+        capture_output=True,
+        check=False,
     )
     config = (tree.root / ".clang-tidy").read_bytes()
     return hashlib.sha256(run.stdout + config).hexdigest()
@@ -47,11 +53,9 @@ def examine(tree, path, entry):
     keep = tree.build.parent / "lint" / "tidy" / fingerprint(tree, entry)
     if keep.exists():
         return []
-    command = ["clang-tidy", "--quiet", "-p", tree.build, "--extra-arg=-Wno-unknown-warning-option"]
-    command += ["--extra-arg=-Qunused-arguments", "--extra-arg=-Wno-ignored-optimization-argument"]
     try:
         run = subprocess.run(
-            [*command, entry["file"]],
+            ["clang-tidy", "--quiet", entry["file"], "--", *clang_flags(entry)],
             cwd=tree.root,
             capture_output=True,
             text=True,

@@ -98,8 +98,8 @@ struct sp_test_site {
 
 void sp_test_register(struct sp_test_case *one);
 
-void sp_test_fail(const struct sp_test_site *site, const char *format, ...) SP_NORETURN
-    SP_PRINTF(2, 3);
+void sp_test_fail(const struct sp_test_site *site, const char *format, ...)
+    SP_NORETURN SP_PRINTF(2, 3);
 void sp_test_skip(const char *reason) SP_NORETURN;
 
 void sp_test_check_int(const struct sp_test_site *site, long long actual, long long expected);
