@@ -29,16 +29,22 @@
 #define FIBER_KEEP_DEFAULT 256
 #define FIBER_BATCH (SP__FIBER_CACHE_MAX / 2)
 
+enum fiber_state {
+    FIBER_POOLED, /* in the pool, a cache, or never used */
+    FIBER_SUSPENDED,
+    FIBER_RUNNING,
+    FIBER_FAULTED, /* ended by a signal; only to be put back */
+};
+
 struct sp__fiber {
     struct sp__fiber_stack stack; /* first: the item of the stack allocator begins with it */
     struct sp__fiber_context context;
     sp__fiber_fn fn;
     void *arg;
     struct sp__fiber *interrupted; /* a signal brought us here from that one */
-    struct sp__fiber_frame fault;  /* where a signal ended this one; pc and fp zero: none did */
+    struct sp__fiber_frame fault;  /* in FIBER_FAULTED: where */
     struct fiber_hook hook;
-    bool faulted;
-    bool pooled;
+    enum fiber_state state;
 };
 
 struct sp__fiber_pool {
@@ -75,10 +81,8 @@ static struct sp__fiber *fiber_begin(struct sp__fiber *fiber, sp__fiber_fn fn, v
     fiber->fn = fn;
     fiber->arg = arg;
     fiber->interrupted = NULL;
-    fiber->faulted = false;
-    fiber->pooled = false;
-    sp__fiber_context_init(&fiber->context, fiber->stack.low, fiber->stack.high, fiber_main,
-                           fiber);
+    fiber->state = FIBER_SUSPENDED;
+    sp__fiber_context_init(&fiber->context, fiber->stack.low, fiber->stack.high, fiber_main, fiber);
     fiber_asan_fresh(&fiber->hook, fiber->stack.low, fiber->stack.high);
     fiber_tsan_fresh(&fiber->hook);
     return fiber;
@@ -87,14 +91,27 @@ static struct sp__fiber *fiber_begin(struct sp__fiber *fiber, sp__fiber_fn fn, v
 /* From use to the pool. */
 static void fiber_end(struct sp__fiber *fiber)
 {
-    assert(!fiber->pooled && "put back twice");
-    fiber->pooled = true;
+    assert(fiber->state != FIBER_POOLED && "put back twice");
+    assert(fiber->state != FIBER_RUNNING && "put back while it runs");
+    fiber->state = FIBER_POOLED;
     fiber_asan_drop(&fiber->hook, fiber->stack.low, fiber->stack.high);
     fiber_tsan_drop(&fiber->hook);
 }
 
+/* Besides catching the worst of a scheduler's mistakes, the two plain writes make a missing
+ * order between the thread that left a fiber and the one that goes on with it a data race
+ * that ThreadSanitizer sees. They cost 0.3 ns. */
+static void fiber_mark(struct sp__fiber *from, struct sp__fiber *to, enum fiber_state left)
+{
+    assert(from->state == FIBER_RUNNING && "left by who does not run on it");
+    assert(to->state == FIBER_SUSPENDED && "not to be switched to");
+    from->state = left;
+    to->state = FIBER_RUNNING;
+}
+
 void sp__fiber_switch(struct sp__fiber *from, struct sp__fiber *to)
 {
+    fiber_mark(from, to, FIBER_SUSPENDED);
     fiber_asan_leave(&from->hook, to->stack.low, to->stack.high);
     fiber_tsan_switch(&to->hook);
     sp__fiber_context_switch(&from->context, &to->context);
@@ -103,8 +120,8 @@ void sp__fiber_switch(struct sp__fiber *from, struct sp__fiber *to)
 
 void sp__fiber_switch_from_signal(struct sp__fiber *from, struct sp__fiber *to, void *ucontext)
 {
+    fiber_mark(from, to, FIBER_FAULTED);
     to->interrupted = from;
-    from->faulted = true;
     sp__fiber_context_redirect(&to->context, ucontext, &from->fault);
 }
 
@@ -122,6 +139,7 @@ struct sp__fiber *sp__fiber_adopt(void)
     }
     fiber->stack.low = low;
     fiber->stack.high = (char *)low + size;
+    fiber->state = FIBER_RUNNING;
     fiber_tsan_adopt(&fiber->hook);
     return fiber;
 }
@@ -207,7 +225,6 @@ static struct sp__fiber *fiber_pool_pop(struct sp__fiber_pool *pool)
             return NULL;
         }
         fiber = fiber_of(stack);
-        fiber->pooled = true;
     }
     pool->out++;
     return fiber;
@@ -336,11 +353,24 @@ size_t sp__fiber_stack_high_water(const struct sp__fiber *fiber)
     return sp__fiber_stack_resident(&fiber->stack);
 }
 
+/* The caller of a function that does not exist: a call through a null pointer faults at
+ * address zero, before a frame is made. */
+SP__FIBER_UNSANITIZED static uintptr_t fiber_caller_of_null(const struct sp__fiber *fiber,
+                                                            const struct sp__fiber_frame *frame)
+{
+    if (frame->lr != 0)
+        return frame->lr;
+    const uintptr_t *top = (const uintptr_t *)frame->sp;
+    return frame->sp % sizeof *top == 0 && sp__fiber_contains(fiber, top) ? *top : 0;
+}
+
 /* A frame on both machines: the caller's frame pointer, then the return address. */
 SP__FIBER_UNSANITIZED int sp__fiber_backtrace(const struct sp__fiber *fiber, void **pcs, int max)
 {
     struct sp__fiber_frame frame =
-        fiber->faulted ? fiber->fault : sp__fiber_context_frame(&fiber->context);
+        fiber->state == FIBER_FAULTED ? fiber->fault : sp__fiber_context_frame(&fiber->context);
+    if (frame.pc == 0 && fiber->state == FIBER_FAULTED)
+        frame.pc = fiber_caller_of_null(fiber, &frame);
     uintptr_t above = frame.sp;
     int n = 0;
     while (n < max && frame.pc != 0) {

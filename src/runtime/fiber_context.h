@@ -38,6 +38,7 @@ struct sp__fiber_frame {
     uintptr_t pc;
     uintptr_t fp;
     uintptr_t sp;
+    uintptr_t lr; /* the link register, where the machine has one and a signal took the frame */
 };
 
 /** Make `context` start entry(arg) on the stack [low, high) when first switched to.

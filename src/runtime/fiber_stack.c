@@ -22,7 +22,21 @@
 #define STACK_REGION_MIN 16
 #define STACK_REGION_MAX 1024
 
+/* One page is enough for code compiled with -fstack-clash-protection, which touches every
+ * page of a large frame in turn, as this library is. Users' code may not be: 16 KiB also
+ * stop a frame with a buffer of two or three pages. Measured with 64 KiB stacks, per stack:
+ *
+ *     guard    installing by madvise / mprotect    page tables
+ *      4 KiB           0.9 us   2.6 us                136 B
+ *     16 KiB           1.0 us   2.5 us                160 B
+ *     64 KiB           1.3 us   3.1 us                256 B
+ */
 #define STACK_GUARD_SIZE ((size_t)16 << 10)
+
+/* All stacks' tops fall in the same sets of the processor's first cache. Starting each a few
+ * lines lower than the one before was measured and left out: with 512 bytes touched per
+ * fiber, 16 to 64 fibers gained up to 8 %, but from 1,000 fibers on they lost 10 %, as more
+ * frames then cross into a second page. */
 
 struct sp__fiber_region {
     struct sp__fiber_region *prev; /* among the regions that have a stack to take */
@@ -85,9 +99,8 @@ static bool stack_region_is_full(const struct sp__fiber_stacks *s,
 
 static sp_err stack_region_map(struct sp__fiber_stacks *s)
 {
-    size_t head = stack_round_up(sizeof(struct sp__fiber_region) +
-                                     s->region_stacks * s->item_stride,
-                                 s->page);
+    size_t head = stack_round_up(
+        sizeof(struct sp__fiber_region) + s->region_stacks * s->item_stride, s->page);
     size_t size = head + s->region_stacks * s->slot_size;
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -170,8 +183,7 @@ sp_err sp__fiber_stacks_create(const struct sp__fiber_stack_options *options,
     if (!s)
         return SP_ERR_NOMEM;
     stack_geometry(s, options);
-    s->guard_by_madvise =
-        options->guard != SP__FIBER_GUARD_MPROTECT && stack_guard_probe(s->page);
+    s->guard_by_madvise = options->guard != SP__FIBER_GUARD_MPROTECT && stack_guard_probe(s->page);
     if (options->guard == SP__FIBER_GUARD_MADVISE && !s->guard_by_madvise) {
         sp__free(s);
         return SP_ERR_NOTSUP;

@@ -57,13 +57,15 @@ void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
     out_frame->pc = (uintptr_t)regs[REG_RIP];
     out_frame->fp = (uintptr_t)regs[REG_RBP];
     out_frame->sp = (uintptr_t)regs[REG_RSP];
+    out_frame->lr = 0;
     regs[REG_RIP] = (greg_t)(uintptr_t)sp__fiber_context_arrive;
     regs[REG_RSP] = (greg_t)(uintptr_t)to->sp;
+    regs[REG_RDI] = (greg_t)(uintptr_t)to->sp;
     regs[REG_EFL] &= ~(greg_t)FIBER_EFLAGS_CLEAR;
 }
 
-__attribute__((no_sanitize("address", "thread"))) struct sp__fiber_frame
-sp__fiber_context_frame(const struct sp__fiber_context *context)
+__attribute__((no_sanitize("address", "thread"))) struct sp__fiber_frame sp__fiber_context_frame(
+    const struct sp__fiber_context *context)
 {
     const struct fiber_switch_frame *frame = context->sp;
     return (struct sp__fiber_frame){
