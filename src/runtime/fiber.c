@@ -329,6 +329,25 @@ void sp__fiber_cache_put(struct sp__fiber_cache *cache, struct sp__fiber *fiber)
     cache->items[cache->count++] = fiber;
 }
 
+/* ---- faults ----------------------------------------------------------------------- */
+
+struct sp__fiber *sp__fiber_take_interrupted(struct sp__fiber *fiber)
+{
+    struct sp__fiber *interrupted = fiber->interrupted;
+    fiber->interrupted = NULL;
+    return interrupted;
+}
+
+int sp__fiber_interrupted_depth(const struct sp__fiber *fiber, int max)
+{
+    int depth = 0;
+    while (depth < max && fiber->interrupted) {
+        fiber = fiber->interrupted;
+        depth++;
+    }
+    return depth;
+}
+
 /* ---- looking ---------------------------------------------------------------------- */
 
 bool sp__fiber_guard_hit(const struct sp__fiber *fiber, const void *addr)

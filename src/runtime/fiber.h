@@ -120,6 +120,15 @@ void sp__fiber_switch(struct sp__fiber *from, struct sp__fiber *to) SP_NONNULL;
 void sp__fiber_switch_from_signal(struct sp__fiber *from, struct sp__fiber *to, void *ucontext)
     SP_NONNULL;
 
+/** The fiber that sp__fiber_switch_from_signal() came from when it started `fiber`, once; then,
+ *  and for others, NULL. That one may itself have been started so.
+ *  Context: any; signal handlers too, on the fiber that is running. */
+struct sp__fiber *sp__fiber_take_interrupted(struct sp__fiber *fiber) SP_NONNULL;
+
+/** How many fibers sp__fiber_take_interrupted() would give one after another, at most `max`.
+ *  Context: as above. */
+int sp__fiber_interrupted_depth(const struct sp__fiber *fiber, int max) SP_NONNULL;
+
 /** Does `addr` lie in the guard of the fiber's stack, which is to say: overflow?
  *  Context: any, signal handlers too. */
 bool sp__fiber_guard_hit(const struct sp__fiber *fiber, const void *addr) SP_NONNULL_ARGS(1);

@@ -41,14 +41,22 @@ void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *
     context->sp = frame;
 }
 
+struct sp__fiber_frame sp__fiber_context_interrupted(const void *ucontext)
+{
+    const mcontext_t *regs = &((const ucontext_t *)ucontext)->uc_mcontext;
+    return (struct sp__fiber_frame){
+        .pc = (uintptr_t)regs->pc,
+        .fp = (uintptr_t)regs->regs[29],
+        .sp = (uintptr_t)regs->sp,
+        .lr = (uintptr_t)regs->regs[30],
+    };
+}
+
 void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
                                 struct sp__fiber_frame *out_frame)
 {
     mcontext_t *regs = &((ucontext_t *)ucontext)->uc_mcontext;
-    out_frame->pc = (uintptr_t)regs->pc;
-    out_frame->fp = (uintptr_t)regs->regs[29];
-    out_frame->sp = (uintptr_t)regs->sp;
-    out_frame->lr = (uintptr_t)regs->regs[30];
+    *out_frame = sp__fiber_context_interrupted(ucontext);
     regs->pc = (uint64_t)(uintptr_t)sp__fiber_context_arrive;
     regs->sp = (uint64_t)(uintptr_t)to->sp;
     regs->regs[0] = (uint64_t)(uintptr_t)to->sp;

@@ -53,6 +53,11 @@ void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *
 void sp__fiber_context_switch(struct sp__fiber_context *from, struct sp__fiber_context *to)
     SP_NONNULL;
 
+/** Where the code was that a signal interrupted: the place alone, nothing changes. All zero
+ *  where this machine does not tell.
+ *  Context: signal handler; `ucontext` is the handler's third argument. */
+struct sp__fiber_frame sp__fiber_context_interrupted(const void *ucontext) SP_NONNULL;
+
 /** In a signal handler: make the return from the signal go on in `to` instead of in the
  *  interrupted code, of which *out_frame tells the place. What was interrupted can not
  *  be resumed. Must be the handler's last act (with ucontext it does not return).

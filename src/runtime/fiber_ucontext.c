@@ -60,6 +60,11 @@ static struct sp__fiber_frame fiber_context_registers(const ucontext_t *saved)
     return frame;
 }
 
+struct sp__fiber_frame sp__fiber_context_interrupted(const void *ucontext)
+{
+    return fiber_context_registers(ucontext);
+}
+
 void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
                                 struct sp__fiber_frame *out_frame)
 {

@@ -50,14 +50,21 @@ void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *
     context->sp = frame;
 }
 
+struct sp__fiber_frame sp__fiber_context_interrupted(const void *ucontext)
+{
+    const greg_t *regs = ((const ucontext_t *)ucontext)->uc_mcontext.gregs;
+    return (struct sp__fiber_frame){
+        .pc = (uintptr_t)regs[REG_RIP],
+        .fp = (uintptr_t)regs[REG_RBP],
+        .sp = (uintptr_t)regs[REG_RSP],
+    };
+}
+
 void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
                                 struct sp__fiber_frame *out_frame)
 {
     greg_t *regs = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-    out_frame->pc = (uintptr_t)regs[REG_RIP];
-    out_frame->fp = (uintptr_t)regs[REG_RBP];
-    out_frame->sp = (uintptr_t)regs[REG_RSP];
-    out_frame->lr = 0;
+    *out_frame = sp__fiber_context_interrupted(ucontext);
     regs[REG_RIP] = (greg_t)(uintptr_t)sp__fiber_context_arrive;
     regs[REG_RSP] = (greg_t)(uintptr_t)to->sp;
     regs[REG_RDI] = (greg_t)(uintptr_t)to->sp;
