@@ -6,7 +6,7 @@ JOBS := $(shell sh scripts/jobs.sh)
 PORT ?= 7379
 
 .DEFAULT_GOAL := help
-.PHONY: help packages build demo demo-check test test-quick bench soak lint format install \
+.PHONY: help packages demo-packages build demo demo-check test test-quick bench soak lint format install \
 	fuzz-short coverage clean
 
 help: ## this list
@@ -17,14 +17,18 @@ help: ## this list
 packages: ## install the Debian packages that are missing (scripts/packages.txt)
 	@sh scripts/install-packages.sh
 
+demo-packages:
+	@sh scripts/install-packages.sh build demo
+
 build: ## build everything into build/release
+	@sh scripts/install-packages.sh --dry-run build || { echo "run: make packages"; exit 1; }
 	@mkdir -p build && cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 
-demo: packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n)
+demo: demo-packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n)
 	@exec build/release/bin/spawned-kv --port $(PORT)
 
-demo-check: packages build ## drive spawned-kv with redis-cli, crash a shard, see it recover
+demo-check: demo-packages build ## drive spawned-kv with redis-cli, crash a shard, see it recover
 	@sh examples/kv/demo-check.sh build/release/bin/spawned-kv
 
 test: packages ## everything: all presets, sanitizers, aarch64, lint, fuzzing (15 minutes)

@@ -1,31 +1,50 @@
 #!/bin/sh
-# Installs what is missing from scripts/packages.txt. Does nothing if nothing is missing.
-# Runs apt-get as root or through sudo; where neither is possible it says what it would
-# install and fails. --dry-run only says it (and fails if anything is missing).
+# Installs what is missing from scripts/packages.txt: of the named sections, or of all. Does
+# nothing if nothing is missing. Runs apt-get as root or through sudo; where neither is
+# possible it says what it would install and fails.
+#
+#   install-packages.sh [--dry-run] [SECTION...]
+#
+# --dry-run says what is missing and fails if anything is.
 set -eu
 
 list=$(dirname "$0")/packages.txt
+dry_run=
+if [ "${1-}" = --dry-run ]; then
+    dry_run=1
+    shift
+fi
+for section; do
+    grep -qxF "[$section]" "$list" || {
+        echo "usage: $0 [--dry-run] [SECTION...]; no section $section in $list" >&2
+        exit 2
+    }
+done
+
+# packages SECTION...: the names in these sections, or all names.
+packages() {
+    awk -v wanted=" $* " '
+        { sub(/#.*/, "") }
+        /^\[/ { section = substr($1, 2, length($1) - 2); next }
+        NF && (wanted ~ /^ *$/ || index(wanted, " " section " ")) { print $1 }' "$list"
+}
+
+command -v dpkg-query >/dev/null || {
+    echo "$0: not a Debian system, cannot tell what is installed" >&2
+    exit 0
+}
 missing=
-# shellcheck disable=SC2013 # a package name is a word
-for package in $(sed 's/#.*//' "$list"); do
+for package in $(packages "$@"); do
     status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing="$missing $package"
 done
 missing=${missing# }
 [ -n "$missing" ] || exit 0
 
-case ${1-} in
-'') ;;
---dry-run)
+if [ -n "$dry_run" ]; then
     echo "missing packages: $missing"
     exit 1
-    ;;
-*)
-    echo "usage: $0 [--dry-run]" >&2
-    exit 2
-    ;;
-esac
-
+fi
 if [ "$(id -u)" -eq 0 ]; then
     as_root=
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
