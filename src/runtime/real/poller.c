@@ -12,8 +12,8 @@
 
 struct sp__poller {
     int epoll_fd;
-    int event_fd;    /* written by an interrupt; never read: each write is an edge */
-    bool coarse;     /* the kernel waits in milliseconds only; the polling thread's */
+    int event_fd; /* written by an interrupt; never read: each write is an edge */
+    bool coarse;  /* the kernel waits in milliseconds only; the polling thread's */
     struct sp_runtime *runtime;
     /* Interrupted, and the poller has not noticed yet. */
     SP__CACHE_ALIGNED _Atomic bool interrupted;
@@ -102,12 +102,10 @@ void sp__poller_destroy(struct sp__poller *poller)
 
 /* ---- files ---- */
 
-void sp__poll_file_init(struct sp__poll_file *file, int fd,
-                        void (*release)(struct sp__poll_file *))
+void sp__poll_file_init(struct sp__poll_file *file, int fd, void (*release)(struct sp__poll_file *))
 {
     file->fd = fd;
     file->release = release;
-    file->ready = NULL;
     file->next_dead = NULL;
     struct sp__poll_way *ways[] = { &file->in, &file->out };
     for (int i = 0; i < 2; i++) {
@@ -151,7 +149,7 @@ void sp__poller_remove(struct sp__poller *poller, struct sp__poll_file *moved_fi
 
 /* ---- waiting on a way ---- */
 
-bool sp__poll_arm(struct sp__poll_way *way, struct sp__actor *actor, uint64_t token)
+static bool poller_arm(struct sp__poll_way *way, struct sp__actor *actor, uint64_t token)
 {
     uint64_t seen = way->drained;
     /* relaxed: published by the swap below, see the invariants. */
@@ -166,6 +164,16 @@ bool sp__poll_arm(struct sp__poll_way *way, struct sp__actor *actor, uint64_t to
     return false;
 }
 
+bool sp__poll_arm(struct sp__poll_way *way, struct sp__actor *actor, uint64_t token)
+{
+    return poller_arm(way, actor, token);
+}
+
+bool sp__poll_arm_waiter(struct sp__poll_way *way, struct sp__io_waiter *waiter)
+{
+    return poller_arm(way, NULL, (uint64_t)(uintptr_t)waiter);
+}
+
 bool sp__poll_disarm(struct sp__poll_way *way)
 {
     uint64_t state = atomic_load_explicit(&way->state, memory_order_relaxed);
@@ -173,8 +181,8 @@ bool sp__poll_disarm(struct sp__poll_way *way)
         uint64_t wanted = (state + SP__POLL_STEP) & ~SP__POLL_ARMED;
         /* acq_rel: acquire so that the fields are written anew only after a poller that swapped
          * before us has read them. */
-        if (atomic_compare_exchange_weak_explicit(&way->state, &state, wanted,
-                                                  memory_order_acq_rel, memory_order_relaxed)) {
+        if (atomic_compare_exchange_weak_explicit(&way->state, &state, wanted, memory_order_acq_rel,
+                                                  memory_order_relaxed)) {
             way->drained = wanted;
             return true;
         }
@@ -182,7 +190,7 @@ bool sp__poll_disarm(struct sp__poll_way *way)
     return false;
 }
 
-static void poller_fire(struct sp__poll_file *file, struct sp__poll_way *way, uint64_t hup)
+static void poller_fire(struct sp__poll_way *way, uint64_t hup)
 {
     struct sp__actor *actor;
     uint64_t token;
@@ -198,10 +206,12 @@ static void poller_fire(struct sp__poll_file *file, struct sp__poll_way *way, ui
                                                     memory_order_acq_rel, memory_order_acquire));
     if (!(state & SP__POLL_ARMED))
         return;
-    if (token == 0)
-        file->ready(file, way, actor);
-    else if (sp__wait_claim(actor, token))
+    if (actor == NULL) {
+        struct sp__io_waiter *waiter = (struct sp__io_waiter *)(uintptr_t)token;
+        waiter->ready(waiter);
+    } else if (sp__wait_claim(actor, token)) {
         sp__wait_finish(actor, token);
+    }
 }
 
 /* ---- polling ---- */
@@ -212,9 +222,9 @@ static void poller_dispatch(const struct epoll_event *event)
     uint64_t broken = (event->events & (EPOLLHUP | EPOLLERR)) ? SP__POLL_HUP : 0;
     uint64_t ended = (event->events & EPOLLRDHUP) ? SP__POLL_HUP : 0;
     if ((event->events & EPOLLIN) || broken || ended)
-        poller_fire(file, &file->in, broken | ended);
+        poller_fire(&file->in, broken | ended);
     if ((event->events & EPOLLOUT) || broken)
-        poller_fire(file, &file->out, broken);
+        poller_fire(&file->out, broken);
 }
 
 static int poller_wait_coarse(struct sp__poller *poller, struct epoll_event *events,
@@ -227,8 +237,7 @@ static int poller_wait_coarse(struct sp__poller *poller, struct epoll_event *eve
     return epoll_wait(poller->epoll_fd, events, SP__POLLER_BATCH, ms);
 }
 
-static int poller_harvest(struct sp__poller *poller, struct epoll_event *events,
-                          int64_t timeout_ns)
+static int poller_harvest(struct sp__poller *poller, struct epoll_event *events, int64_t timeout_ns)
 {
     if (!poller->coarse) {
         struct timespec left = { .tv_sec = (time_t)(timeout_ns / SP_NS_PER_S),

@@ -10,7 +10,8 @@
  *
  *     | count : 62 | HUP | ARMED |
  *
- *   ARMED  somebody waits: `actor` and `token` say who
+ *   ARMED  somebody waits: `actor` and `token` say who, or without an actor `token` is the
+ *          address of a struct sp__io_waiter
  *   HUP    the peer will send no more, or the connection broke; never cleared
  *   count  moves with every event, arm and disarm
  *
@@ -35,12 +36,10 @@
 #ifndef SPAWNED_RUNTIME_REAL_POLLER_H
 #define SPAWNED_RUNTIME_REAL_POLLER_H
 
-#include "spawned/err.h"
+#include "runtime/io.h"
 
 #include <stdatomic.h>
 
-struct sp__actor;
-struct sp_runtime;
 struct sp__poller;
 
 enum {
@@ -53,8 +52,8 @@ enum {
 struct sp__poll_way {
     _Atomic uint64_t state;
     _Atomic(struct sp__actor *) actor;
-    _Atomic uint64_t token; /* of the actor's wait; 0: call the file's `ready` instead */
-    uint64_t drained;       /* the user's: see above */
+    _Atomic uint64_t token;
+    uint64_t drained; /* the user's: see above */
 };
 
 #define SP__POLL_ARMED UINT64_C(1)
@@ -68,9 +67,6 @@ struct sp__poll_file {
     int fd;
     struct sp__poll_way in;
     struct sp__poll_way out;
-    /** `way`, armed without a token, became ready. On the polling thread, inside an epoch
-     *  section; may not suspend. */
-    void (*ready)(struct sp__poll_file *file, struct sp__poll_way *way, struct sp__actor *actor);
     /** Frees the file, once removed. On any thread with a context; may not suspend. */
     void (*release)(struct sp__poll_file *file);
     struct sp__poll_file *next_dead;
@@ -79,8 +75,8 @@ struct sp__poll_file {
 /** An empty set.
  *  Errors: NOMEM, NOFILE, IO. Ownership: *out is the caller's, sp__poller_destroy().
  *  Context: startup. */
-SP_NODISCARD sp_err sp__poller_create(struct sp_runtime *runtime,
-                                      struct sp__poller **out) SP_NONNULL;
+SP_NODISCARD sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__poller **out)
+    SP_NONNULL;
 
 /** Close the set and free what was removed. NULL is fine.
  *  Context: the runtime's end; all files are removed, nobody polls. */
@@ -98,12 +94,12 @@ void sp__poller_interrupt(struct sp__poller *poller) SP_NONNULL;
 
 /** Prepare a file for `fd`. It is known not to be readable before the first event, which adding
  *  it brings if it is. Context: any. */
-void sp__poll_file_init(struct sp__poll_file *file, int fd,
-                        void (*release)(struct sp__poll_file *)) SP_NONNULL;
+void sp__poll_file_init(struct sp__poll_file *file, int fd, void (*release)(struct sp__poll_file *))
+    SP_NONNULL;
 
 /** Add a file. Errors: NOMEM, LIMIT (the user's watches), IO. Context: any. */
-SP_NODISCARD sp_err sp__poller_add(struct sp__poller *poller,
-                                   struct sp__poll_file *file) SP_NONNULL;
+SP_NODISCARD sp_err sp__poller_add(struct sp__poller *poller, struct sp__poll_file *file)
+    SP_NONNULL;
 
 /** Take a file out and close its descriptor. Nobody waits on it.
  *  Ownership: takes the file; `release` is called later. Context: any. */
@@ -124,11 +120,15 @@ static inline void sp__poll_drained(struct sp__poll_way *way, uint64_t seen)
     way->drained = seen;
 }
 
-/** Wait on a way that was found not ready: `token` (of an open wait of `actor`) is finished, or
- *  with token 0 the file's `ready` called, at the next event, once. False: there was an event
- *  meanwhile; try again. Context: the way's user. */
-SP_NODISCARD bool sp__poll_arm(struct sp__poll_way *way, struct sp__actor *actor,
-                               uint64_t token) SP_NONNULL;
+/** Wait on a way that was found not ready: the open wait `token` of `actor` is finished at the
+ *  next event. False: there was an event meanwhile; try again. Context: the way's user. */
+SP_NODISCARD bool sp__poll_arm(struct sp__poll_way *way, struct sp__actor *actor, uint64_t token)
+    SP_NONNULL;
+
+/** As above, but calls `waiter->ready`, once, on the polling thread, inside an epoch section.
+ *  Context: the way's user. */
+SP_NODISCARD bool sp__poll_arm_waiter(struct sp__poll_way *way, struct sp__io_waiter *waiter)
+    SP_NONNULL;
 
 /** Stop waiting. False: it fired, or is just firing. Context: the way's user. */
 bool sp__poll_disarm(struct sp__poll_way *way) SP_NONNULL;
