@@ -75,11 +75,10 @@ void *sp__malloc(size_t size)
 
 void *sp__calloc(size_t count, size_t size)
 {
-    if (alloc_may_fail())
+    size_t product;
+    if (alloc_may_fail() || __builtin_mul_overflow(count, size, &product))
         return NULL;
-    if (count == 0 || size == 0)
-        return calloc(1, 1);
-    return calloc(count, size);
+    return calloc(1, product > 0 ? product : 1);
 }
 
 void *sp__realloc(void *ptr, size_t size)

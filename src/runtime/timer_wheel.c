@@ -124,9 +124,7 @@ int64_t sp__wheel_next(const struct sp__wheel *wheel)
         return wheel->floor;
     if (place == 0)
         return INT64_MAX;
-    int64_t next =
-        place <= SP__WHEEL_SLOTS ? wheel_start(wheel, place) : wheel_slot_next(wheel, place);
-    return next > wheel->floor ? next : wheel->floor;
+    return place <= SP__WHEEL_SLOTS ? wheel_start(wheel, place) : wheel_slot_next(wheel, place);
 }
 
 /* Moves up to `max` nodes of the slot being cascaded to lower levels; returns how many. */
