@@ -73,6 +73,26 @@ TEST(buf_used_as_a_stream_stays_small_and_in_order)
     sp__buf_finish(&buf);
 }
 
+TEST(buf_moves_to_the_front_only_when_that_is_cheap)
+{
+    struct sp__buf buf;
+    char chunk[64];
+    memset(chunk, 'c', sizeof(chunk));
+    sp__buf_init(&buf, 100);
+    CHECK_OK(sp__buf_append(&buf, chunk, 64));
+    CHECK_INT(buf.capacity, 64);
+    sp__buf_consume(&buf, 32);
+    CHECK_OK(sp__buf_append(&buf, chunk, 1)); /* 32 to move for 32 consumed */
+    CHECK_INT(buf.capacity, 64);
+    CHECK_OK(sp__buf_append(&buf, chunk, 31));
+    sp__buf_consume(&buf, 1);
+    CHECK_OK(sp__buf_append(&buf, chunk, 1)); /* 63 to move for 1 consumed: grows, to the limit */
+    CHECK_INT(buf.capacity, 100);
+    sp__buf_consume(&buf, sp__buf_len(&buf));
+    CHECK_INT(sp__buf_room(&buf), 100); /* empty: the whole of it is room again */
+    sp__buf_finish(&buf);
+}
+
 TEST(buf_trim_frees_only_an_empty_buffer)
 {
     struct sp__buf buf;

@@ -119,6 +119,20 @@ TEST(map_used_as_a_queue_stays_small)
     sp__map_finish(&map);
 }
 
+/* What makes draining from the front, or iterating what is left, linear. */
+TEST(map_remove_at_the_front_is_not_looked_at_again)
+{
+    struct sp__map map;
+    sp__map_init(&map, seed);
+    for (uint64_t i = 0; i < 100; i++)
+        CHECK_OK(sp__map_add(&map, i, &values[i]));
+    CHECK(sp__map_remove(&map, 1) != NULL);
+    CHECK_INT(map.table.first, 0);
+    CHECK(sp__map_remove(&map, 0) != NULL);
+    CHECK_INT(map.table.first, 2);
+    sp__map_finish(&map);
+}
+
 TEST(map_shrinks_and_gives_all_back_when_empty)
 {
     struct sp__map map;
@@ -215,6 +229,25 @@ TEST(map_add_when_shrinking_has_no_memory_succeeds)
     CHECK_OK(sp__map_add(&map, 500, &values[5]));
     CHECK(sp__alloc_failed());
     sp__alloc_fail_from(-1);
+    CHECK_PTR(sp__map_get(&map, 500), &values[5]);
+    CHECK_PTR(sp__map_get(&map, 0), &values[0]);
+    sp__map_finish(&map);
+}
+
+TEST(map_add_when_full_of_holes_and_shrinking_fails_still_makes_room)
+{
+    struct sp__map map;
+    sp__map_init(&map, seed);
+    for (uint64_t i = 0; i < 128; i++)
+        CHECK_OK(sp__map_add(&map, i, &values[i]));
+    CHECK_INT(map.table.used, map.table.capacity);
+    for (uint64_t i = 1; i < 128; i++)
+        CHECK_PTR(sp__map_remove(&map, i), &values[i]);
+    sp__alloc_fail_from(0);
+    CHECK_ERR(sp__map_add(&map, 500, &values[5]), SP_ERR_NOMEM);
+    sp__alloc_fail_after(0);
+    CHECK_OK(sp__map_add(&map, 500, &values[5]));
+    CHECK(sp__alloc_failed());
     CHECK_PTR(sp__map_get(&map, 500), &values[5]);
     CHECK_PTR(sp__map_get(&map, 0), &values[0]);
     sp__map_finish(&map);
