@@ -168,8 +168,9 @@ static void msg_slabs_destroy(struct sp__list *slabs)
         msg_slab_destroy(sp__container_of(link, struct msg_slab, link));
 }
 
-/* Makes sure that there is something to cut; false: out of memory. The lock is dropped
- * while the system is asked. */
+/* Makes sure that there is something to cut; false: out of memory. The lock is dropped while
+ * the system is asked; if another thread brought a slab meanwhile, one is enough: a slab
+ * of which nothing is out would never come back. */
 static bool msg_depot_stock(struct sp__msg_depot *depot, uint32_t size) SP__REQUIRES(depot->lock)
 {
     if (!sp__list_empty(&depot->partial))
@@ -177,8 +178,13 @@ static bool msg_depot_stock(struct sp__msg_depot *depot, uint32_t size) SP__REQU
     sp__lock_unlock(&depot->lock);
     struct msg_slab *slab = msg_slab_create(size);
     sp__lock_lock(&depot->lock);
+    bool stocked = !sp__list_empty(&depot->partial);
     if (slab == NULL)
-        return !sp__list_empty(&depot->partial);
+        return stocked;
+    if (stocked) {
+        msg_slab_destroy(slab);
+        return true;
+    }
     sp__list_push_back(&depot->partial, &slab->link);
     depot->slab_count++;
     return true;
