@@ -7,7 +7,7 @@ set(spawned_code_sections .text .text.unlikely .text.unlikely. .text.hot .text.h
     .text.startup .text.startup. .text.exit .text.exit. .text.unknown.)
 set(spawned_rename)
 foreach(section IN LISTS spawned_code_sections)
-    list(APPEND spawned_rename --rename-section ${section}=sp_text,alloc,load,readonly,code)
+    list(APPEND spawned_rename --rename-section ${section}=sp_text,contents,alloc,load,readonly,code)
 endforeach()
 
 function(spawned_add_archive target)
@@ -31,7 +31,10 @@ add_library(Spawned::spawned ALIAS spawned)
 # sp_text likewise), because a section can only be renamed before the link.
 if(SPAWNED_SHARED)
     spawned_add_archive(spawned_pic)
-    target_compile_options(spawned_pic PRIVATE $<$<COMPILE_LANGUAGE:C>:-fPIC>)
+    # initial-exec: a thread-local is found without a call, which in the handler of a fault could
+    # end up in malloc.
+    target_compile_options(spawned_pic PRIVATE
+        $<$<COMPILE_LANGUAGE:C>:-fPIC -ftls-model=initial-exec>)
     file(WRITE ${PROJECT_BINARY_DIR}/shared.c "/* The code comes from spawned_pic. */\n")
     add_library(spawned_shared SHARED ${PROJECT_BINARY_DIR}/shared.c)
     target_include_directories(spawned_shared PUBLIC
