@@ -716,12 +716,11 @@ static void *pipe_getter(void *arg)
     sp__fiber_cache_init(&cache, end->pool);
     for (long i = 0; i < end->count; i++) {
         struct sp__fiber *fiber = sp__fiber_cache_get(&cache, set_value, NULL);
-        struct sp__fiber *none = NULL;
         CHECK(fiber != NULL);
-        /* release: pairs with the acquire in pipe_putter() */
-        while (!atomic_compare_exchange_weak_explicit(end->slot, &none, fiber, memory_order_release,
-                                                      memory_order_relaxed))
-            none = NULL;
+        /* acquire and release: pair with those in pipe_putter() */
+        while (atomic_load_explicit(end->slot, memory_order_acquire))
+            (void)sched_yield();
+        atomic_store_explicit(end->slot, fiber, memory_order_release);
     }
     sp__fiber_cache_finish(&cache);
     return NULL;
@@ -734,8 +733,10 @@ static void *pipe_putter(void *arg)
     sp__fiber_cache_init(&cache, end->pool);
     for (long i = 0; i < end->count; i++) {
         struct sp__fiber *fiber = NULL;
-        while (!fiber) /* acquire: pairs with the release in pipe_getter() */
-            fiber = atomic_exchange_explicit(end->slot, NULL, memory_order_acquire);
+        /* acquire and release: pair with those in pipe_getter() */
+        while (!(fiber = atomic_load_explicit(end->slot, memory_order_acquire)))
+            (void)sched_yield();
+        atomic_store_explicit(end->slot, NULL, memory_order_release);
         sp__fiber_cache_put(&cache, fiber);
     }
     sp__fiber_cache_finish(&cache);
