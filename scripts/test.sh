@@ -23,7 +23,7 @@ add_total() {
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$2" | tail -n 1)
     if [ -z "$line" ]; then
         echo "FAIL $1: no result, see $2"
-        tail -n 40 "$2"
+        grep -E '(error|undefined reference|FAILED):' "$2" | head -n 10
         line="0 passed, 1 failed"
     fi
     echo "$1: $line (${SECONDS}s since the start)"

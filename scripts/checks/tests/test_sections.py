@@ -3,7 +3,7 @@ import subprocess
 import sections
 from planted import PlantedTest
 
-RENAME = ["objcopy", "--rename-section", ".text=sp_text,alloc,load,readonly,code"]
+RENAME = ["objcopy", "--rename-section", ".text=sp_text,contents,alloc,load,readonly,code"]
 
 
 class SectionsTest(PlantedTest):
