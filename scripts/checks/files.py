@@ -1,7 +1,18 @@
-"""A source file has at most 1,000 lines and opens with a comment that says what it is."""
+"""A source file has at most 1,000 lines and opens with a comment that says what it is.
+
+Where x.h says it, x.c and x_test.c beside it need not repeat it.
+"""
+import re
 
 LINES_MAX = 1000
 FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz")
+
+
+def said_by_header(tree, path):
+    stem = re.sub(r"(_test)?\.[cS]$", "", path)
+    public = "include/spawned/" + stem.split("/")[-1] + ".h"
+    headers = (stem + ".h", public) if not path.endswith(".h") else ()
+    return any((tree.root / header).exists() for header in headers)
 
 
 def check(tree):
@@ -10,7 +21,8 @@ def check(tree):
         lines = text.count("\n")
         if lines > LINES_MAX:
             tree.report(path, 0, f"{lines} lines, more than {LINES_MAX}")
-        if not text.lstrip().startswith(("/*", "//")):
+        opens = text.lstrip().startswith(("/*", "//"))
+        if not opens and not said_by_header(tree, path):
             tree.report(path, 1, "does not open with a comment that says what it does")
         if text and not text.endswith("\n"):
             tree.report(path, lines + 1, "no newline at the end")

@@ -13,5 +13,9 @@ class FilesTest(PlantedTest):
     def test_file_without_opening_comment_is_found(self):
         self.assert_one(self.findings(files, {"src/a.c": "int a;\n"}), "comment")
 
+    def test_comment_of_the_header_is_enough(self):
+        files_ = {"src/a.h": "/* a */\n", "src/a.c": "int a;\n", "src/a_test.c": "int b;\n"}
+        self.assertEqual(self.findings(files, files_), [])
+
     def test_missing_newline_is_found(self):
         self.assert_one(self.findings(files, {"src/a.c": "/* a */\nint a;"}), "newline")
