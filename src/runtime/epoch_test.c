@@ -171,8 +171,8 @@ TEST(epoch_retire_alone_frees_without_collect)
     struct fixture *f = fixture_make(true);
     for (int i = 0; i < COUNT; i++)
         sp__epoch_retire(&f->a, &objects[i].node, object_free);
-    /* What is not free yet: the open batch and those of the last two epochs. */
-    CHECK(objects_freed(objects, COUNT) >= COUNT - 3 * SP__EPOCH_BATCH);
+    /* Two steps free a batch, and each batch makes one: only the last one waits. */
+    CHECK_INT(objects_freed(objects, COUNT), COUNT - SP__EPOCH_BATCH);
     CHECK(sp__epoch_collect(&f->a));
     CHECK_INT(objects_freed(objects, COUNT), COUNT);
     fixture_end(f);
@@ -203,6 +203,36 @@ TEST(epoch_retire_from_a_function_being_run_is_freed_too)
     CHECK(sp__epoch_collect(&f->a));
     CHECK_INT(first.freed, 1);
     CHECK_INT(last.freed, 1);
+    fixture_end(f);
+}
+
+/* Each function retires several more, so that batches fill up while functions are being run. */
+static struct {
+    struct sp__epoch_thread *thread;
+    struct object objects[2000];
+    int next;
+    bool running;
+} avalanche;
+
+static void avalanche_free(struct sp__epoch_node *node)
+{
+    CHECK(!avalanche.running); /* one after the other, never one inside another */
+    avalanche.running = true;
+    sp__container_of(node, struct object, node)->freed++;
+    for (int i = 0; i < 3 && avalanche.next < 2000; i++)
+        sp__epoch_retire(avalanche.thread, &avalanche.objects[avalanche.next++].node,
+                         avalanche_free);
+    avalanche.running = false;
+}
+
+TEST(epoch_functions_are_never_run_inside_one_another)
+{
+    struct fixture *f = fixture_make(true);
+    avalanche.thread = &f->a;
+    avalanche.next = 1;
+    sp__epoch_retire(&f->a, &avalanche.objects[0].node, avalanche_free);
+    CHECK(sp__epoch_collect(&f->a));
+    CHECK_INT(objects_freed(avalanche.objects, 2000), 2000);
     fixture_end(f);
 }
 

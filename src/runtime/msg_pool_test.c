@@ -144,6 +144,52 @@ TEST(msg_free_without_cache_returns_to_the_slab)
     sp__msg_pool_finish(&pool);
 }
 
+/* A slab that was full and got an object back has something to give again. */
+TEST(msg_alloc_reuses_what_came_back_to_a_full_slab)
+{
+    enum { COUNT = 2 * (SLAB - 64) / 1024 };
+    static struct sp__msg_pool pool;
+    static void *objects[COUNT];
+    struct sp__msg_cache cache;
+    sp__msg_pool_init(&pool, NULL);
+    sp__msg_cache_init(&cache, &pool);
+    for (int i = 0; i < COUNT; i++)
+        objects[i] = object_alloc(&cache, &pool, 1024).ptr;
+    sp__msg_cache_finish(&cache);
+    size_t bytes = sp__msg_pool_bytes(&pool);
+    for (int round = 0; round < 10; round++) {
+        for (int i = round % 2; i < COUNT; i += 2)
+            sp__msg_free(NULL, &pool, objects[i], 8);
+        for (int i = round % 2; i < COUNT; i += 2)
+            objects[i] = object_alloc(&cache, &pool, 1024).ptr;
+        sp__msg_cache_finish(&cache);
+        CHECK_INT(sp__msg_pool_bytes(&pool), bytes);
+    }
+    for (int i = 0; i < COUNT; i++)
+        sp__msg_free(NULL, &pool, objects[i], 8);
+    sp__msg_pool_finish(&pool);
+}
+
+TEST(msg_cache_holds_two_batches_at_most)
+{
+    static struct sp__msg_pool pool;
+    static void *objects[1000];
+    struct sp__msg_cache cache;
+    sp__msg_pool_init(&pool, NULL);
+    sp__msg_cache_init(&cache, &pool);
+    for (int i = 0; i < 1000; i++)
+        objects[i] = object_alloc(&cache, &pool, 64).ptr;
+    sp__msg_cache_finish(&cache);
+    for (int i = 0; i < 1000; i++) {
+        sp__msg_free(&cache, &pool, objects[i], 0);
+        CHECK_INT(cache.racks[0].loaded_count, i % 64 + 1);
+        CHECK(i < 64 ? cache.racks[0].spare == NULL : cache.racks[0].spare != NULL);
+    }
+    CHECK_INT(pool.depots[0].batch_count, 1000 / 64 - 1);
+    sp__msg_cache_finish(&cache);
+    sp__msg_pool_finish(&pool);
+}
+
 /* What one worker allocates and another frees goes round through the pool, not up. */
 TEST(msg_one_way_traffic_between_caches_does_not_grow)
 {
