@@ -9,7 +9,6 @@
 #include "runtime/real/fault.h"
 
 #include "base/alloc.h"
-#include "runtime/fiber_context.h"
 #include "runtime/real/fault_code.h"
 #include "runtime/real/fault_stack.h"
 
@@ -25,6 +24,9 @@ enum {
     /* The handler and the unwinder use about 6 KiB, the signal frame up to 11 KiB (AMX). */
     FAULT_STACK_SIZE = 128 << 10,
 };
+
+/* The thread sanitizer does not follow a jump from one signal handler into another. */
+#define FAULT_NO_ESCAPE SP__TSAN
 
 /** What the handler needs of a thread. */
 struct sp__fault_thread {
@@ -54,14 +56,13 @@ static int fault_index(int signo)
     return i;
 }
 
-/* Take the default action: at the faulting instruction, which is executed again, or in abort(),
- * which goes on; a signal that was sent must be sent again. */
+/* Take the default action: at the faulting instruction, which is executed again, or here, if
+ * the signal was sent: by abort(), too. */
 static void fault_default(int signo, const siginfo_t *info)
 {
     struct sigaction action = { .sa_handler = SIG_DFL };
     (void)sigaction(signo, &action, NULL);
-    bool sent = info->si_code <= 0 && !(signo == SIGABRT && info->si_code == SI_TKILL);
-    if (sent)
+    if (info->si_code <= 0)
         (void)syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signo);
 }
 
@@ -98,21 +99,11 @@ static bool fault_context_allows(const struct sp__context *context)
            sp__fiber_interrupted_depth(context->fiber, SP__FAULT_DEPTH_MAX) < SP__FAULT_DEPTH_MAX;
 }
 
-/* Who jumped to an address where no code is. */
-static uintptr_t fault_caller(const struct sp__fiber *fiber, const struct sp__fiber_frame *frame)
-{
-    if (frame->lr != 0)
-        return frame->lr;
-    const uintptr_t *top = (const uintptr_t *)frame->sp;
-    bool readable = frame->sp % sizeof *top == 0 && sp__fiber_contains(fiber, top);
-    return readable ? *top : 0;
-}
-
 static bool fault_code_allows(const struct sp__fiber *fiber, const struct sp__fiber_frame *frame)
 {
     enum sp__fault_code code = sp__fault_code_of(frame->pc);
     if (code == SP__FAULT_CODE_UNKNOWN)
-        code = sp__fault_code_of(fault_caller(fiber, frame));
+        code = sp__fault_code_of(sp__fault_stack_caller(fiber, frame));
     return code == SP__FAULT_CODE_USER || code == SP__FAULT_CODE_UNKNOWN;
 }
 
@@ -153,9 +144,13 @@ static void fault_record(struct sp__fault_thread *self, const struct sp__fiber *
     record->pc = (const void *)frame->pc;
     record->address = memory ? info->si_addr : NULL;
     record->stack_overflow = memory && sp__fiber_guard_hit(fiber, info->si_addr);
-    /* Where no code is, there are no tables: sp__fault_of() follows the frame pointers. */
-    if (sp__fault_code_of(frame->pc) != SP__FAULT_CODE_UNKNOWN)
+    /* Where no code is, there are no tables either. Where there are, the walk gets to the
+     * fiber's base, at least two frames up. */
+    if (sp__fault_code_of(frame->pc) != SP__FAULT_CODE_UNKNOWN && !FAULT_NO_ESCAPE)
         fault_walk(self, fiber);
+    if (record->frame_count < 2)
+        record->frame_count =
+            sp__fault_stack_follow(fiber, frame, record->frames, SP_FAULT_FRAMES_MAX);
 }
 
 /* Decides, and fills the record where it says yes. */
@@ -293,13 +288,5 @@ void sp__fault_thread_end(struct sp__context *context)
 
 const struct sp_fault *sp__fault_of(const struct sp__context *context)
 {
-    struct sp_fault *record = &context->fault->record;
-    void *frames[SP_FAULT_FRAMES_MAX];
-    int count = sp__fiber_backtrace(context->after_fiber, frames, SP_FAULT_FRAMES_MAX);
-    /* The unwinder, where it worked, got to the fiber's base, at least two frames up. */
-    if (record->frame_count < 2 && count > record->frame_count) {
-        record->frame_count = count;
-        memcpy(record->frames, frames, (size_t)count * sizeof frames[0]);
-    }
-    return record;
+    return &context->fault->record;
 }

@@ -15,6 +15,9 @@
 #define CODE_SANITIZED 1
 #endif
 #endif
+#ifndef CODE_SANITIZED
+#define CODE_SANITIZED 0
+#endif
 
 struct code_range {
     uintptr_t low;
@@ -144,9 +147,9 @@ static void code_distrust_all(struct code_map *map)
 sp_err sp__fault_code_load(void)
 {
     struct code_map map = { 0 };
-#ifndef CODE_SANITIZED /* they bring an allocator, and clang links it into the executable */
-    map.allocator = code_definition("malloc");
-#endif
+    /* Sanitizers bring an allocator of theirs, which clang links into the executable. */
+    if (!CODE_SANITIZED)
+        map.allocator = code_definition("malloc");
     /* First, for the first match counts: the executable may contain the library. */
     if (code_ours_start &&
         !code_add(&map, (uintptr_t)code_ours_start, (uintptr_t)code_ours_stop, SP__FAULT_CODE_OURS))

@@ -1,6 +1,7 @@
 /* Walking with _Unwind_Backtrace(). See fault_stack.h. */
 #include "runtime/real/fault_stack.h"
 
+#include "runtime/fiber_hooks.h"
 #include "runtime/real/fault_code.h"
 
 #include <dlfcn.h>
@@ -60,6 +61,41 @@ void sp__fault_stack_walk(const struct sp__fiber *fiber, void **frames, int max,
     struct stack_walk walk = { .fiber = fiber, .frames = frames, .max = max, .count = out_count };
     *out_count = 0;
     (void)_Unwind_Backtrace(stack_step, &walk);
+}
+
+SP__FIBER_UNSANITIZED uintptr_t sp__fault_stack_caller(const struct sp__fiber *fiber,
+                                                       const struct sp__fiber_frame *from)
+{
+    if (from->lr != 0)
+        return from->lr;
+    const uintptr_t *top = (const uintptr_t *)from->sp;
+    bool readable = from->sp % sizeof *top == 0 && sp__fiber_contains(fiber, top);
+    return readable ? *top : 0;
+}
+
+/* A frame on both machines: the caller's frame pointer, then the return address. */
+SP__FIBER_UNSANITIZED int sp__fault_stack_follow(const struct sp__fiber *fiber,
+                                                 const struct sp__fiber_frame *from, void **frames,
+                                                 int max)
+{
+    int n = 0;
+    if (from->pc != 0)
+        frames[n++] = (void *)from->pc;
+    uintptr_t caller = sp__fault_stack_caller(fiber, from);
+    if (sp__fault_code_of(from->pc) == SP__FAULT_CODE_UNKNOWN &&
+        sp__fault_code_of(caller) != SP__FAULT_CODE_UNKNOWN)
+        frames[n++] = (void *)caller;
+    uintptr_t above = from->sp;
+    for (uintptr_t fp = from->fp; n < max;) {
+        const uintptr_t *link = (const uintptr_t *)fp;
+        if (fp < above || fp % sizeof *link != 0 || !sp__fiber_contains(fiber, link) ||
+            !sp__fiber_contains(fiber, link + 1) || link[1] == 0)
+            break;
+        frames[n++] = (void *)link[1];
+        above = fp + 1;
+        fp = link[0];
+    }
+    return n;
 }
 
 static _Unwind_Reason_Code stack_prime(struct _Unwind_Context *context, void *arg)
