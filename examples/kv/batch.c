@@ -83,11 +83,12 @@ static size_t batch_source_bytes(const struct kv_item_source *source)
 static bool batch_make_room(struct kv_batch *batch, const struct kv_item_source *source)
 {
     void *item = batch->item, *span = batch->span, *bytes = batch->bytes;
-    size_t len = batch_source_bytes(source);
+    /* One byte more, so that empty arguments have an address, too. */
+    size_t len = batch_source_bytes(source) + 1;
     bool ok = batch_reserve(&item, &batch->item_cap, batch->items, 1, sizeof(*batch->item));
     batch->item = item;
-    ok = ok && batch_reserve(&span, &batch->span_cap, batch->spans, source->count,
-                             sizeof(*batch->span));
+    ok = ok &&
+         batch_reserve(&span, &batch->span_cap, batch->spans, source->count, sizeof(*batch->span));
     batch->span = span;
     ok = ok && batch_reserve(&bytes, &batch->bytes_cap, batch->bytes_len, len, 1);
     batch->bytes = bytes;

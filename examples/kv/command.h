@@ -120,14 +120,14 @@ struct kv_command {
     uint32_t key_use; /**< enum kv_key_use */
     enum kv_route route;
     enum kv_merge merge;
-    kv_run_fn run;             /**< in a shard */
-    kv_session_fn run_session; /**< in the connection */
-    kv_check_fn check;         /**< may be NULL */
-    const char *const *tips;   /**< for COMMAND INFO, NULL-terminated, or NULL */
-    const char *key_notes;     /**< likewise */
+    kv_run_fn run;                        /**< in a shard */
+    kv_session_fn run_session;            /**< in the connection */
+    kv_check_fn check;                    /**< may be NULL */
+    const char *const *tips;              /**< for COMMAND INFO, NULL-terminated, or NULL */
+    const char *key_notes;                /**< likewise */
     const struct kv_command *subcommands; /**< ends with a name of NULL; or NULL */
-    const char *since;   /**< for COMMAND DOCS */
-    const char *summary; /**< likewise */
+    const char *since;                    /**< for COMMAND DOCS */
+    const char *summary;                  /**< likewise */
 };
 
 /** Where the keys of a command are, from the first argument to `last` every `step`, and what it

@@ -5,7 +5,7 @@
 
 enum {
     DICT_SIZE_MIN = 4,
-    DICT_SHRINK = 8,       /* shrink when fewer than one node per this many buckets */
+    DICT_SHRINK = 8,        /* shrink when fewer than one node per this many buckets */
     DICT_EMPTY_VISITS = 10, /* empty buckets a single step may pass */
 };
 /* Hashes have 32 bits, so more buckets would stay empty. */

@@ -22,7 +22,7 @@
 /** What the owner's struct begins with. */
 struct dict_node {
     struct dict_node *next;
-    uint32_t hash;    /**< low half of the key's hash */
+    uint32_t hash; /**< low half of the key's hash */
     uint32_t key_len;
 };
 

@@ -49,8 +49,8 @@ static void expiry_sift_down(struct kv_expiry *expiry, uint32_t index)
 
 static sp_err expiry_recap(struct kv_expiry *expiry, uint32_t cap)
 {
-    struct kv_expiry_slot *slot =
-        kv_heap_resize(expiry->heap, expiry->slot, expiry->cap * sizeof(*slot), cap * sizeof(*slot));
+    struct kv_expiry_slot *slot = kv_heap_resize(expiry->heap, expiry->slot,
+                                                 expiry->cap * sizeof(*slot), cap * sizeof(*slot));
     if (slot == NULL)
         return SP_ERR_NOMEM;
     expiry->slot = slot;

@@ -77,6 +77,9 @@ bool kv_glob_match(const char *pattern, size_t pattern_len, const char *text, si
                       .s = (const unsigned char *)text,
                       .s_end = (const unsigned char *)text + text_len,
                       .ignore_case = ignore_case };
+    /* By the protocol's custom a star does not match a text that is empty as a whole. */
+    if (text_len == 0)
+        return pattern_len == 0;
     const unsigned char *star = NULL; /* the pattern after the last star */
     const unsigned char *star_text = NULL;
     while (g.s < g.s_end) {

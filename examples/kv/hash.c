@@ -224,8 +224,8 @@ static sp_err hash_packed_set(struct kv_hash *hash, const struct kv_arg *name,
 {
     struct hash_pair pair;
     bool found = hash_pair_find(hash, name, &pair);
-    sp_err err = found ? hash_packed_replace(hash, &pair, value)
-                       : hash_packed_append(hash, name, value);
+    sp_err err =
+        found ? hash_packed_replace(hash, &pair, value) : hash_packed_append(hash, name, value);
     if (err == SP_OK)
         *out_created = !found;
     return err;

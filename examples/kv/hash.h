@@ -36,7 +36,8 @@ struct kv_hash {
 typedef void (*kv_hash_visit_fn)(const struct kv_arg *field, const struct kv_arg *value, void *arg);
 
 /** An empty hash; allocates nothing yet. `seed` must outlive it. Context: any. */
-void kv_hash_init(struct kv_hash *hash, struct kv_heap *heap, const struct kv_seed *seed) SP_NONNULL;
+void kv_hash_init(struct kv_hash *hash, struct kv_heap *heap, const struct kv_seed *seed)
+    SP_NONNULL;
 
 /** Frees all fields. Context: any. */
 void kv_hash_finish(struct kv_hash *hash) SP_NONNULL;

@@ -143,9 +143,8 @@ void kv_cmd_hincrby(struct kv_call *call)
 {
     struct kv_entry *entry;
     int64_t delta, value;
-    if (!kv_arg_int(&call->argv[3], call->out, &delta) ||
-        !kv_call_write(call, KV_HASH, &entry) || !hash_sum(call, entry, delta, &value) ||
-        !hash_open(call, &entry))
+    if (!kv_arg_int(&call->argv[3], call->out, &delta) || !kv_call_write(call, KV_HASH, &entry) ||
+        !hash_sum(call, entry, delta, &value) || !hash_open(call, &entry))
         return;
     char text[KV_INT_TEXT_MAX];
     struct kv_arg arg = { text, kv_int_format(text, value) };

@@ -29,11 +29,11 @@ struct kv_large;
 
 /** One heap. Zeroed memory is not a heap: kv_heap_init() first. */
 struct kv_heap {
-    size_t used;                               /**< bytes handed out, rounded to classes */
-    size_t max;                                /**< refuse to go above; 0: no limit */
-    struct kv_slab *partial[KV_HEAP_CLASSES];  /**< slabs with room, one list per class */
-    struct kv_slab *slabs;                     /**< every slab */
-    struct kv_large *large;                    /**< every large object */
+    size_t used;                              /**< bytes handed out, rounded to classes */
+    size_t max;                               /**< refuse to go above; 0: no limit */
+    struct kv_slab *partial[KV_HEAP_CLASSES]; /**< slabs with room, one list per class */
+    struct kv_slab *slabs;                    /**< every slab */
+    struct kv_large *large;                   /**< every large object */
 };
 
 /** An empty heap that hands out at most `max` bytes (0: no limit). Context: any. */

@@ -12,18 +12,25 @@ struct introspect_bit {
 };
 
 static const struct introspect_bit flag_names[] = {
-    { KV_WRITE, "write" },       { KV_READONLY, "readonly" }, { KV_DENYOOM, "denyoom" },
-    { KV_ADMIN, "admin" },       { KV_PUBSUB, "pubsub" },     { KV_NOSCRIPT, "noscript" },
-    { KV_BLOCKING, "blocking" }, { KV_LOADING, "loading" },   { KV_STALE, "stale" },
-    { KV_FAST, "fast" },         { KV_NO_AUTH, "no_auth" },   { KV_NO_MULTI, "no_multi" },
-    { KV_ALLOW_BUSY, "allow_busy" },
-    { 0, NULL },
+    { KV_WRITE, "write" },           { KV_READONLY, "readonly" },
+    { KV_DENYOOM, "denyoom" },       { KV_ADMIN, "admin" },
+    { KV_PUBSUB, "pubsub" },         { KV_NOSCRIPT, "noscript" },
+    { KV_BLOCKING, "blocking" },     { KV_LOADING, "loading" },
+    { KV_STALE, "stale" },           { KV_FAST, "fast" },
+    { KV_NO_AUTH, "no_auth" },       { KV_NO_MULTI, "no_multi" },
+    { KV_ALLOW_BUSY, "allow_busy" }, { 0, NULL },
 };
 
 static const struct introspect_bit key_use_names[] = {
-    { KV_KEY_RO, "RO" },         { KV_KEY_RW, "RW" },         { KV_KEY_OW, "OW" },
-    { KV_KEY_RM, "RM" },         { KV_KEY_ACCESS, "access" }, { KV_KEY_UPDATE, "update" },
-    { KV_KEY_INSERT, "insert" }, { KV_KEY_DELETE, "delete" }, { KV_KEY_VARIABLE, "variable_flags" },
+    { KV_KEY_RO, "RO" },
+    { KV_KEY_RW, "RW" },
+    { KV_KEY_OW, "OW" },
+    { KV_KEY_RM, "RM" },
+    { KV_KEY_ACCESS, "access" },
+    { KV_KEY_UPDATE, "update" },
+    { KV_KEY_INSERT, "insert" },
+    { KV_KEY_DELETE, "delete" },
+    { KV_KEY_VARIABLE, "variable_flags" },
     { 0, NULL },
 };
 
@@ -45,12 +52,18 @@ enum {
 };
 
 static const struct introspect_bit category_names[] = {
-    { CATEGORY_KEYSPACE, "@keyspace" }, { CATEGORY_READ, "@read" },
-    { CATEGORY_WRITE, "@write" },       { CATEGORY_LIST, "@list" },
-    { CATEGORY_HASH, "@hash" },         { CATEGORY_STRING, "@string" },
-    { CATEGORY_PUBSUB, "@pubsub" },     { CATEGORY_ADMIN, "@admin" },
-    { CATEGORY_FAST, "@fast" },         { CATEGORY_SLOW, "@slow" },
-    { CATEGORY_BLOCKING, "@blocking" }, { CATEGORY_DANGEROUS, "@dangerous" },
+    { CATEGORY_KEYSPACE, "@keyspace" },
+    { CATEGORY_READ, "@read" },
+    { CATEGORY_WRITE, "@write" },
+    { CATEGORY_LIST, "@list" },
+    { CATEGORY_HASH, "@hash" },
+    { CATEGORY_STRING, "@string" },
+    { CATEGORY_PUBSUB, "@pubsub" },
+    { CATEGORY_ADMIN, "@admin" },
+    { CATEGORY_FAST, "@fast" },
+    { CATEGORY_SLOW, "@slow" },
+    { CATEGORY_BLOCKING, "@blocking" },
+    { CATEGORY_DANGEROUS, "@dangerous" },
     { CATEGORY_CONNECTION, "@connection" },
     { 0, NULL },
 };
@@ -289,9 +302,8 @@ static size_t introspect_list_one(const struct introspect_filter *filter,
     if (filter->none ||
         (filter->category != 0 && !(introspect_categories(command) & filter->category)))
         return 0;
-    if (filter->pattern != NULL &&
-        !kv_glob_match(filter->pattern->ptr, filter->pattern->len, command->name,
-                       strlen(command->name), true))
+    if (filter->pattern != NULL && !kv_glob_match(filter->pattern->ptr, filter->pattern->len,
+                                                  command->name, strlen(command->name), true))
         return 0;
     resp_text(out, command->name);
     return 1;
@@ -358,8 +370,8 @@ static void introspect_getkeys(struct kv_session_call *call, bool with_use)
         return;
     const struct kv_arg *argv = call->argv + 2;
     size_t argc = call->argc - 2;
-    size_t last = command->last_key < 0 ? argc - (size_t)-command->last_key
-                                        : (size_t)command->last_key;
+    size_t last =
+        command->last_key < 0 ? argc - (size_t)-command->last_key : (size_t)command->last_key;
     size_t step = (size_t)command->key_step;
     resp_array(call->out, (last - 1) / step + 1);
     for (size_t i = 1; i <= last; i += step) {

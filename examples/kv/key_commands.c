@@ -85,17 +85,22 @@ static void key_list(struct dict_node *node, void *arg)
         return;
     if (filter->type != NULL && !kv_arg_is(filter->type, key_type_names[entry->type]))
         return;
-    if (filter->pattern != NULL &&
-        !kv_glob_match(filter->pattern->ptr, filter->pattern->len, entry->key, node->key_len,
-                       false))
+    if (filter->pattern != NULL && !kv_glob_match(filter->pattern->ptr, filter->pattern->len,
+                                                  entry->key, node->key_len, false))
         return;
     resp_bulk(call->out, entry->key, node->key_len);
     call->number++;
 }
 
+/* "*" lists everything, the empty key included, which no pattern matches. */
+static const struct kv_arg *key_pattern(const struct kv_arg *pattern)
+{
+    return pattern != NULL && pattern->len == 1 && pattern->ptr[0] == '*' ? NULL : pattern;
+}
+
 void kv_cmd_keys(struct kv_call *call)
 {
-    struct key_filter filter = { .call = call, .pattern = &call->argv[1] };
+    struct key_filter filter = { .call = call, .pattern = key_pattern(&call->argv[1]) };
     dict_each(&call->store->keys, key_list, &filter);
 }
 
@@ -166,8 +171,7 @@ bool kv_check_scan(const struct kv_arg *argv, size_t argc, struct resp_out *out)
     return scan_parse(argv, argc, out, &args);
 }
 
-void kv_scan_begin(const struct kv_arg *argv, size_t argc, uint64_t *out_cursor,
-                   int64_t *out_count)
+void kv_scan_begin(const struct kv_arg *argv, size_t argc, uint64_t *out_cursor, int64_t *out_count)
 {
     struct scan_args args;
     struct resp_out ignored = { .protocol = 2, .failed = true };
@@ -181,9 +185,11 @@ void kv_cmd_scan(struct kv_call *call)
     struct scan_args args;
     if (!scan_parse(call->argv, call->argc, call->out, &args))
         return;
-    struct key_filter filter = { .call = call, .pattern = args.pattern, .type = args.type };
-    int64_t visits = call->budget > INT64_MAX / SCAN_VISITS ? INT64_MAX
-                                                            : call->budget * SCAN_VISITS;
+    struct key_filter filter = { .call = call,
+                                 .pattern = key_pattern(args.pattern),
+                                 .type = args.type };
+    int64_t visits =
+        call->budget > INT64_MAX / SCAN_VISITS ? INT64_MAX : call->budget * SCAN_VISITS;
     do
         call->cursor = dict_scan(&call->store->keys, call->cursor, key_list, &filter);
     while (call->cursor != 0 && --visits > 0 && filter.seen < call->budget);

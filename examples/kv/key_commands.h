@@ -26,8 +26,8 @@ void kv_cmd_scan(struct kv_call *call);
 bool kv_check_scan(const struct kv_arg *argv, size_t argc, struct resp_out *out);
 
 /** The cursor and the COUNT of a SCAN that passed kv_check_scan(). Context: any. */
-void kv_scan_begin(const struct kv_arg *argv, size_t argc, uint64_t *out_cursor,
-                   int64_t *out_count) SP_NONNULL;
+void kv_scan_begin(const struct kv_arg *argv, size_t argc, uint64_t *out_cursor, int64_t *out_count)
+    SP_NONNULL;
 
 void kv_cmd_expire(struct kv_call *call);
 void kv_cmd_pexpire(struct kv_call *call);

@@ -8,7 +8,7 @@
 #include "spawned/base.h"
 
 enum {
-    KV_INT_TEXT_MAX = 21,   /**< longest decimal int64_t or uint64_t, no terminator */
+    KV_INT_TEXT_MAX = 21,     /**< longest decimal int64_t or uint64_t, no terminator */
     KV_FLOAT_TEXT_MAX = 5120, /**< longest decimal long double with 17 places */
 };
 

@@ -62,8 +62,7 @@ static void *pipeline_push(void **block, size_t *cap, size_t used, size_t size)
     return (char *)*block + used * size;
 }
 
-static struct kv_step *pipeline_step(struct kv_pipeline *pipeline,
-                                     const struct kv_command *command)
+static struct kv_step *pipeline_step(struct kv_pipeline *pipeline, const struct kv_command *command)
 {
     void *block = pipeline->step;
     struct kv_step *step =
@@ -195,7 +194,8 @@ static void pipeline_run_session(struct kv_pipeline *pipeline, const struct kv_c
     pipeline_local_end(pipeline);
     /* CLIENT REPLY changes whether it is itself answered; subscriptions are always confirmed. */
     bool quiet = session->reply_mode == KV_REPLY_OFF || session->reply_mode == KV_REPLY_SKIP;
-    pipeline->step[pipeline->steps - 1].silent = quiet && !(command->flags & KV_PUBSUB);
+    pipeline->step[pipeline->steps - 1].silent =
+        quiet && strstr(command->name, "subscribe") == NULL;
 }
 
 static void pipeline_after_command(struct kv_session *session)
@@ -246,7 +246,8 @@ enum kv_added kv_pipeline_add(struct kv_pipeline *pipeline, const struct kv_arg 
      * place is not used. */
     size_t before = pipeline->local.len;
     pipeline->local.protocol = (uint8_t)pipeline->session->protocol;
-    const struct kv_command *command = kv_command_resolve(pipeline->session, pipeline->index, argv, argc, &pipeline->local);
+    const struct kv_command *command =
+        kv_command_resolve(pipeline->session, pipeline->index, argv, argc, &pipeline->local);
     if (command == NULL) {
         struct kv_step *step = pipeline_step(pipeline, NULL);
         if (step != NULL) {
@@ -376,7 +377,15 @@ static void pipeline_copy(const struct kv_pipeline *pipeline, const struct kv_pa
 {
     const struct kv_batch *batch = pipeline->batch[part->shard];
     const struct kv_item *item = &batch->item[part->item];
-    resp_raw(out, batch->out.data + item->reply_at, item->reply_len);
+    if (item->reply_len > 0)
+        resp_raw(out, batch->out.data + item->reply_at, item->reply_len);
+}
+
+static void pipeline_copy_local(const struct kv_pipeline *pipeline, const struct kv_step *step,
+                                struct resp_out *out)
+{
+    if (step->local_len > 0)
+        resp_raw(out, pipeline->local.data + step->local_at, step->local_len);
 }
 
 static int64_t pipeline_sum(const struct kv_pipeline *pipeline, const struct kv_step *step)
@@ -418,8 +427,8 @@ static void pipeline_merge_pick(struct kv_pipeline *pipeline, const struct kv_st
         return;
     }
     /* Knuth's MMIX generator; its high bits are the good ones. */
-    pipeline->random = pipeline->random * UINT64_C(6364136223846793005) +
-                       UINT64_C(1442695040888963407);
+    pipeline->random =
+        pipeline->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     int64_t at = (int64_t)((pipeline->random >> 33) % (uint64_t)sum);
     const struct kv_part *part = &pipeline->part[step->first_part];
     while (at >= pipeline_item(pipeline, part)->number)
@@ -446,7 +455,7 @@ static void pipeline_merge_step(struct kv_pipeline *pipeline, const struct kv_st
     if (error != NULL)
         resp_error(out, error);
     else if (step->command == NULL)
-        resp_raw(out, pipeline->local.data + step->local_at, step->local_len);
+        pipeline_copy_local(pipeline, step, out);
     else if (step->command->route == KV_ROUTE_SCAN)
         pipeline_merge_scan(pipeline, step, out);
     else if (step->command->merge == KV_MERGE_ARRAY)

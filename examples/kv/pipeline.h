@@ -51,19 +51,19 @@ struct kv_pipeline {
     uint64_t random; /**< for RANDOMKEY: which shard */
     uint32_t shards;
     size_t reply_max;
-    struct kv_batch **batch;   /**< per shard; NULL: nothing for it */
-    const char **lost;         /**< per shard: the error when it was lost, else NULL */
-    struct kv_batch *spare;    /**< kept for the next request */
+    struct kv_batch **batch; /**< per shard; NULL: nothing for it */
+    const char **lost;       /**< per shard: the error when it was lost, else NULL */
+    struct kv_batch *spare;  /**< kept for the next request */
     struct kv_step *step;
     size_t steps;
     size_t step_cap;
     struct kv_part *part;
     size_t parts;
     size_t part_cap;
-    struct resp_out local; /**< replies of the connection itself */
+    struct resp_out local;     /**< replies of the connection itself */
     const struct kv_arg *argv; /**< SCAN, BLOCK: the request, borrowed until the merge */
     size_t argc;
-    bool plain; /**< so far all steps are whole commands of one shard: nothing to merge */
+    bool plain;  /**< so far all steps are whole commands of one shard: nothing to merge */
     bool failed; /**< out of memory: the connection is to be closed */
 };
 
@@ -71,7 +71,7 @@ struct kv_pipeline_options {
     struct kv_session *session;
     const struct kv_env *env;
     const struct kv_command_index *index;
-    struct kv_seed seed;  /**< the shards' */
+    struct kv_seed seed; /**< the shards' */
     uint64_t random_seed;
     uint32_t shards;
     size_t reply_max; /**< bytes of replies of one batch; 0: no limit */
@@ -93,8 +93,8 @@ void kv_pipeline_finish(struct kv_pipeline *pipeline) SP_NONNULL;
 /** Takes a request of at least one argument. What it needs of it is copied, except for the
  *  SCAN and BLOCK routes, whose `argv` must stay as it is until the merge.
  *  Context: process, may suspend (commands that ask the environment). */
-enum kv_added kv_pipeline_add(struct kv_pipeline *pipeline, const struct kv_arg *argv,
-                              size_t argc) SP_NONNULL SP_NODISCARD;
+enum kv_added kv_pipeline_add(struct kv_pipeline *pipeline, const struct kv_arg *argv, size_t argc)
+    SP_NONNULL SP_NODISCARD;
 
 /** The batch to send to `shard` in this round, or NULL. The batch leaves the pipeline; give it
  *  back with kv_pipeline_done() or kv_pipeline_lose(). Context: any. */

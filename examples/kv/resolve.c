@@ -39,8 +39,8 @@ static void resolve_reply_unknown_sub(struct resp_out *out, const struct kv_arg 
 
 static bool resolve_allowed_subscribed(const struct kv_command *command)
 {
-    static const char *const names[] = { "subscribe",    "psubscribe", "unsubscribe",
-                                         "punsubscribe", "ping",       "quit", "reset" };
+    static const char *const names[] = { "subscribe", "psubscribe", "unsubscribe", "punsubscribe",
+                                         "ping",      "quit",       "reset" };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(command->name, names[i]) == 0)
             return true;

@@ -133,8 +133,7 @@ static enum resp_result reader_array_header(struct resp_reader *reader, const ch
     return RESP_REQUEST;
 }
 
-static enum resp_result reader_bulk_header(struct resp_reader *reader, const char *data,
-                                           size_t len)
+static enum resp_result reader_bulk_header(struct resp_reader *reader, const char *data, size_t len)
 {
     size_t start = reader->used;
     bool valid;
@@ -236,8 +235,7 @@ static bool inline_quoted(struct inline_line *line, char quote)
             inline_escaped(line);
             continue;
         }
-        if (data[line->from] == '\\' && line->from + 1 < line->end &&
-            data[line->from + 1] == '\'')
+        if (data[line->from] == '\\' && line->from + 1 < line->end && data[line->from + 1] == '\'')
             line->from++;
         data[line->to++] = data[line->from++];
     }
@@ -265,8 +263,7 @@ static bool inline_word(struct inline_line *line)
 static enum resp_result reader_inline(struct resp_reader *reader, char *data, size_t len)
 {
     size_t end;
-    enum resp_result result =
-        reader_line(reader, data, len, '\n', "too big inline request", &end);
+    enum resp_result result = reader_line(reader, data, len, '\n', "too big inline request", &end);
     if (result != RESP_REQUEST)
         return result;
     struct inline_line line = { .data = data, .end = end };

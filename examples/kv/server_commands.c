@@ -107,14 +107,10 @@ struct info_section {
 };
 
 static const struct info_section info_sections[] = {
-    { "Server", info_server },
-    { "Clients", info_clients },
-    { "Memory", info_memory },
-    { "Persistence", info_persistence },
-    { "Stats", info_stats },
-    { "Replication", info_replication },
-    { "Shards", info_shards },
-    { "Cluster", info_cluster },
+    { "Server", info_server },     { "Clients", info_clients },
+    { "Memory", info_memory },     { "Persistence", info_persistence },
+    { "Stats", info_stats },       { "Replication", info_replication },
+    { "Shards", info_shards },     { "Cluster", info_cluster },
     { "Keyspace", info_keyspace },
 };
 
@@ -244,8 +240,7 @@ void kv_cmd_debug(struct kv_session_call *call)
                               "<milliseconds>");
         return;
     }
-    if (!kv_arg_int(&argv[2], call->out, &shard) ||
-        (spin && !kv_arg_int(&argv[3], call->out, &ms)))
+    if (!kv_arg_int(&argv[2], call->out, &shard) || (spin && !kv_arg_int(&argv[3], call->out, &ms)))
         return;
     if (shard < 0 || ms < 0)
         debug_reply(call, SP_ERR_NOTFOUND);

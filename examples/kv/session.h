@@ -24,16 +24,16 @@ enum kv_reply_mode {
 
 struct kv_session {
     uint64_t id;
-    int protocol;    /**< 2 or 3 */
-    char *name;      /**< from CLIENT SETNAME, or NULL */
-    char *address;   /**< of the client, "ip:port" */
-    char *local;     /**< of the server's side */
+    int protocol;  /**< 2 or 3 */
+    char *name;    /**< from CLIENT SETNAME, or NULL */
+    char *address; /**< of the client, "ip:port" */
+    char *local;   /**< of the server's side */
     int64_t created_ms;
     int64_t active_ms; /**< when the last command came */
     const struct kv_command *last;
     enum kv_reply_mode reply_mode;
     bool no_evict;
-    bool closing; /**< close once the replies so far are sent (QUIT) */
+    bool closing;         /**< close once the replies so far are sent (QUIT) */
     struct kv_heap heap;  /**< of the two sets */
     struct dict channels; /**< subscribed to, by name */
     struct dict patterns;

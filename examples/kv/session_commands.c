@@ -102,22 +102,19 @@ static void hello_reply(struct kv_session_call *call)
     resp_array(out, 0);
 }
 
-struct hello_args {
-    const struct kv_arg *user;
-    const struct kv_arg *name;
-};
-
-static bool hello_options(struct kv_session_call *call, struct hello_args *args)
+/* The options take effect one by one, those before a wrong one too. */
+static bool hello_options(struct kv_session_call *call)
 {
-    *args = (struct hello_args){ 0 };
     for (size_t i = 2; i < call->argc; i++) {
         const struct kv_arg *option = &call->argv[i];
         size_t left = call->argc - i - 1;
         if (kv_arg_is(option, "auth") && left >= 2) {
-            args->user = &call->argv[i + 1];
+            if (!auth_allows(&call->argv[i + 1], call->out))
+                return false;
             i += 2;
         } else if (kv_arg_is(option, "setname") && left >= 1) {
-            args->name = &call->argv[++i];
+            if (!kv_session_rename(call->session, &call->argv[++i], call->out))
+                return false;
         } else {
             resp_errorf(call->out, "ERR Syntax error in HELLO option '%.*s'",
                         (int)(option->len < 128 ? option->len : 128), option->ptr);
@@ -144,11 +141,8 @@ static bool hello_version(struct kv_session_call *call, int *out_version)
 
 void kv_cmd_hello(struct kv_session_call *call)
 {
-    struct hello_args args;
     int version = call->session->protocol;
-    if ((call->argc >= 2 && !hello_version(call, &version)) || !hello_options(call, &args) ||
-        (args.user != NULL && !auth_allows(args.user, call->out)) ||
-        (args.name != NULL && !kv_session_rename(call->session, args.name, call->out)))
+    if ((call->argc >= 2 && !hello_version(call, &version)) || !hello_options(call))
         return;
     call->session->protocol = version;
     call->out->protocol = (uint8_t)version;

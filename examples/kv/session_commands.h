@@ -45,7 +45,7 @@ void kv_cmd_command_getkeys(struct kv_session_call *call);
 void kv_cmd_command_getkeysandflags(struct kv_session_call *call);
 
 /** Sets the client's name; false, with an error replied, when it is not a valid one. */
-bool kv_session_rename(struct kv_session *session, const struct kv_arg *name,
-                       struct resp_out *out) SP_NONNULL SP_NODISCARD;
+bool kv_session_rename(struct kv_session *session, const struct kv_arg *name, struct resp_out *out)
+    SP_NONNULL SP_NODISCARD;
 
 #endif

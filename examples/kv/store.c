@@ -50,8 +50,7 @@ static struct kv_entry *store_entry_create(struct kv_store *store, const struct 
     struct kv_entry *entry = kv_heap_alloc(&store->heap, size);
     if (entry == NULL)
         return NULL;
-    entry->node =
-        (struct dict_node){ .hash = (uint32_t)key->hash, .key_len = (uint32_t)key->len };
+    entry->node = (struct dict_node){ .hash = (uint32_t)key->hash, .key_len = (uint32_t)key->len };
     entry->expiry = 0;
     entry->inline_cap = (uint16_t)(size - base);
     entry->type = KV_STRING;
