@@ -21,6 +21,8 @@
 
 /** The caller must look at the result. */
 #define SP_NODISCARD __attribute__((warn_unused_result))
+/** Deliberately not look at it: a cast to void does not tell the compiler so. */
+#define sp_ignore(expression) ((void)!(expression))
 /** No pointer argument may be NULL. */
 #define SP_NONNULL __attribute__((nonnull))
 /** The named pointer arguments (from 1) may not be NULL. */

@@ -28,6 +28,17 @@ struct sp_msg_type {
     void (*destroy)(void *payload); /**< frees what the payload owns, or NULL */
 };
 
+/* Message kinds of the library; sp_msg_type.kind. */
+enum {
+    SP__KIND_USER = 0,
+    SP__KIND_CAST = 1,
+    SP__KIND_CALL = 2,
+    SP__KIND_DOWN = 3,
+    SP__KIND_EXIT = 4,
+    SP__KIND_START = 5,
+    SP__KIND_RESERVED = 0x80, /* bit: never refused by a full mailbox */
+};
+
 /** Identifies a monitor. */
 typedef struct sp_monitor_ref {
     uint64_t id; /**< unique within the runtime, 0 is none */
@@ -87,6 +98,14 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 4) sp_err sp_receive_select(sp_select_fn 
 /** Give a message back; its payload is destroyed. NULL is accepted.
  *  Context: the process that received it. */
 SP_API void sp_message_free(struct sp_message *message);
+
+/** Pass a received message on as if its sender had sent it to `to`: for proxies and routers. A
+ *  call keeps its caller, who gets the answer from there.
+ *  Errors: NOPROC, FULL (a call then fails at its caller as a direct one would), NOTCONTEXT.
+ *  Ownership: takes the message, also on failure.
+ *  Context: the process that received it. */
+SP_API SP_NODISCARD SP_NONNULL sp_err sp_message_forward(struct sp_message *moved_message,
+                                                         sp_pid to);
 
 /** Type. Context: any. */
 SP_API SP_NONNULL const struct sp_msg_type *sp_message_type(const struct sp_message *message);

@@ -34,6 +34,8 @@
 
 SP_EXTERN_C_BEGIN
 
+struct sp__server_hook;
+
 /** What a class of servers does. Made by SP_CLASS; every callback but `init` may be NULL. */
 struct sp_server_class {
     const char *name;
@@ -52,6 +54,9 @@ struct sp_server_class {
     void (*on_timeout)(void *state);
     /** A message that is no operation. Without it: dropped, counted, logged. */
     void (*on_message)(void *state, struct sp_message *message);
+    /** Library use: stands between the mailbox and the operations (state machines). */
+    const struct sp__server_hook *hook;
+    const void *hook_class; /**< the hook's own part of the class */
 };
 
 /** One operation of a server. Made by SP_ON_CALL and its like. */
@@ -139,31 +144,41 @@ SP_API SP_NONNULL void sp_call_outcome(struct sp_call_outcome *out_outcome);
 
 /* What a handler may do. All in the context of the server's own process. */
 
-/** A request whose reply comes later. Dropped unanswered, it fails at the caller with
- *  NOREPLY; when the server dies, with DIED. */
-struct sp_request;
+/** A request whose reply comes later: a value that may be copied and sent to others. The
+ *  first answer counts. A request dropped unanswered fails at the caller with NOREPLY; when
+ *  the server dies, with DIED. */
+typedef struct sp_request {
+    sp_pid server; /**< whose request it is */
+    uint64_t id;
+} sp_request;
 
 /** Take the request that is being handled, to answer it later, here or in another process.
  *  What the handler returns is then not looked at (SP_ERR_DEFERRED reads well).
  *  Errors: NOTCONTEXT (no call is being handled, or it was taken already), NOMEM.
- *  Ownership: the caller ends it with a reply, sp_request_fail() or sp_request_drop(); one
- *  that its server forgets is dropped when the server ends.
  *  Context: process (a call handler). */
-SP_API SP_NODISCARD SP_NONNULL sp_err sp_request_take(struct sp_request **out_request);
+SP_API SP_NODISCARD SP_NONNULL sp_err sp_request_take(sp_request *out_request);
 
-/** Answer. SP_OK even when the caller has given up: the reply is then dropped and counted.
- *  Errors: INVALID (another operation's reply).
- *  Ownership: takes the request, also on failure; `out` is copied, or moved where the reply
- *  type owns something.
+/** From now on the calling process answers for the request: if it ends without an answer, the
+ *  request is dropped. For a helper that was sent one.
+ *  Errors: STALE (answered or dropped already), NOMEM, NOTCONTEXT.
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL sp_err sp_request_reply(struct sp_request *moved_request,
-                                                       const struct sp_op *op, const void *out);
-/** Answer with an error. Ownership: takes the request. Context: process. */
-SP_API SP_NONNULL void sp_request_fail(struct sp_request *moved_request, sp_err err);
-/** Give up: the caller's call returns NOREPLY. NULL is accepted. Context: process. */
-SP_API void sp_request_drop(struct sp_request *moved_request);
-/** Has the caller given up meanwhile? Context: process. */
-SP_API SP_NONNULL bool sp_request_expired(const struct sp_request *request);
+SP_API SP_NODISCARD sp_err sp_request_adopt(sp_request request);
+
+/** Answer; the typed S_op_reply() uses it. SP_OK also when the caller has given up: the reply
+ *  is then dropped and counted.
+ *  Errors: STALE (answered or dropped already, or the server is dead), INVALID (another
+ *  operation's reply), NOTCONTEXT.
+ *  Ownership: `out` is copied, or moved where the reply type owns something, also on failure.
+ *  Context: process. */
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_request_reply(sp_request request,
+                                                                  const struct sp_op *op,
+                                                                  const void *out);
+/** Answer with an error. Errors: as sp_request_reply(). Context: process. */
+SP_API SP_NODISCARD sp_err sp_request_fail(sp_request request, sp_err err);
+/** Give up: the caller's call returns NOREPLY. A stale one is ignored. Context: process. */
+SP_API void sp_request_drop(sp_request request);
+/** Answered, dropped, or given up by the caller? Context: process. */
+SP_API bool sp_request_expired(sp_request request);
 
 /** End this server with `reason` when the handler has returned (and replied).
  *  Ownership: takes the reason. Context: process (a server). */
@@ -256,10 +271,10 @@ typedef struct sp_empty {
     {                                                                                         \
         return sp_server_call(ref.pid, &S##_##op##_op, in, out, deadline);                    \
     }                                                                                         \
-    SP_NODISCARD SP__INLINE sp_err S##_##op##_reply(struct sp_request *moved_request,      \
+    SP_NODISCARD SP__INLINE sp_err S##_##op##_reply(sp_request request,                     \
                                                        const S##_##op##__out_type *out)       \
     {                                                                                         \
-        return sp_request_reply(moved_request, &S##_##op##_op, out);                          \
+        return sp_request_reply(request, &S##_##op##_op, out);                                \
     }                                                                                         \
     struct S##_##op##__call_declared
 
@@ -378,16 +393,6 @@ typedef struct sp_empty {
         .state_size = sizeof(S##__state_type),                                                \
         __VA_ARGS__                                                                           \
     }
-
-/* Message kinds of the library; sp_msg_type.kind. */
-enum {
-    SP__KIND_USER = 0,
-    SP__KIND_CAST = 1,
-    SP__KIND_CALL = 2,
-    SP__KIND_DOWN = 3,
-    SP__KIND_EXIT = 4,
-    SP__KIND_START = 5,
-};
 
 SP_EXTERN_C_END
 

@@ -1,0 +1,355 @@
+/* Calling: one request or several, and what became of them. */
+#include "base/alloc.h"
+#include "behaviour/server.h"
+#include "process/send.h"
+
+#include <string.h>
+
+/* ---- the outcome of a failure ---- */
+
+static void outcome_set(struct sp_process *self, const struct sp_call_outcome *outcome)
+{
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        return; /* the error itself is told all the same */
+    const struct sp_reason *reason =
+        outcome->reason == NULL ? NULL : sp_reason_ref(outcome->reason);
+    sp_reason_unref(extra->call_reason);
+    extra->call_stage = outcome->stage;
+    extra->call_server = outcome->server;
+    extra->call_operation = outcome->operation;
+    extra->call_position = outcome->position;
+    extra->call_running_ns = outcome->running.ns;
+    extra->call_reason = reason;
+}
+
+void sp_call_outcome(struct sp_call_outcome *out_outcome)
+{
+    struct sp_process *self = sp__process_self();
+    struct sp__extra *extra = self == NULL ? NULL : self->extra;
+    *out_outcome = (struct sp_call_outcome){ 0 };
+    if (extra == NULL)
+        return;
+    *out_outcome = (struct sp_call_outcome){
+        .stage = (enum sp_call_stage)extra->call_stage,
+        .server = extra->call_server,
+        .operation = extra->call_operation,
+        .position = extra->call_position,
+        .running = sp_ns(extra->call_running_ns),
+        .reason = extra->call_reason,
+    };
+}
+
+/* How far a request got whose caller has given up. Inside an epoch section. */
+static void outcome_stage(struct sp_process *server, uint32_t number,
+                          const struct sp__reply_to *to, struct sp_call_outcome *outcome)
+{
+    uint32_t taken = atomic_load_explicit(&server->actor.taken, memory_order_acquire);
+    int32_t position = (int32_t)(number - taken);
+    if (position > 0) {
+        outcome->stage = SP_CALL_QUEUED;
+        outcome->position = (uint32_t)position;
+        return;
+    }
+    outcome->stage = SP_CALL_HANDLING;
+    sp__lock_lock(&server->lock);
+    if (!server->closed && sp__request_taken(server, to))
+        outcome->stage = SP_CALL_DEFERRED;
+    sp__lock_unlock(&server->lock);
+    int64_t since = atomic_load_explicit(&server->handling_since, memory_order_relaxed);
+    if (outcome->stage == SP_CALL_HANDLING && since != 0)
+        outcome->running = sp_ns(sp__now(sp__process_runtime(server)) - since);
+}
+
+static void outcome_timeout(struct sp_process *self, sp_pid pid, const struct sp_op *op,
+                            uint32_t number, uint64_t token)
+{
+    struct sp__reply_to to = { .caller = sp__process_pid(self), .token = token };
+    struct sp_call_outcome outcome = { .stage = SP_CALL_ENDED,
+                                       .server = pid,
+                                       .operation = op->in.name };
+    sp__process_enter();
+    struct sp_process *server = sp__process_lookup(sp__process_runtime(self), pid);
+    if (server != NULL)
+        outcome_stage(server, number, &to, &outcome);
+    sp__process_leave();
+    outcome_set(self, &outcome);
+}
+
+static void outcome_refused(struct sp_process *self, sp_pid pid, const char *operation)
+{
+    outcome_set(self, &(struct sp_call_outcome){ .stage = SP_CALL_NOT_SENT,
+                                                 .server = pid,
+                                                 .operation = operation });
+}
+
+static void outcome_ended(struct sp_process *self, sp_pid pid, const char *operation,
+                          const struct sp_reason *reason)
+{
+    outcome_set(self, &(struct sp_call_outcome){ .stage = SP_CALL_ENDED,
+                                                 .server = pid,
+                                                 .operation = operation,
+                                                 .reason = reason });
+}
+
+/* ---- sending a request ---- */
+
+static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
+{
+    int64_t until =
+        sp__scheduler_instant(sp__process_runtime(self), deadline, sp_after_sec(5));
+    struct sp__server *server = sp__server_self();
+    struct sp__frame *frame = server == NULL ? NULL : server->frame;
+    /* What is being handled has a caller who waits no longer than this. */
+    if (frame != NULL && frame->message != NULL && frame->call) {
+        int64_t inherited = sp__message_call(frame->message)->deadline_ns;
+        until = inherited < until ? inherited : until;
+    }
+    return until;
+}
+
+struct call_target {
+    sp_pid pid;
+    uint64_t token;
+    uint32_t index;
+    int64_t until;
+    uint32_t number; /* out */
+};
+
+/* Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
+static sp_err call_send(struct sp_process *self, struct call_target *target,
+                        const struct sp_op *op, const void *in)
+{
+    sp_pid from = sp__process_pid(self);
+    struct sp_message *message =
+        sp__message_new(&op->in, op->in.size, SP__MESSAGE_CALL, from);
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    *sp__message_call(message) = (struct sp__reply_to){ .caller = from,
+                                                        .token = target->token,
+                                                        .deadline_ns = target->until,
+                                                        .index = target->index };
+    memcpy(sp__message_payload(message), in, op->in.size);
+    struct sp__send send = { .to = target->pid };
+    sp_err err = sp__send_message(sp__process_runtime(self), &send, message);
+    if (err != SP_OK)
+        sp__message_release(message);
+    target->number = send.number;
+    return err;
+}
+
+static sp_err call_finish(struct sp_process *self, struct sp__pending_slot *slot, sp_pid pid,
+                          const struct sp_op *op)
+{
+    if (slot->err == SP_ERR_DIED || slot->err == SP_ERR_NOREPLY)
+        outcome_ended(self, pid, op->in.name, slot->reason);
+    sp_reason_unref(slot->reason);
+    return slot->err;
+}
+
+sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
+                      sp_deadline deadline)
+{
+    struct sp_process *self = sp__process_self();
+    sp_err err = self == NULL ? SP_ERR_NOTCONTEXT : SP_OK;
+    if (self != NULL && sp_pid_equal(server, sp__process_pid(self)))
+        err = SP_ERR_DEADLOCK;
+    if (err != SP_OK) {
+        sp__payload_destroy(&op->in, in);
+        return err;
+    }
+    struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
+    struct sp__pending pending = { .slots = &slot, .count = 1, .remaining = 1 };
+    struct call_target target = { .pid = server, .until = call_deadline(self, deadline) };
+    self->pending = &pending;
+    target.token = sp__wait_open(&self->actor);
+    err = call_send(self, &target, op, in);
+    if (err != SP_OK) {
+        sp__wait_close(&self->actor, target.token);
+        sp__payload_destroy(&op->in, in);
+        outcome_refused(self, server, op->in.name);
+        return err;
+    }
+    sp__process_waits_for(self, server);
+    err = sp__process_wait(self, target.token, target.until);
+    sp__process_waits_for(self, SP_PID_NONE);
+    if (err == SP_OK)
+        return call_finish(self, &slot, server, op);
+    if (err == SP_ERR_TIMEOUT)
+        outcome_timeout(self, server, op, target.number, target.token);
+    return err;
+}
+
+sp_err sp_server_cast(sp_pid server, const struct sp_op *op, const void *in)
+{
+    return sp_send(server, &op->in, in);
+}
+
+/* ---- several at once ---- */
+
+static void multi_send(struct sp_process *self, const struct sp_op *op, const void *in,
+                       struct sp_multi *targets, struct sp__pending *pending,
+                       struct call_target *base)
+{
+    for (uint32_t i = 0; i < pending->count; i++) {
+        struct call_target target = *base;
+        target.pid = targets[i].server;
+        target.index = i;
+        sp_err err = sp_pid_equal(target.pid, sp__process_pid(self))
+                         ? SP_ERR_DEADLOCK
+                         : call_send(self, &target, op, in);
+        if (err != SP_OK)
+            /* Answered by ourselves, like any other answer. */
+            sp__reply_send(&(struct sp__reply_to){ .caller = sp__process_pid(self),
+                                                   .token = base->token,
+                                                   .index = i },
+                           &(struct sp__reply){ .err = err });
+    }
+}
+
+static void multi_collect(struct sp_multi *targets, struct sp__pending *pending)
+{
+    for (size_t i = 0; i < pending->count; i++) {
+        struct sp__pending_slot *slot = &pending->slots[i];
+        targets[i].err = slot->done ? slot->err : SP_ERR_TIMEOUT;
+        sp_reason_unref(slot->reason);
+    }
+}
+
+sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
+                            size_t count, sp_deadline deadline)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    if (op->in.destroy != NULL || count > UINT32_MAX)
+        return SP_ERR_INVALID;
+    if (count == 0)
+        return SP_OK;
+    struct sp__pending_slot *slots = sp_try_alloc(count * sizeof(*slots));
+    if (slots == NULL)
+        return SP_ERR_NOMEM;
+    memset(slots, 0, count * sizeof(*slots));
+    for (size_t i = 0; i < count; i++) {
+        slots[i].out = targets[i].out;
+        slots[i].out_size = op->out_size;
+    }
+    struct sp__pending pending = { .slots = slots, .count = count, .remaining = count };
+    struct call_target base = { .until = call_deadline(self, deadline) };
+    self->pending = &pending;
+    base.token = sp__wait_open(&self->actor);
+    multi_send(self, op, in, targets, &pending, &base);
+    sp_err err = sp__process_wait(self, base.token, base.until);
+    multi_collect(targets, &pending);
+    sp_free(slots);
+    return err;
+}
+
+/* ---- starting ---- */
+
+static struct sp__server *server_new(const struct sp_server_class *class)
+{
+    size_t size = sizeof(struct sp__server) + class->state_size;
+    if (class->hook != NULL)
+        size = sizeof(struct sp__server) + ((class->state_size + 15) & ~(size_t)15) +
+               class->hook->extra_size;
+    struct sp__server *server = sp__calloc(1, size);
+    if (server != NULL)
+        server->class = class;
+    return server;
+}
+
+/* The first message of the new process; it is not running yet. */
+static sp_err start_send(struct sp_process *self, struct sp_process *process, const void *args,
+                         uint64_t token, int64_t until)
+{
+    struct sp_message *message =
+        sp__message_new(&sp__server_start_type, sizeof(struct sp__server_start),
+                        SP__MESSAGE_CALL, sp__process_pid(self));
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    *sp__message_call(message) = (struct sp__reply_to){ .caller = sp__process_pid(self),
+                                                        .token = token,
+                                                        .deadline_ns = until };
+    ((struct sp__server_start *)sp__message_payload(message))->args = args;
+    uint32_t number;
+    sp__count(&sp__context()->counters.sent);
+    sp_err err = sp__mailbox_push(&process->actor, message, false, &number);
+    if (err != SP_OK)
+        sp__message_release(message);
+    return err;
+}
+
+/* Too slow: it is killed, and gone when we return, unless its init never suspends. */
+static void start_kill(sp_pid pid)
+{
+    sp_ignore(sp_kill(pid));
+    sp_ignore(sp_join(pid, sp_after_sec(1), NULL));
+}
+
+static sp_err start_process(struct sp_process *self, struct sp__server *server, const void *args,
+                            const struct sp_server_options *options, sp_pid *out_pid)
+{
+    struct sp_process *process;
+    sp_err err = sp__process_create(sp__process_runtime(self), &sp__server_behaviour, server,
+                                    &options->spawn, &process);
+    if (err != SP_OK)
+        return err;
+    process->flags |= SP__PROCESS_HOOK_STOP;
+    int64_t until = sp__scheduler_instant(sp__process_runtime(self), options->start_deadline,
+                                          sp_never());
+    struct sp__pending_slot slot = { 0 };
+    struct sp__pending pending = { .slots = &slot, .count = 1, .remaining = 1 };
+    self->pending = &pending;
+    uint64_t token = sp__wait_open(&self->actor);
+    err = start_send(self, process, args, token, until);
+    if (err != SP_OK)
+        sp__process_discard(process);
+    else
+        err = sp__process_publish(process, &options->spawn, out_pid);
+    if (err != SP_OK) {
+        sp__wait_close(&self->actor, token);
+        sp_reason_unref(slot.reason);
+        return err;
+    }
+    server = NULL; /* the process's from here on */
+    err = sp__process_wait(self, token, until);
+    if (err == SP_OK) {
+        err = slot.err;
+        if (err != SP_OK && err != SP_ERR_IGNORED)
+            outcome_ended(self, *out_pid, "init", slot.reason);
+        sp_reason_unref(slot.reason);
+        return err == SP_ERR_DIED ? SP_ERR_INITFAILED : err;
+    }
+    if (err == SP_ERR_TIMEOUT)
+        start_kill(*out_pid);
+    return err;
+}
+
+static void start_existing(const struct sp_server_options *options)
+{
+    if (options->out_existing != NULL && sp_whereis(options->spawn.name, options->out_existing) != SP_OK)
+        *options->out_existing = SP_PID_NONE;
+}
+
+sp_err sp_server_start(const struct sp_server_class *server_class, const void *args,
+                       const struct sp_server_options *options, sp_pid *out_pid)
+{
+    static const struct sp_server_options defaults;
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    struct sp__server *server = server_new(server_class);
+    if (server == NULL)
+        return SP_ERR_NOMEM;
+    options = options == NULL ? &defaults : options;
+    sp_pid pid = SP_PID_NONE;
+    sp_err err = start_process(self, server, args, options, &pid);
+    if (err != SP_OK && sp_pid_is_none(pid))
+        sp__free(server); /* it never became a process */
+    if (err == SP_ERR_EXISTS)
+        start_existing(options);
+    if (err == SP_OK && out_pid != NULL)
+        *out_pid = pid;
+    return err;
+}

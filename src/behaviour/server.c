@@ -1,0 +1,454 @@
+#include "behaviour/server.h"
+
+#include "base/alloc.h"
+#include "process/callback.h"
+#include "process/send.h"
+#include "process/timer.h"
+#include "runtime/log.h"
+
+#include <string.h>
+
+enum {
+    /* Replies up to this size are written to the handler's stack first. */
+    SERVER_OUT_MAX = 512,
+};
+
+const struct sp_msg_type sp__server_start_type = { "init", sizeof(struct sp__server_start),
+                                                   SP__KIND_START, NULL };
+
+struct sp__server *sp__server_self(void)
+{
+    struct sp_process *self = sp__process_self();
+    return self != NULL && self->behaviour == &sp__server_behaviour ? self->data : NULL;
+}
+
+void *sp__server_extra_of(struct sp__server *server)
+{
+    return server->state + ((server->class->state_size + 15) & ~(size_t)15);
+}
+
+void *sp__server_extra(const struct sp__server_hook *hook)
+{
+    struct sp__server *server = sp__server_self();
+    return server != NULL && server->class->hook == hook ? sp__server_extra_of(server) : NULL;
+}
+
+/* ---- one message ---- */
+
+static void server_ask_stop(struct sp_process *self, const struct sp_reason *moved_reason)
+{
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        sp__process_exit_now(self, moved_reason); /* no memory to remember it: at once */
+    if (extra->stop == NULL)
+        extra->stop = moved_reason;
+    else
+        sp_reason_unref(moved_reason);
+}
+
+static sp_err server_init(struct sp_process *self, struct sp__server *server, const void *args)
+{
+    const struct sp_server_class *class = server->class;
+    sp_err err = SP_OK;
+    if (class->hook != NULL)
+        err = class->hook->init(sp__server_extra_of(server), class, server->state, args);
+    else if (class->init != NULL)
+        err = class->init(server->state, args);
+    if (err == SP_OK)
+        return SP_OK;
+    /* The starter is answered when nothing is left of us: see server_finish(). */
+    self->flags |= SP__PROCESS_NO_TERMINATE;
+    server->frame->start_err = err;
+    sp__process_exit_now(self, err == SP_ERR_IGNORED
+                                   ? sp_reason_normal()
+                                   : sp_reason_error(err, "init failed: %s", sp_err_text(err)));
+}
+
+static void server_exit_notice(struct sp_process *self, struct sp__server *server,
+                               const struct sp_exit_notice *notice)
+{
+    sp_pid parent = { self->parent_serial, self->parent_slot, 0 };
+    if (sp_pid_equal(notice->pid, parent))
+        server_ask_stop(self, sp_reason_ref(notice->reason));
+    else if (server->class->on_exit != NULL)
+        server->class->on_exit(server->state, notice);
+}
+
+static void server_unknown(struct sp_process *self, struct sp__server *server,
+                           struct sp_message *message)
+{
+    if (server->class->on_message != NULL) {
+        server->class->on_message(server->state, message);
+        return;
+    }
+    char who[64];
+    sp__log(sp__process_runtime(self), SP_LOG_WARNING, "server %s (%s) got message %s, dropped",
+            sp__process_text(self, who), server->class->name, message->type->name);
+}
+
+sp_err sp__server_default_run(void *arg, struct sp_message *message, void *out)
+{
+    (void)arg;
+    struct sp_process *self = sp__process_self();
+    struct sp__server *server = self->data;
+    void *payload = sp__message_payload(message);
+    const struct sp_op *op = sp__message_op(message);
+    switch (message->type->kind & ~SP__KIND_RESERVED) {
+    case SP__KIND_CALL:
+        return op->server == server->class ? op->call(server->state, payload, out)
+                                           : SP_ERR_BADCALL;
+    case SP__KIND_CAST:
+        if (op->server == server->class)
+            op->cast(server->state, payload);
+        else
+            server_unknown(self, server, message);
+        return SP_OK;
+    case SP__KIND_DOWN:
+        if (server->class->on_down != NULL)
+            server->class->on_down(server->state, payload);
+        return SP_OK;
+    case SP__KIND_EXIT:
+        server_exit_notice(self, server, payload);
+        return SP_OK;
+    case SP__KIND_START:
+        return server_init(self, server, ((struct sp__server_start *)payload)->args);
+    default:
+        server_unknown(self, server, message);
+        return SP_OK;
+    }
+}
+
+static uint32_t message_out_size(const struct sp_message *message)
+{
+    return (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL
+               ? sp__message_op(message)->out_size
+               : 0;
+}
+
+static void server_answer(struct sp__frame *frame, sp_err err)
+{
+    struct sp_message *message = frame->message;
+    const struct sp_op *op = sp__message_op(message);
+    bool is_call = (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL;
+    frame->call = false;
+    sp__reply_send(sp__message_call(message),
+                   &(struct sp__reply){ .err = err,
+                                        .out = frame->out,
+                                        .out_size = message_out_size(message),
+                                        .out_destroy = is_call ? op->out_destroy : NULL });
+}
+
+/* After the handler: answer, free. False: kept. */
+static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err result)
+{
+    server->frame = frame->outer;
+    if (frame->call && !frame->kept)
+        server_answer(frame, result);
+    sp__free(frame->out_heap);
+    if (frame->kept)
+        return false;
+    struct sp_message *message = frame->message;
+    frame->message = NULL;
+    sp__message_destroy(message);
+    return true;
+}
+
+static bool call_is_over(struct sp_message *message)
+{
+    return (message->flags & SP__MESSAGE_CALL) && !(message->flags & SP__MESSAGE_ANSWERED) &&
+           message->type != &sp__server_start_type &&
+           sp__reply_expired(sp__message_call(message));
+}
+
+/* Its caller has given up, or its timer was cancelled: freed without being handled. */
+static bool server_skip(struct sp_process *self, struct sp_message *message)
+{
+    struct sp__counters *counters = &sp__context()->counters;
+    if (sp__timer_message_stale(self, message)) {
+        sp__mailbox_took(&self->actor);
+        sp__count(&counters->dropped_stale);
+    } else if (call_is_over(message)) {
+        sp__process_took(self, message);
+    } else {
+        return false;
+    }
+    sp__message_destroy(message);
+    return true;
+}
+
+enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__server_run_fn run,
+                                          void *arg)
+{
+    struct sp_process *self = sp__process_self();
+    struct sp__server *server = self->data;
+    _Alignas(16) char out[SERVER_OUT_MAX];
+    if (server_skip(self, moved_message))
+        return SP__HANDLED_SKIPPED;
+    struct sp__frame frame = {
+        .message = moved_message,
+        .outer = server->frame,
+        .call = (moved_message->flags & SP__MESSAGE_CALL) &&
+                !(moved_message->flags & SP__MESSAGE_ANSWERED),
+    };
+    uint32_t out_size = message_out_size(moved_message);
+    frame.out = out;
+    if (out_size > SERVER_OUT_MAX)
+        frame.out = frame.out_heap = sp__malloc(out_size);
+    bool hooked = server->class->hook != NULL;
+    if (!hooked)
+        sp__process_took(self, moved_message);
+    server->frame = &frame;
+    sp_err result = SP_ERR_NOMEM;
+    if (frame.out != NULL) {
+        memset(frame.out, 0, out_size);
+        if (frame.call)
+            atomic_store_explicit(&self->handling_since, sp__now(self->actor.runtime),
+                                  memory_order_relaxed);
+        result = run(arg, moved_message, frame.out);
+        if (frame.outer == NULL)
+            atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
+    }
+    if (hooked && !frame.kept)
+        sp__process_took(self, moved_message);
+    return frame_end(server, &frame, result) ? SP__HANDLED_DONE : SP__HANDLED_KEPT;
+}
+
+bool sp__server_keep(void)
+{
+    struct sp__server *server = sp__server_self();
+    struct sp__frame *frame = server == NULL ? NULL : server->frame;
+    if (frame == NULL || (frame->message->flags & SP__MESSAGE_ANSWERED))
+        return false;
+    frame->kept = true;
+    return true;
+}
+
+bool sp__server_stopping(void)
+{
+    struct sp_process *self = sp__process_self();
+    return self->extra != NULL && self->extra->stop != NULL;
+}
+
+/* ---- a turn ---- */
+
+static bool message_is_parent_exit(struct sp_process *self, const struct sp_message *message)
+{
+    const struct sp_exit_notice *notice = sp_message_exit(message);
+    sp_pid parent = { self->parent_serial, self->parent_slot, 0 };
+    return notice != NULL && sp_pid_equal(notice->pid, parent);
+}
+
+static void server_dispatch(struct sp_process *self, struct sp__server *server,
+                            struct sp_message *message)
+{
+    const struct sp__server_hook *hook = server->class->hook;
+    struct sp__extra *extra = self->extra;
+    if (extra != NULL)
+        extra->idle_after = sp_ns(0); /* any message cancels the inactivity timeout */
+    uint8_t kind = message->type->kind & (uint8_t)~SP__KIND_RESERVED;
+    bool own = kind == SP__KIND_START || message_is_parent_exit(self, message) ||
+               ((kind == SP__KIND_CALL || kind == SP__KIND_CAST) &&
+                sp__message_op(message)->server != server->class);
+    if (hook == NULL || own)
+        sp_ignore(sp__server_handle(message, sp__server_default_run, NULL));
+    else
+        hook->dispatch(sp__server_extra_of(server), message);
+}
+
+/* Control lane, stop requests, callbacks. A reason: end. */
+static const struct sp_reason *server_control(struct sp_process *self)
+{
+    for (;;) {
+        if (sp__actor_signalled(&self->actor)) {
+            const struct sp_reason *end = sp__process_signals(self);
+            if (end != NULL)
+                return end;
+        }
+        struct sp__extra *extra = self->extra;
+        if (extra == NULL)
+            return NULL;
+        if (extra->stop != NULL) {
+            const struct sp_reason *stop = extra->stop;
+            extra->stop = NULL;
+            return stop;
+        }
+        if (!sp__callbacks_run(self))
+            return NULL;
+    }
+}
+
+/* Something of the class's own that goes before the next message. */
+static bool server_step(struct sp__server *server, struct sp__extra *extra)
+{
+    const struct sp_server_class *class = server->class;
+    if (extra != NULL && extra->run_continue) {
+        extra->run_continue = false;
+        if (class->on_continue != NULL)
+            class->on_continue(server->state);
+        return true;
+    }
+    return class->hook != NULL && class->hook->step(sp__server_extra_of(server));
+}
+
+/* Nothing left to do: the inactivity timeout. True: it has come, on_timeout ran. */
+static bool server_idle(struct sp_process *self, struct sp__server *server)
+{
+    struct sp__extra *extra = self->extra;
+    if (extra == NULL || extra->idle_after.ns == 0) {
+        if (extra != NULL && extra->idle_at != 0) {
+            extra->idle_at = 0;
+            sp__scheduler_set_deadline(&self->actor, INT64_MAX);
+        }
+        return false;
+    }
+    int64_t now = sp__now(sp__process_runtime(self));
+    if (extra->idle_at == 0)
+        extra->idle_at = sp_time_add((sp_time){ now }, extra->idle_after).ns;
+    if (now < extra->idle_at) {
+        sp__scheduler_set_deadline(&self->actor, extra->idle_at);
+        return false;
+    }
+    extra->idle_at = 0;
+    extra->idle_after = sp_ns(0);
+    if (server->class->on_timeout != NULL)
+        server->class->on_timeout(server->state);
+    return true;
+}
+
+static enum sp__turn server_turn(struct sp__actor *actor)
+{
+    struct sp_process *self = (struct sp_process *)(void *)actor;
+    struct sp__server *server = self->data;
+    for (uint32_t budget = actor->runtime->options.throughput;; budget--) {
+        const struct sp_reason *end = server_control(self);
+        if (end != NULL) {
+            sp__process_exit(self, end);
+            return SP__TURN_DEAD;
+        }
+        if (budget == 0)
+            return SP__TURN_YIELD;
+        if (server_step(server, self->extra))
+            continue;
+        struct sp_message *message = sp__process_next(self);
+        if (message != NULL) {
+            if (self->extra != NULL)
+                self->extra->idle_at = 0;
+            server_dispatch(self, server, message);
+        } else if (sp__mailbox_waiting(actor)) {
+            return SP__TURN_YIELD; /* a sender is about to link its message */
+        } else if (!server_idle(self, server)) {
+            return SP__TURN_IDLE;
+        }
+    }
+}
+
+/* ---- the end ---- */
+
+static void server_terminate(struct sp_process *self, const struct sp_reason *reason)
+{
+    struct sp__server *server = self->data;
+    if (server->frame != NULL && server->frame->message != NULL &&
+        server->frame->message->type == &sp__server_start_type)
+        return; /* it never was up */
+    if (server->class->terminate != NULL)
+        server->class->terminate(server->state, reason);
+}
+
+static void frame_abort(struct sp_process *self, struct sp__frame *frame,
+                        const struct sp_reason *reason)
+{
+    struct sp_message *message = frame->message;
+    frame->message = NULL;
+    if (message == NULL)
+        return;
+    if (frame->call && message->type == &sp__server_start_type) {
+        sp_err err = frame->start_err == SP_OK ? SP_ERR_INITFAILED : frame->start_err;
+        sp__reply_send(sp__message_call(message),
+                       &(struct sp__reply){ .err = err, .reason = reason });
+    } else if (frame->call) {
+        sp__reply_send(sp__message_call(message),
+                       &(struct sp__reply){ .err = SP_ERR_DIED, .reason = reason });
+    }
+    sp__free(frame->out_heap);
+    if (self->behaviour == &sp__server_behaviour)
+        sp__message_destroy(message);
+}
+
+static void server_finish(struct sp_process *self, const struct sp_reason *reason)
+{
+    struct sp__server *server = self->data;
+    if (server->class->hook != NULL)
+        server->class->hook->finish(sp__server_extra_of(server));
+    for (struct sp__frame *frame = server->frame; frame != NULL; frame = frame->outer)
+        frame_abort(self, frame, reason);
+    sp__requests_fail(self, reason);
+    sp__free(server);
+}
+
+static const char *server_running(struct sp_process *self)
+{
+    struct sp__server *server = self->data;
+    return server->frame != NULL && server->frame->message != NULL
+               ? server->frame->message->type->name
+               : server->class->name;
+}
+
+static const char *server_name(struct sp_process *self)
+{
+    return ((struct sp__server *)self->data)->class->name;
+}
+
+static const void *server_tag(struct sp_process *self)
+{
+    return ((struct sp__server *)self->data)->class;
+}
+
+const struct sp__behaviour sp__server_behaviour = {
+    .label = "server",
+    .turn = server_turn,
+    .terminate = server_terminate,
+    .finish = server_finish,
+    .running = server_running,
+    .name = server_name,
+    .tag = server_tag,
+};
+
+/* ---- what a handler may do ---- */
+
+void sp_server_stop_self(const struct sp_reason *moved_reason)
+{
+    if (sp__server_self() == NULL)
+        sp_reason_unref(moved_reason);
+    else
+        server_ask_stop(sp__process_self(), moved_reason);
+}
+
+void sp_server_continue(void)
+{
+    struct sp__extra *extra =
+        sp__server_self() == NULL ? NULL : sp__process_extra(sp__process_self());
+    if (extra != NULL)
+        extra->run_continue = true;
+    else if (sp__server_self() != NULL)
+        sp_exit(sp_reason_out_of_memory());
+}
+
+void sp_server_idle_after(sp_duration d)
+{
+    struct sp_process *self = sp__process_self();
+    if (sp__server_self() == NULL || (d.ns == 0 && self->extra == NULL))
+        return;
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        sp_exit(sp_reason_out_of_memory());
+    extra->idle_after = d;
+    extra->idle_at = 0;
+}
+
+sp_pid sp_server_from(void)
+{
+    struct sp__server *server = sp__server_self();
+    return server == NULL || server->frame == NULL || server->frame->message == NULL
+               ? SP_PID_NONE
+               : server->frame->message->from;
+}

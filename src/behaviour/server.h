@@ -1,0 +1,66 @@
+/* Servers from inside: what call.c and the hooks need of a running one.
+ *
+ *   sp_process.data -> struct sp__server: class | frame * | since | state ... | hook's extra
+ *   on the stack of a handler: struct sp__frame, what is being handled
+ *
+ * Threads: the server's process; `handling_since` is read by others under its lock.
+ * Neighbours: server.c, call.c, request.c, server_hook.h.
+ */
+#ifndef SPAWNED_BEHAVIOUR_SERVER_H
+#define SPAWNED_BEHAVIOUR_SERVER_H
+
+#include "behaviour/server_hook.h"
+#include "process/process.h"
+#include "process/reply.h"
+
+/** What a handler works on. */
+struct sp__frame {
+    struct sp_message *message; /* NULL: none, or freed already */
+    struct sp__frame *outer;
+    void *out;      /* zeroed reply of a call */
+    void *out_heap; /* where it did not fit on the stack */
+    bool call;      /* an answer is due */
+    bool kept;
+    sp_err start_err; /* of a start that failed: what its caller gets */
+};
+
+struct sp__server {
+    const struct sp_server_class *class;
+    struct sp__frame *frame; /* innermost; NULL: between messages */
+    _Alignas(16) char state[];
+};
+
+extern const struct sp__behaviour sp__server_behaviour;
+
+/** The running process as a server, or NULL. Context: any. */
+struct sp__server *sp__server_self(void);
+
+/** The hook's part behind the state. */
+void *sp__server_extra_of(struct sp__server *server) SP_NONNULL;
+
+static inline const struct sp_op *sp__message_op(const struct sp_message *message)
+{
+    return sp__container_of(message->type, struct sp_op, in);
+}
+
+/** The request of a start: a call that carries the arguments. */
+extern const struct sp_msg_type sp__server_start_type;
+struct sp__server_start {
+    const void *args; /* the starter waits, so they live */
+};
+
+/** A request that was taken: in extra.requests of the server. */
+struct sp__request {
+    struct sp__reply_to to;
+    const struct sp_op *op;
+    struct sp__adoption *adoption; /* by the process `adopter` */
+    sp_pid adopter;
+};
+
+/** Fail all requests of a server that ends. */
+void sp__requests_fail(struct sp_process *self, const struct sp_reason *reason) SP_NONNULL;
+
+/** Is this caller's request among those taken? With the server's lock held. */
+bool sp__request_taken(struct sp_process *server, const struct sp__reply_to *to) SP_NONNULL;
+
+#endif

@@ -1,0 +1,133 @@
+/* What one process does to another: signal it, stop it, wait for its end. */
+#include "process/process.h"
+#include "process/relation.h"
+#include "process/signal.h"
+
+bool sp_trap_exit(bool on)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return false;
+    bool before = (self->flags & SP__PROCESS_TRAP_EXIT) != 0;
+    /* An attached thread cannot be ended by a signal: it always traps. */
+    if (on)
+        self->flags |= SP__PROCESS_TRAP_EXIT;
+    else if (!(self->flags & SP__PROCESS_FOREIGN))
+        self->flags &= (uint8_t)~SP__PROCESS_TRAP_EXIT;
+    return before;
+}
+
+static sp_err control_signal(struct sp_process *self, sp_pid pid, enum sp__signal_kind kind,
+                             const struct sp_reason *moved_reason)
+{
+    sp__process_enter();
+    struct sp_process *to = sp__process_lookup(sp__process_runtime(self), pid);
+    sp_err err = SP_ERR_NOPROC;
+    if (to != NULL)
+        err = sp__signal_send(to, kind, sp__process_pid(self), moved_reason);
+    else
+        sp_reason_unref(moved_reason);
+    sp__process_leave();
+    return err;
+}
+
+sp_err sp_signal(sp_pid pid, const struct sp_reason *moved_reason)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL) {
+        sp_reason_unref(moved_reason);
+        return SP_ERR_NOTCONTEXT;
+    }
+    bool own = sp_pid_equal(pid, sp_self());
+    /* `normal` from oneself ends a process; from another it is ignored. */
+    if (own && sp_reason_kind(moved_reason) == SP_REASON_NORMAL &&
+        !(self->flags & SP__PROCESS_TRAP_EXIT))
+        sp_exit(moved_reason);
+    sp_err err = control_signal(self, pid, SP__SIGNAL_EXIT, moved_reason);
+    if (own)
+        sp_ignore(sp__process_check(self)); /* a signal to oneself acts at once */
+    return err;
+}
+
+sp_err sp_kill(sp_pid pid)
+{
+    return sp_signal(pid, sp_reason_kill());
+}
+
+/* Park until the monitor told its joiner. */
+static sp_err join_wait(struct sp_process *self, struct sp__joiner *joiner, uint64_t id,
+                        int64_t until)
+{
+    struct sp_runtime *runtime = sp__process_runtime(self);
+    for (;;) {
+        if (!sp__process_check(self))
+            return SP_ERR_NOTCONTEXT;
+        if (joiner->done)
+            return SP_OK;
+        if (until != INT64_MAX && sp__now(runtime) >= until) {
+            if (sp__relation_demonitor(self, id))
+                return SP_ERR_TIMEOUT;
+            until = INT64_MAX; /* it ended at this moment: the signal is on its way */
+            continue;
+        }
+        sp__scheduler_park_until(&self->actor, false, until);
+    }
+}
+
+static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
+                   const struct sp_reason *moved_stop, struct sp__joiner *joiner)
+{
+    uint64_t id;
+    sp__process_enter();
+    struct sp_process *target = sp__process_lookup(sp__process_runtime(self), pid);
+    sp_err err = moved_stop != NULL && target == NULL ? SP_ERR_NOPROC : SP_OK;
+    if (err == SP_OK)
+        err = sp__relation_monitor(self, target, pid, NULL, joiner, &id);
+    if (err != SP_OK) {
+        sp_reason_unref(moved_stop);
+    } else if (moved_stop != NULL) {
+        sp_err sent = sp__signal_send(target, SP__SIGNAL_STOP, sp__process_pid(self), moved_stop);
+        if (sent == SP_ERR_NOMEM && sp__relation_demonitor(self, id))
+            err = sent;
+    }
+    sp__process_leave();
+    if (err != SP_OK)
+        return err;
+    sp__process_waits_for(self, pid);
+    err = join_wait(self, joiner, id, until);
+    sp__process_waits_for(self, SP_PID_NONE);
+    return err;
+}
+
+sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline deadline)
+{
+    struct sp_process *self = sp__process_self();
+    if (moved_reason == NULL)
+        moved_reason = sp_reason_normal();
+    if (self == NULL || sp_pid_equal(pid, sp_self())) {
+        sp_reason_unref(moved_reason);
+        return self == NULL ? SP_ERR_NOTCONTEXT : SP_ERR_DEADLOCK;
+    }
+    struct sp__joiner joiner = { 0 };
+    int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
+    sp_err err = join(self, pid, until, moved_reason, &joiner);
+    sp_reason_unref(joiner.reason);
+    return err;
+}
+
+sp_err sp_join(sp_pid pid, sp_deadline deadline, const struct sp_reason **out_reason)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    if (sp_pid_equal(pid, sp_self()))
+        return SP_ERR_DEADLOCK;
+    struct sp__joiner joiner = { 0 };
+    int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
+    sp_err err = join(self, pid, until, NULL, &joiner);
+    if (err == SP_OK && out_reason != NULL)
+        *out_reason = joiner.reason;
+    else
+        sp_reason_unref(joiner.reason);
+    return err;
+}

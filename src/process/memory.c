@@ -1,0 +1,138 @@
+/* Memory and deferred functions of a process: both are resources, released at its end.
+ *
+ *   allocation:  | resource, size (32 bytes) | the user's bytes, aligned to 16 |
+ *
+ * The quota counts the user's bytes. Threads: the owner. Neighbours: resource.h, exit.c.
+ */
+#include "base/alloc.h"
+#include "process/process.h"
+#include "process/resource.h"
+
+#include <string.h>
+
+struct allocation {
+    struct sp__resource resource;
+    size_t size;
+    _Alignas(16) char bytes[];
+};
+
+struct deferred {
+    struct sp__resource resource;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void memory_count(struct sp_process *self, size_t more, size_t less)
+{
+    struct sp__extra *extra = self->extra;
+    size_t memory = atomic_load_explicit(&extra->memory, memory_order_relaxed);
+    atomic_store_explicit(&extra->memory, memory + more - less, memory_order_relaxed);
+}
+
+/* Is there room for so many bytes more in place of so many less? */
+static bool memory_allowed(struct sp_process *self, size_t more, size_t less)
+{
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        return false;
+    size_t memory = atomic_load_explicit(&extra->memory, memory_order_relaxed) - less;
+    return more <= SIZE_MAX / 2 &&
+           (extra->memory_max == 0 || more + memory <= extra->memory_max);
+}
+
+static void allocation_release(struct sp__resource *resource)
+{
+    sp__free(sp__container_of(resource, struct allocation, resource));
+}
+
+static struct allocation *allocation_of(void *memory)
+{
+    return sp__container_of((char *)memory, struct allocation, bytes);
+}
+
+void *sp_try_alloc(size_t size)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL || !memory_allowed(self, size, 0))
+        return NULL;
+    struct allocation *allocation = sp__malloc(sizeof(*allocation) + size);
+    if (allocation == NULL)
+        return NULL;
+    allocation->resource.release = allocation_release;
+    allocation->size = size;
+    sp__resource_add(self, &allocation->resource);
+    memory_count(self, size, 0);
+    return allocation->bytes;
+}
+
+static void memory_exhausted(void)
+{
+    sp_exit(sp_reason_out_of_memory());
+}
+
+void *sp_alloc(size_t size)
+{
+    void *memory = sp_try_alloc(size);
+    if (memory == NULL)
+        memory_exhausted();
+    return memory;
+}
+
+void *sp_realloc(void *memory, size_t size)
+{
+    if (memory == NULL)
+        return sp_alloc(size);
+    struct sp_process *self = sp__process_self();
+    struct allocation *old = allocation_of(memory);
+    size_t old_size = old->size;
+    if (!memory_allowed(self, size, old_size))
+        memory_exhausted();
+    sp__resource_remove(&old->resource);
+    struct allocation *allocation = sp__realloc(old, sizeof(*allocation) + size);
+    sp__resource_add(self, allocation == NULL ? &old->resource : &allocation->resource);
+    if (allocation == NULL)
+        memory_exhausted();
+    allocation->size = size;
+    memory_count(self, size, old_size);
+    return allocation->bytes;
+}
+
+void sp_free(void *memory)
+{
+    if (memory == NULL)
+        return;
+    struct allocation *allocation = allocation_of(memory);
+    memory_count(sp__process_self(), 0, allocation->size);
+    sp__resource_remove(&allocation->resource);
+    sp__free(allocation);
+}
+
+char *sp_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(sp_alloc(size), text, size);
+}
+
+static void deferred_release(struct sp__resource *resource)
+{
+    struct deferred *deferred = sp__container_of(resource, struct deferred, resource);
+    void (*fn)(void *arg) = deferred->fn;
+    void *arg = deferred->arg;
+    sp__free(deferred); /* first: the function may not come back */
+    fn(arg);
+}
+
+sp_err sp_defer(void (*fn)(void *arg), void *arg)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    struct deferred *deferred = sp__malloc(sizeof(*deferred));
+    if (deferred == NULL)
+        return SP_ERR_NOMEM;
+    deferred->resource.release = deferred_release;
+    deferred->fn = fn;
+    deferred->arg = arg;
+    sp__resource_add(self, &deferred->resource);
+    return SP_OK;
+}

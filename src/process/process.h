@@ -1,0 +1,311 @@
+/* The process: what everything that runs is made of.
+ *
+ *   slot of the table (256 bytes):  actor | serial, flags | behaviour and its data
+ *                                   | relations * | resources * | extra *
+ *   relations  links, monitors, watchers, timers     allocated at the first one
+ *   extra      name, quotas, requests, callbacks     allocated at the first one
+ *   resources  memory, deferred functions, streams   released in reverse order at the end
+ *
+ * Life: spawn takes a slot, writes everything, and only then publishes the serial; exit
+ * goes through the stages of enum sp__exit_stage, clears the serial so that nobody finds
+ * it any more, tells links and watchers, and retires the slot through the epoch.
+ *
+ * Threads: the owner (whoever runs its turn) except where marked: `lock` guards relations
+ * and what else says so; atomics are everybody's. Two processes' locks are taken in order
+ * of address.
+ * Neighbours: runtime/actor.h below; server.c and the other behaviours above.
+ */
+#ifndef SPAWNED_PROCESS_PROCESS_H
+#define SPAWNED_PROCESS_PROCESS_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "runtime/scheduler.h"
+#include "spawned/process.h"
+
+#include <stdarg.h>
+
+struct sp_process;
+struct sp__resource;
+struct sp__relations;
+struct sp__extra;
+struct sp__pending;
+
+/** What a kind of process does. */
+struct sp__behaviour {
+    const char *label; /* of plain processes; servers answer with their class */
+    /** Runs what is to do, up to the throughput. */
+    enum sp__turn (*turn)(struct sp__actor *actor);
+    /** The reason to end came while it was not in a handler, or it exits itself: runs the
+     *  terminate callback where there is one and it is due. May suspend. NULL: none. */
+    void (*terminate)(struct sp_process *self, const struct sp_reason *reason);
+    /** After everything else: fails requests, frees `data`. Does not suspend. NULL: none. */
+    void (*finish)(struct sp_process *self, const struct sp_reason *reason);
+    /** What is running, for reports. NULL: the label. */
+    const char *(*running)(struct sp_process *self);
+    /** Label of this one, and what sp_whereis_class() compares. NULL: `label`, none. Any
+     *  context, with the process's lock held and the process not closed, or the owner. */
+    const char *(*name)(struct sp_process *self);
+    const void *(*tag)(struct sp_process *self);
+};
+
+/* How far an exit is; a fault or an sp_exit() on the way goes on with the next stage. */
+enum sp__exit_stage {
+    SP__EXIT_NOT,
+    SP__EXIT_TERMINATE, /* the terminate callback runs, or has run */
+    SP__EXIT_RELEASE,   /* deferred functions and resources, last first */
+    SP__EXIT_DONE,      /* nothing of the user's runs any more */
+};
+
+/* Bits of sp_process.flags; owner only. */
+enum {
+    SP__PROCESS_TRAP_EXIT = 1,
+    SP__PROCESS_NOTICES_FIRST = 2,
+    SP__PROCESS_FOREIGN = 4,     /* an attached thread */
+    SP__PROCESS_IN_HANDLER = 8,  /* a server's handler is on the stack */
+    SP__PROCESS_HOOK_STOP = 16,  /* stop signals are kept for between the messages (servers) */
+    SP__PROCESS_OWN_THREAD = 32,
+    SP__PROCESS_NO_TERMINATE = 64, /* it was killed, or hit by an exit signal */
+};
+
+/* Bits of sp_process.shared; atomic. */
+enum {
+    SP__SHARED_GROUP_MEMBER = 1, /* in a process group */
+    SP__SHARED_ENDING = 2,       /* past the point where exit looks at the bits */
+    SP__SHARED_WAITED_FOR = 4,   /* senders wait for room */
+    SP__SHARED_HIGH_WATER = 8,   /* has a high-water mark */
+};
+
+#define SP__SERIAL_DEAD (UINT64_C(1) << 63)
+
+struct sp_process {
+    struct sp__actor actor; /* first */
+    _Atomic uint64_t serial; /* with SP__SERIAL_DEAD: not to be found */
+    uint32_t slot;
+    struct sp__lock lock;
+    uint8_t flags;
+    uint8_t overflow; /* enum sp_overflow */
+    uint8_t stage;    /* enum sp__exit_stage */
+    bool closed SP__GUARDED_BY(lock); /* relations accept nothing more */
+    _Atomic uint32_t shared;
+    const struct sp__behaviour *behaviour;
+    void *data;                   /* the behaviour's */
+    const struct sp_reason *exit; /* why it ends; a reference */
+    struct sp_message *saved;     /* last of a ring: fetched, not yet taken; NULL: empty */
+    struct sp_message *received;  /* taken by sp_receive(), not yet freed; linked by next, aux */
+    struct sp__resource *resources;
+    struct sp__relations *relations; /* pointer: owner; content: lock */
+    _Atomic(struct sp__extra *) extra;
+    _Atomic int64_t handling_since; /* instant a call's handler began; 0: none runs */
+    struct sp__pending *pending; /* what the current call waits for; on its stack */
+    union {
+        struct {
+            int64_t started_ns;
+            uint64_t parent_serial;
+        };
+        struct sp__epoch_node retired; /* once it has ended */
+    };
+    _Atomic uint32_t handled; /* messages, wraps */
+    uint32_t parent_slot;
+};
+
+/** What few processes need. Owner, except where marked. */
+struct sp__extra {
+    char *name; /* under the registry's lock */
+    const char *label;
+    _Atomic size_t memory;
+    size_t memory_max;
+    uint32_t high_water;
+    sp_high_water_fn on_high_water;
+    void *high_water_arg;
+    struct sp__list callbacks; /* struct sp__callback.link, to run between messages */
+    struct sp__map keyed;      /* key -> struct sp__timer *; and by id */
+    struct sp__map keyed_ids;
+    struct sp__map requests;   /* under the process's lock: id -> struct sp__request */
+    struct sp__list waiters;   /* under the process's lock: senders that wait for room */
+    const struct sp_reason *stop; /* asked to stop, reference */
+    const void *class_tag;     /* for sp_whereis_class() */
+    /* The last failed call. */
+    uint32_t call_stage;
+    uint32_t call_position;
+    sp_pid call_server;
+    const char *call_operation;
+    int64_t call_running_ns;
+    const struct sp_reason *call_reason;
+    /* The process its call waits for; read by anyone. */
+    _Atomic uint64_t waits_serial;
+    _Atomic uint32_t waits_slot;
+    sp_duration idle_after; /* servers: inactivity timeout */
+    int64_t idle_at;        /* when it comes; 0: not set yet */
+    bool run_continue;      /* servers: on_continue is due */
+};
+
+/** The running process, or NULL. Context: any. */
+static inline struct sp_process *sp__process_self(void)
+{
+    struct sp__context *context = sp__context();
+    return context == NULL ? NULL : (struct sp_process *)(void *)context->current;
+}
+
+static inline struct sp_runtime *sp__process_runtime(const struct sp_process *process)
+{
+    return process->actor.runtime;
+}
+
+/** Its pid. Context: the owner, or with the serial known not to change. */
+static inline sp_pid sp__process_pid(const struct sp_process *process)
+{
+    return (sp_pid){ atomic_load_explicit(&process->serial, memory_order_relaxed), process->slot,
+                     0 };
+}
+
+/** The living process of `pid`, or NULL. Context: any with a context, inside an epoch section. */
+struct sp_process *sp__process_lookup(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
+
+/** Sections of the calling thread. Context: any with a context. */
+static inline void sp__process_enter(void)
+{
+    sp__epoch_enter(&sp__context()->epoch);
+}
+static inline void sp__process_leave(void)
+{
+    sp__epoch_leave(&sp__context()->epoch);
+}
+
+/** The extra part, allocated when missing; NULL: no memory.
+ *  Context: any, inside an epoch section, without the process's lock. */
+struct sp__extra *sp__process_extra(struct sp_process *process) SP_NONNULL;
+
+/** The relations, allocated when missing; NULL: no memory. Context: any, with its lock held. */
+struct sp__relations *sp__process_relations(struct sp_process *process) SP_NONNULL;
+
+/** Free an extra part. Context: exit. */
+void sp__extra_free(struct sp__extra *extra) SP_NONNULL;
+
+/** Flags a living process as a group member: false if it is too late, because its exit has
+ *  looked at the flag. Context: any, holding locks that exit does not. */
+bool sp__process_flag_group_member(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
+
+/** What sp_whereis_class() compares, for the running plain process. Errors: NOMEM. */
+SP_NODISCARD sp_err sp__process_set_class(const void *class_tag);
+
+/** Text for reports: its name, or its pid. Context: any, inside an epoch section or the owner. */
+const char *sp__process_text(struct sp_process *process, char text[64]) SP_NONNULL;
+
+/** What the process is called when it has no name. Context: any. */
+const char *sp__process_label(struct sp_process *process) SP_NONNULL;
+
+/* ---- spawn.c ---- */
+
+/** A new process that nobody can find yet; sp__process_publish() starts it,
+ *  sp__process_discard() takes it back.
+ *  Errors: as sp_spawn(). Context: process. */
+SP_NODISCARD sp_err sp__process_create(struct sp_runtime *runtime,
+                                       const struct sp__behaviour *behaviour, void *data,
+                                       const struct sp_spawn_options *options,
+                                       struct sp_process **out) SP_NONNULL_ARGS(1, 2, 5);
+/** Publish and make runnable. Errors: LIMIT (no thread for own_thread): it is then discarded,
+ *  but its data is the caller's. */
+SP_NODISCARD sp_err sp__process_publish(struct sp_process *process,
+                                        const struct sp_spawn_options *options,
+                                        sp_pid *out_pid) SP_NONNULL_ARGS(1);
+void sp__process_discard(struct sp_process *process) SP_NONNULL;
+
+/* ---- exit.c ---- */
+
+/** Run the exit of a process that is not inside a handler, to its end; the turn then returns
+ *  SP__TURN_DEAD. Ownership: takes the reason. Context: the owner; may suspend. */
+void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason) SP_NONNULL;
+
+/** As sp__process_exit(), from anywhere on its stack, which is dropped. */
+void sp__process_exit_now(struct sp_process *self,
+                          const struct sp_reason *moved_reason) SP_NONNULL SP_NORETURN;
+
+/* ---- signal.c ---- */
+
+/** Work off the control lane: NULL, or why to end (a reference for the caller).
+ *  Context: the owner. */
+SP_NODISCARD const struct sp_reason *sp__process_signals(struct sp_process *self) SP_NONNULL;
+
+/** As above, inside a handler or a plain process: ends it when told so. Foreign processes end
+ *  too, then it returns false and the thread is no process any more.
+ *  Context: the owner. */
+SP_NODISCARD bool sp__process_check(struct sp_process *self) SP_NONNULL;
+
+/** Signals during the exit: a kill ends the callback that is running, the rest is dropped.
+ *  Context: the owner, in its exit. */
+bool sp__process_signals_ending(struct sp_process *self) SP_NONNULL;
+
+/* ---- reason.c ---- */
+
+/** The reason of one who dies of `cause` through a link: alike, with the cause behind it.
+ *  Ownership: a reference for the caller. Context: any. */
+const struct sp_reason *sp__reason_derive(const struct sp_reason *cause) SP_NONNULL;
+
+/** The reason with which `pid` ends: records it. Ownership: takes one, gives one. Context: any. */
+const struct sp_reason *sp__reason_of(const struct sp_reason *moved_reason, sp_pid pid) SP_NONNULL;
+
+/** sp_reason_error() with a va_list. */
+const struct sp_reason *sp__reason_errorv(sp_err code, const char *format, va_list args)
+    SP_PRINTF(2, 0);
+
+/** A contained fault. Ownership: a reference for the caller. Context: any. */
+const struct sp_reason *sp__reason_fault(const struct sp_fault *fault) SP_NONNULL;
+
+/* ---- message order; receive.c ---- */
+
+/** The next message: saved ones first. NULL: none. Counts it as handled.
+ *  Context: the owner. */
+struct sp_message *sp__process_next(struct sp_process *self) SP_NONNULL;
+
+/** Is there one? A gap counts as one. Context: the owner. */
+static inline bool sp__process_has_next(struct sp_process *self)
+{
+    return self->saved != NULL || sp__mailbox_waiting(&self->actor);
+}
+
+/** A message is taken out for good: counts, and lets a waiting sender in. Context: the owner. */
+void sp__process_took(struct sp_process *self, struct sp_message *message) SP_NONNULL;
+
+/** Put a notice (or any message of its own) behind all that is in the mailbox, or ahead.
+ *  Context: the owner. */
+void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first) SP_NONNULL;
+
+/** Unlink all saved messages that match; destroys them. Context: the owner. */
+void sp__process_purge(struct sp_process *self,
+                       bool (*match)(struct sp_message *message, const void *arg),
+                       const void *arg) SP_NONNULL_ARGS(1, 2);
+
+/** Take it off the list of received ones, where it is on it. Context: the owner. */
+void sp__receive_release(struct sp_process *self, struct sp_message *message) SP_NONNULL;
+
+/** Give back a message of sp_receive(). Context: the owner. */
+void sp__receive_free(struct sp_process *self, struct sp_message *message) SP_NONNULL;
+
+/* ---- timer.c ---- */
+
+/** Size of a slot of runtime.timer_slots. */
+size_t sp__timer_slot_size(void);
+
+/* ---- runtime.c ---- */
+
+/** One process is left, or none: tells who waits for it. Context: any with a context. */
+void sp__runtime_last_gone(struct sp_runtime *runtime) SP_NONNULL;
+
+/* ---- exit.c, for the scheduler ---- */
+void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault);
+void sp__process_on_no_fiber(struct sp__actor *actor);
+void sp__process_on_no_stack(struct sp__actor *actor);
+
+/* ---- wait.c ---- */
+
+/** For inspection: whom the running process waits for; SP_PID_NONE: nobody. */
+void sp__process_waits_for(struct sp_process *self, sp_pid pid) SP_NONNULL;
+
+/** Wait for the operation `token`, until `deadline_ns`.
+ *  Errors: TIMEOUT (nothing will touch the result any more), NOTCONTEXT (a foreign process was
+ *  killed). Context: the owner; suspends. */
+SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token,
+                                     int64_t deadline_ns) SP_NONNULL;
+
+#endif

@@ -1,0 +1,329 @@
+/* Taking messages: the saved ones first, then the mailbox; receive and selective receive.
+ *
+ * `saved` is a ring (the process holds its last element): messages that were fetched but
+ * not taken, because a selective receive passed them over or a notice had to go behind
+ * them. They still count in the mailbox's length.
+ *
+ * Threads: the owner. Neighbours: runtime/actor.h, signal.c.
+ */
+#include "base/alloc.h"
+#include "process/process.h"
+#include "process/reply.h"
+#include "process/send.h"
+#include "process/timer.h"
+
+/* ---- the ring ---- */
+
+static void saved_push_back(struct sp_process *self, struct sp_message *message)
+{
+    if (self->saved == NULL) {
+        sp__message_set_next(message, message);
+    } else {
+        sp__message_set_next(message, sp__message_next(self->saved));
+        sp__message_set_next(self->saved, message);
+    }
+    self->saved = message;
+}
+
+/* Remove the one behind `before`. */
+static struct sp_message *saved_remove_after(struct sp_process *self, struct sp_message *before)
+{
+    struct sp_message *message = sp__message_next(before);
+    sp__message_set_next(before, sp__message_next(message));
+    if (message == before)
+        self->saved = NULL;
+    else if (self->saved == message)
+        self->saved = before;
+    return message;
+}
+
+static struct sp_message *receive_fetch(struct sp_process *self)
+{
+    if (!self->actor.shared_fetch)
+        return sp__mailbox_fetch(&self->actor);
+    sp__lock_lock(&self->lock);
+    struct sp_message *message = sp__mailbox_fetch(&self->actor);
+    sp__lock_unlock(&self->lock);
+    return message;
+}
+
+static void receive_fetch_all(struct sp_process *self)
+{
+    for (unsigned spins = 0; sp__mailbox_waiting(&self->actor);) {
+        struct sp_message *message = receive_fetch(self);
+        if (message != NULL)
+            saved_push_back(self, message);
+        else
+            sp__scheduler_spin(spins++); /* a sender is about to link its message */
+    }
+}
+
+void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first)
+{
+    if (!first) {
+        receive_fetch_all(self);
+        saved_push_back(self, moved);
+        return;
+    }
+    /* Behind the notices that are ahead already. */
+    struct sp_message *last = self->saved;
+    struct sp_message *before = last;
+    while (before != NULL && (sp__message_next(before)->flags & SP__MESSAGE_NOTICE)) {
+        before = sp__message_next(before);
+        if (before == last)
+            break;
+    }
+    if (before == NULL || (before == last && (last->flags & SP__MESSAGE_NOTICE))) {
+        saved_push_back(self, moved);
+        return;
+    }
+    sp__message_set_next(moved, sp__message_next(before));
+    sp__message_set_next(before, moved);
+}
+
+struct sp_message *sp__process_next(struct sp_process *self)
+{
+    if (self->saved != NULL)
+        return saved_remove_after(self, self->saved);
+    return receive_fetch(self);
+}
+
+void sp__process_took(struct sp_process *self, struct sp_message *message)
+{
+    if (message->flags & SP__MESSAGE_NOTICE)
+        return;
+    sp__mailbox_took(&self->actor);
+    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
+    sp__count(&sp__context()->counters.handled);
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
+        sp__send_room(self);
+}
+
+void sp__process_purge(struct sp_process *self,
+                       bool (*match)(struct sp_message *message, const void *arg), const void *arg)
+{
+    if (self->saved == NULL)
+        return;
+    struct sp_message *last = self->saved;
+    struct sp_message *before = last;
+    for (bool more = true; more && self->saved != NULL;) {
+        struct sp_message *message = sp__message_next(before);
+        more = message != last;
+        if (match(message, arg)) {
+            saved_remove_after(self, before);
+            sp__message_destroy(message);
+        } else {
+            before = message;
+        }
+    }
+}
+
+/* ---- what the process has in hand ---- */
+
+static void received_add(struct sp_process *self, struct sp_message *message)
+{
+    sp__message_set_next(message, self->received);
+    if (self->received != NULL)
+        self->received->aux = (uintptr_t)message;
+    message->aux = 0;
+    message->flags |= SP__MESSAGE_RECEIVED;
+    self->received = message;
+}
+
+void sp__receive_release(struct sp_process *self, struct sp_message *message)
+{
+    if (!(message->flags & SP__MESSAGE_RECEIVED))
+        return;
+    struct sp_message *next = sp__message_next(message);
+    struct sp_message *before = (struct sp_message *)(uintptr_t)message->aux;
+    if (before == NULL)
+        self->received = next;
+    else
+        sp__message_set_next(before, next);
+    if (next != NULL)
+        next->aux = message->aux;
+    message->aux = 0;
+    message->flags &= (uint16_t)~SP__MESSAGE_RECEIVED;
+}
+
+void sp__receive_free(struct sp_process *self, struct sp_message *message)
+{
+    sp__receive_release(self, message);
+    if (self->stage == SP__EXIT_NOT)
+        sp__reply_fail_message(message, SP_ERR_NOREPLY, NULL);
+    else
+        sp__reply_fail_message(message, SP_ERR_DIED, self->exit);
+    sp__message_destroy(message);
+}
+
+void sp_message_free(struct sp_message *message)
+{
+    struct sp_process *self = sp__process_self();
+    if (message != NULL && self != NULL)
+        sp__receive_free(self, message);
+}
+
+/* ---- receiving ---- */
+
+/* Taken for good, unless its timer was cancelled meanwhile. */
+static bool receive_accept(struct sp_process *self, struct sp_message *message)
+{
+    bool stale = sp__timer_message_stale(self, message);
+    if (stale) {
+        sp__mailbox_took(&self->actor);
+        sp__count(&sp__context()->counters.dropped_stale);
+        sp__message_destroy(message);
+        return false;
+    }
+    sp__process_took(self, message);
+    received_add(self, message);
+    return true;
+}
+
+static struct sp_message *receive_next(struct sp_process *self)
+{
+    struct sp_message *message;
+    while ((message = sp__process_next(self)) != NULL)
+        if (receive_accept(self, message))
+            return message;
+    return NULL;
+}
+
+/* Park until there may be something new.
+ * Errors: TIMEOUT, NOTCONTEXT. */
+static sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spins)
+{
+    if (sp__mailbox_waiting(&self->actor)) {
+        sp__scheduler_spin((*spins)++); /* a sender is about to link its message */
+        return SP_OK;
+    }
+    if (until != INT64_MAX && sp__now(sp__process_runtime(self)) >= until)
+        return SP_ERR_TIMEOUT;
+    sp__scheduler_park_until(&self->actor, true, until);
+    return SP_OK;
+}
+
+static sp_err receive_begin(struct sp_process *self, sp_deadline deadline, int64_t *out_until)
+{
+    /* A server's messages are handed to it; inside a handler a receive would steal them. */
+    if (self == NULL || (self->flags & SP__PROCESS_HOOK_STOP))
+        return SP_ERR_NOTCONTEXT;
+    *out_until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
+    return SP_OK;
+}
+
+sp_err sp_receive(sp_deadline deadline, struct sp_message **out)
+{
+    struct sp_process *self = sp__process_self();
+    int64_t until;
+    sp_err err = receive_begin(self, deadline, &until);
+    for (unsigned spins = 0; err == SP_OK;) {
+        if (!sp__process_check(self))
+            return SP_ERR_NOTCONTEXT;
+        struct sp_message *message = receive_next(self);
+        if (message != NULL) {
+            *out = message;
+            return SP_OK;
+        }
+        err = receive_wait(self, until, &spins);
+    }
+    return err;
+}
+
+/* Look at the saved ones from behind `*from` on (NULL: from the first). */
+static struct sp_message *select_saved(struct sp_process *self, struct sp_message **from,
+                                       sp_select_fn select, void *arg)
+{
+    while (self->saved != NULL && *from != self->saved) {
+        struct sp_message *before = *from == NULL ? self->saved : *from;
+        struct sp_message *message = sp__message_next(before);
+        bool stale = sp__timer_message_stale(self, message);
+        if (!stale && !select(message, arg)) {
+            *from = message;
+            continue;
+        }
+        saved_remove_after(self, before);
+        if (receive_accept(self, message))
+            return message;
+    }
+    return NULL;
+}
+
+sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
+                         struct sp_message **out)
+{
+    struct sp_process *self = sp__process_self();
+    struct sp_message *looked_at = NULL; /* all up to here were refused */
+    int64_t until;
+    sp_err err = receive_begin(self, deadline, &until);
+    for (unsigned spins = 0; err == SP_OK;) {
+        if (!sp__process_check(self))
+            return SP_ERR_NOTCONTEXT;
+        struct sp_message *fetched;
+        while ((fetched = receive_fetch(self)) != NULL)
+            saved_push_back(self, fetched);
+        struct sp_message *message = select_saved(self, &looked_at, select, arg);
+        if (message != NULL) {
+            *out = message;
+            return SP_OK;
+        }
+        err = receive_wait(self, until, &spins);
+    }
+    return err;
+}
+
+size_t sp_mailbox_length(void)
+{
+    struct sp_process *self = sp__process_self();
+    return self == NULL ? 0 : sp__mailbox_length(&self->actor);
+}
+
+/* ---- looking at a message ---- */
+
+static void down_destroy(void *payload)
+{
+    struct sp_down *down = payload;
+    sp_reason_unref(down->reason);
+    sp__free((void *)(uintptr_t)down->name);
+}
+
+static void exit_notice_destroy(void *payload)
+{
+    sp_reason_unref(((struct sp_exit_notice *)payload)->reason);
+}
+
+const struct sp_msg_type sp_down_type = { "DOWN", sizeof(struct sp_down), SP__KIND_DOWN,
+                                          down_destroy };
+const struct sp_msg_type sp_exit_notice_type = { "EXIT", sizeof(struct sp_exit_notice),
+                                                 SP__KIND_EXIT, exit_notice_destroy };
+
+const struct sp_msg_type *sp_message_type(const struct sp_message *message)
+{
+    return message->type;
+}
+
+sp_pid sp_message_from(const struct sp_message *message)
+{
+    return message->from;
+}
+
+void *sp_message_payload(struct sp_message *message)
+{
+    return sp__message_payload(message);
+}
+
+const void *sp_message_peek(const struct sp_message *message)
+{
+    return sp__message_payload((struct sp_message *)(uintptr_t)message);
+}
+
+const struct sp_down *sp_message_down(const struct sp_message *message)
+{
+    return message->type == &sp_down_type ? sp_message_peek(message) : NULL;
+}
+
+const struct sp_exit_notice *sp_message_exit(const struct sp_message *message)
+{
+    return message->type == &sp_exit_notice_type ? sp_message_peek(message) : NULL;
+}

@@ -1,0 +1,66 @@
+#include "process/reply.h"
+
+#include <string.h>
+
+static void reply_write(struct sp__pending *pending, uint32_t index, const struct sp__reply *reply)
+{
+    struct sp__pending_slot *slot = &pending->slots[index];
+    slot->done = true;
+    slot->err = reply->err;
+    slot->reason = reply->reason == NULL ? NULL : sp_reason_ref(reply->reason);
+    if (reply->err == SP_OK && slot->out != NULL)
+        memcpy(slot->out, reply->out, slot->out_size);
+    pending->remaining--;
+}
+
+/* True: delivered. */
+static bool reply_deliver(struct sp_process *caller, const struct sp__reply_to *to,
+                          const struct sp__reply *reply)
+{
+    if (!sp__wait_claim(&caller->actor, to->token))
+        return false;
+    struct sp__pending *pending = caller->pending;
+    if (pending->slots[to->index].done) {
+        sp__wait_release(&caller->actor, to->token);
+        return false;
+    }
+    reply_write(pending, to->index, reply);
+    if (pending->remaining == 0)
+        sp__wait_finish(&caller->actor, to->token);
+    else
+        sp__wait_release(&caller->actor, to->token);
+    return true;
+}
+
+void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply)
+{
+    struct sp__context *context = sp__context();
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
+    bool delivered = caller != NULL && reply_deliver(caller, to, reply);
+    sp__epoch_leave(&context->epoch);
+    if (delivered)
+        return;
+    sp__count(&context->counters.late_replies);
+    if (reply->err == SP_OK && reply->out_destroy != NULL)
+        reply->out_destroy((void *)(uintptr_t)reply->out);
+}
+
+bool sp__reply_expired(const struct sp__reply_to *to)
+{
+    struct sp__context *context = sp__context();
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
+    uint64_t wait =
+        caller == NULL ? 0 : atomic_load_explicit(&caller->actor.wait, memory_order_acquire);
+    sp__epoch_leave(&context->epoch);
+    return wait != ((to->token << 2) | SP__WAIT_OPEN) && wait != ((to->token << 2) | SP__WAIT_BUSY);
+}
+
+void sp__reply_fail_message(struct sp_message *message, sp_err err, const struct sp_reason *reason)
+{
+    if (!(message->flags & SP__MESSAGE_CALL) || (message->flags & SP__MESSAGE_ANSWERED))
+        return;
+    sp__reply_send(sp__message_call(message), &(struct sp__reply){ .err = err, .reason = reason });
+    message->flags |= SP__MESSAGE_ANSWERED;
+}

@@ -1,0 +1,52 @@
+/* Replies: how an answer reaches the caller that waits for it.
+ *
+ * A reply does not pass through a mailbox. The caller waits with a token; whoever answers
+ * finds the caller by its pid, claims the token, copies the result to where the caller
+ * said, and wakes it. A claim fails once the caller has given up: the reply is dropped.
+ *
+ *   caller's stack: struct sp__pending -> slots: one per request (several in a multi-call)
+ *
+ * Threads: any with a context. Neighbours: runtime/actor.h (claim), behaviour/call.c.
+ */
+#ifndef SPAWNED_PROCESS_REPLY_H
+#define SPAWNED_PROCESS_REPLY_H
+
+#include "process/process.h"
+
+/** Where the answer to one request goes. */
+struct sp__pending_slot {
+    void *out;
+    uint32_t out_size;
+    bool done;
+    sp_err err;
+    const struct sp_reason *reason; /* of the server's death; a reference */
+};
+
+struct sp__pending {
+    struct sp__pending_slot *slots;
+    size_t count;
+    size_t remaining;
+};
+
+/** An answer. */
+struct sp__reply {
+    sp_err err;
+    const void *out; /* with SP_OK */
+    uint32_t out_size;
+    void (*out_destroy)(void *out);
+    const struct sp_reason *reason; /* borrowed; or NULL */
+};
+
+/** Answer; a late reply is destroyed and counted. Ownership: `reply->out` is copied or moved.
+ *  Context: any with a context. */
+void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply) SP_NONNULL;
+
+/** Has the caller given up? Context: any with a context. */
+bool sp__reply_expired(const struct sp__reply_to *to) SP_NONNULL;
+
+/** A call nobody will answer: fails at its caller. Nothing for other messages.
+ *  Context: any with a context. */
+void sp__reply_fail_message(struct sp_message *message, sp_err err,
+                            const struct sp_reason *reason) SP_NONNULL_ARGS(1);
+
+#endif

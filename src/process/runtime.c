@@ -1,0 +1,385 @@
+#include "spawned/runtime.h"
+
+#include "base/alloc.h"
+#include "process/group.h"
+#include "process/registry.h"
+#include "process/reply.h"
+#include "process/signal.h"
+#include "runtime/log.h"
+#include "runtime/slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RUNTIME_WORKERS_MAX = 1024,
+    RUNTIME_PROCESSES_MAX = SP__SLAB_CHUNK * SP__SLAB_CHUNKS_MAX,
+    RUNTIME_MAILBOX_MAX = 65536,
+    RUNTIME_THROUGHPUT = 100,
+    RUNTIME_BLOCKING_MAX = 64,
+};
+
+/* ---- creating ---- */
+
+static void options_default(struct sp_runtime_options *options)
+{
+    if (options->workers == 0)
+        options->workers = sp__backend_real.cpus();
+    if (options->processes_max == 0)
+        options->processes_max = RUNTIME_PROCESSES_MAX;
+    if (options->mailbox_max == 0)
+        options->mailbox_max = RUNTIME_MAILBOX_MAX;
+    if (options->throughput == 0)
+        options->throughput = RUNTIME_THROUGHPUT;
+    if (options->blocking_threads_max == 0)
+        options->blocking_threads_max = RUNTIME_BLOCKING_MAX;
+}
+
+static sp_err options_check(const struct sp_runtime_options *options)
+{
+    if (options->workers > RUNTIME_WORKERS_MAX ||
+        options->processes_max > RUNTIME_PROCESSES_MAX ||
+        (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
+        return SP_ERR_INVALID;
+    return SP_OK;
+}
+
+static sp_err runtime_seed(struct sp_runtime *runtime)
+{
+    uint64_t seed = runtime->options.seed;
+    if (seed == 0) {
+        sp_err err = runtime->ops->entropy(runtime, &runtime->seed, sizeof(runtime->seed));
+        if (err != SP_OK)
+            return err;
+        runtime->options.seed = runtime->seed.k0 ^ runtime->seed.k1;
+        return SP_OK;
+    }
+    uint64_t state = sp__random_start(seed, 0);
+    runtime->seed.k0 = sp__random_next(&state);
+    runtime->seed.k1 = sp__random_next(&state);
+    return SP_OK;
+}
+
+static void runtime_free(struct sp_runtime *runtime)
+{
+    sp__epoch_finish(&runtime->epoch);
+    sp__groups_destroy(runtime->groups);
+    sp__registry_destroy(runtime->registry);
+    sp__slab_destroy(runtime->timer_slots);
+    sp__slab_destroy(runtime->processes);
+    sp__fiber_pool_destroy(runtime->fibers);
+    sp__msg_pool_finish(&runtime->messages);
+    sp__free(runtime);
+}
+
+static sp_err runtime_parts(struct sp_runtime *runtime)
+{
+    const struct sp_runtime_options *options = &runtime->options;
+    sp_err err = sp__fiber_pool_create(
+        &(struct sp__fiber_options){ .stack_size = options->stack_size }, &runtime->fibers);
+    if (err == SP_OK)
+        err = sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
+                              options->processes_max, &runtime->processes);
+    if (err == SP_OK)
+        err = sp__slab_create(sp__timer_slot_size(), 16, RUNTIME_PROCESSES_MAX,
+                              &runtime->timer_slots);
+    if (err == SP_OK)
+        err = sp__registry_create(runtime->seed, &runtime->registry);
+    if (err == SP_OK)
+        err = sp__groups_create(runtime->seed, &runtime->groups);
+    if (err == SP_OK)
+        err = runtime->ops->start(runtime);
+    return err;
+}
+
+sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime)
+{
+    struct sp_runtime *runtime = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*runtime));
+    if (runtime == NULL)
+        return SP_ERR_NOMEM;
+    memset(runtime, 0, sizeof(*runtime));
+    runtime->ops = &sp__backend_real;
+    if (options != NULL)
+        runtime->options = *options;
+    options_default(&runtime->options);
+    sp__epoch_init(&runtime->epoch, true);
+    sp__msg_pool_init(&runtime->messages, NULL);
+    sp__lock_init(&runtime->contexts_lock);
+    sp__list_init(&runtime->contexts);
+    runtime->on_fault = sp__process_on_fault;
+    runtime->on_no_fiber = sp__process_on_no_fiber;
+    runtime->on_no_stack = sp__process_on_no_stack;
+    sp_err err = options_check(&runtime->options);
+    if (err == SP_OK)
+        err = runtime_seed(runtime);
+    if (err == SP_OK)
+        err = runtime_parts(runtime);
+    if (err != SP_OK) {
+        runtime_free(runtime);
+        return err;
+    }
+    *out_runtime = runtime;
+    return SP_OK;
+}
+
+/* ---- foreign threads ---- */
+
+static enum sp__turn foreign_turn(struct sp__actor *actor)
+{
+    (void)actor;
+    return SP__TURN_DEAD; /* its thread runs it, no worker does */
+}
+
+static const struct sp__behaviour foreign_behaviour = {
+    .label = "thread",
+    .turn = foreign_turn,
+};
+
+sp_err sp_thread_attach(struct sp_runtime *runtime)
+{
+    if (sp__context() != NULL)
+        return SP_ERR_INVALID;
+    struct sp__context *context;
+    sp_err err = runtime->ops->thread_attach(runtime, &context);
+    if (err != SP_OK)
+        return err;
+    struct sp_process *process;
+    err = sp__process_create(runtime, &foreign_behaviour, NULL, NULL, &process);
+    if (err != SP_OK) {
+        runtime->ops->thread_detach(context);
+        return err;
+    }
+    /* A thread cannot be ended by a signal, so it gets notices. */
+    process->flags |= SP__PROCESS_FOREIGN | SP__PROCESS_TRAP_EXIT;
+    process->actor.bound = context;
+    context->current = &process->actor;
+    return SP_OK;
+}
+
+void sp_thread_detach(void)
+{
+    struct sp__context *context = sp__context();
+    if (context == NULL || context->kind != SP__CONTEXT_FOREIGN)
+        return;
+    if (context->current != NULL)
+        sp__process_exit((struct sp_process *)(void *)context->current, sp_reason_normal());
+    context->current = NULL;
+    context->runtime->ops->thread_detach(context);
+}
+
+/* ---- stopping ---- */
+
+/* Called for the last but one and the last: wakes the process that waits to be alone. */
+void sp__runtime_last_gone(struct sp_runtime *runtime)
+{
+    sp__process_enter();
+    struct sp_process *stopper = atomic_load_explicit(&runtime->stopper, memory_order_seq_cst);
+    if (stopper != NULL)
+        sp__actor_wake(&stopper->actor);
+    sp__process_leave();
+}
+
+static bool runtime_alone(struct sp_runtime *runtime)
+{
+    return atomic_load_explicit(&runtime->live, memory_order_seq_cst) <= 1;
+}
+
+/* Is its parent an other process that lives? Then that one will end it, if it has a say. */
+static bool process_has_parent(struct sp_runtime *runtime, const struct sp_process *process,
+                               sp_pid self)
+{
+    sp_pid parent = { process->parent_serial, process->parent_slot, 0 };
+    return !sp_pid_is_none(parent) && !sp_pid_equal(parent, self) &&
+           sp__process_lookup(runtime, parent) != NULL;
+}
+
+static void runtime_signal_all(struct sp_runtime *runtime, enum sp__signal_kind kind,
+                               const struct sp_reason *reason, bool only_roots)
+{
+    sp_pid self = sp_self();
+    uint32_t high = sp__slab_high(runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot++) {
+        sp__process_enter();
+        struct sp_process *process = sp__slab_get(runtime->processes, slot);
+        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+        bool other = serial != 0 && !(serial & SP__SERIAL_DEAD) && slot != self.slot;
+        if (other && !(only_roots && process_has_parent(runtime, process, self)))
+            sp_ignore(sp__signal_send(process, kind, self, sp_reason_ref(reason)));
+        sp__process_leave();
+    }
+}
+
+/* Wait until this process is the only one, or the deadline. */
+static bool runtime_await_alone(struct sp_runtime *runtime, struct sp_process *self, int64_t until)
+{
+    while (!runtime_alone(runtime)) {
+        sp_ignore(sp__process_check(self));
+        if (sp__now(runtime) >= until)
+            return false;
+        sp__scheduler_park_until(&self->actor, false, until);
+    }
+    return true;
+}
+
+static void report_stuck(struct sp_runtime *runtime, struct sp_stop_report *report)
+{
+    sp_pid self = sp_self();
+    uint32_t high = sp__slab_high(runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot++) {
+        struct sp_process *process = sp__slab_get(runtime->processes, slot);
+        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+        if (serial == 0 || (serial & SP__SERIAL_DEAD) || slot == self.slot)
+            continue;
+        if (report->stuck++ == 0)
+            sp__process_text(process, report->stuck_name);
+    }
+}
+
+static void runtime_end_processes(struct sp_runtime *runtime, struct sp_process *self,
+                                  int64_t until, struct sp_stop_report *report)
+{
+    int64_t left = until - sp__now(runtime);
+    left = left < 0 ? 0 : left;
+    /* Roots first, so that supervisors take their trees down in order; then whoever is left. */
+    runtime_signal_all(runtime, SP__SIGNAL_SHUTDOWN, sp_reason_shutdown(), true);
+    if (runtime_await_alone(runtime, self, until - left / 4 * 3))
+        return;
+    runtime_signal_all(runtime, SP__SIGNAL_SHUTDOWN, sp_reason_shutdown(), false);
+    if (runtime_await_alone(runtime, self, until - left / 2))
+        return;
+    report->killed = (uint32_t)atomic_load_explicit(&runtime->live, memory_order_relaxed) - 1;
+    runtime_signal_all(runtime, SP__SIGNAL_EXIT, sp_reason_kill(), false);
+    if (!runtime_await_alone(runtime, self, until))
+        report_stuck(runtime, report);
+}
+
+sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
+                          struct sp_stop_report *out_report)
+{
+    struct sp_runtime *runtime = moved_runtime;
+    struct sp_stop_report report = { 0 };
+    int64_t until = sp__scheduler_instant(runtime, deadline, sp_after_sec(5));
+    if (sp__context() == NULL)
+        while (sp_thread_attach(runtime) != SP_OK)
+            sp__scheduler_spin(UINT32_MAX); /* no memory for a moment: there is no way to fail */
+    struct sp_process *self = sp__process_self();
+    atomic_store_explicit(&runtime->stopping, true, memory_order_seq_cst);
+    atomic_store_explicit(&runtime->stopper, self, memory_order_seq_cst);
+    runtime_end_processes(runtime, self, until, &report);
+    atomic_store_explicit(&runtime->stopper, NULL, memory_order_seq_cst);
+    sp_thread_detach();
+    bool stopped = report.stuck == 0 && runtime->ops->stop(runtime, until + SP_NS_PER_S);
+    if (out_report != NULL)
+        *out_report = report;
+    if (!stopped)
+        return SP_ERR_TIMEOUT;
+    runtime->ops->destroy(runtime);
+    runtime_free(runtime);
+    return SP_OK;
+}
+
+/* ---- the whole of a main ---- */
+
+struct main_call {
+    sp_main_fn fn;
+    void *arg;
+    int status;
+};
+
+static void main_process(void *arg)
+{
+    struct main_call *call = arg;
+    call->status = call->fn(call->arg);
+}
+
+static int main_run(struct main_call *call)
+{
+    const struct sp_reason *reason = NULL;
+    sp_pid pid;
+    sp_err err = sp_spawn(main_process, call, &(struct sp_spawn_options){ .name = "main" }, &pid);
+    if (err == SP_OK)
+        err = sp_join(pid, sp_never(), &reason);
+    bool normal = err == SP_OK && sp_reason_is_normal(reason);
+    sp_reason_unref(reason);
+    return normal ? call->status : EXIT_FAILURE;
+}
+
+int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
+{
+    struct sp_runtime *runtime;
+    if (sp_runtime_create(options, &runtime) != SP_OK)
+        return EXIT_FAILURE;
+    struct main_call call = { .fn = fn, .arg = arg, .status = EXIT_FAILURE };
+    int status = EXIT_FAILURE;
+    if (sp_thread_attach(runtime) == SP_OK)
+        status = main_run(&call);
+    sp_err err = sp_runtime_destroy(runtime, (sp_deadline){ 0 }, NULL);
+    return err == SP_OK ? status : EXIT_FAILURE;
+}
+
+/* ---- what the runtime tells ---- */
+
+struct sp_runtime *sp_runtime_current(void)
+{
+    struct sp_process *self = sp__process_self();
+    return self == NULL ? NULL : sp__process_runtime(self);
+}
+
+sp_time sp_now(void)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    return (sp_time){ runtime == NULL ? 0 : sp__now(runtime) };
+}
+
+int64_t sp_wall_ns(void)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    return runtime == NULL ? 0 : runtime->ops->wall(runtime);
+}
+
+uint64_t sp_random(void)
+{
+    struct sp__context *context = sp__context();
+    return context == NULL ? 0 : sp__random_next(&context->random);
+}
+
+sp_err sp_random_bytes(void *bytes, size_t size)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    return runtime == NULL ? SP_ERR_NOTCONTEXT : runtime->ops->entropy(runtime, bytes, size);
+}
+
+static uint64_t runtime_queued(struct sp_runtime *runtime)
+{
+    uint64_t queued = 0;
+    uint32_t high = sp__slab_high(runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot++) {
+        struct sp_process *process = sp__slab_get(runtime->processes, slot);
+        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+        if (serial != 0 && !(serial & SP__SERIAL_DEAD))
+            queued += sp__mailbox_length(&process->actor);
+    }
+    return queued;
+}
+
+void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
+{
+    struct sp__counters sum = { 0 };
+    sp__context_counters(runtime, &sum);
+    *out_stats = (struct sp_stats){
+        .processes = atomic_load_explicit(&runtime->live, memory_order_relaxed),
+        .spawned = sum.spawned,
+        .exited = sum.exited,
+        .sent = sum.sent,
+        .handled = sum.handled,
+        .queued = runtime_queued(runtime),
+        .dead_noproc = sum.dead_noproc,
+        .dropped_full = sum.dropped_full,
+        .dropped_stale = sum.dropped_stale,
+        .late_replies = sum.late_replies,
+        .faults = sum.faults,
+        .steals = sum.steals,
+        .parks = sum.parks,
+        .timers = sp__timers_count(runtime->timers),
+    };
+}

@@ -1,0 +1,46 @@
+/* Sending: from any thread with a context to any process of the runtime.
+ *
+ * Threads: any with a context. Neighbours: runtime/actor.h (push), receive.c, reply.h.
+ */
+#ifndef SPAWNED_PROCESS_SEND_H
+#define SPAWNED_PROCESS_SEND_H
+
+#include "process/process.h"
+
+/** How a message is sent; see sp__send_message(). */
+struct sp__send {
+    sp_pid to;
+    bool unbounded;       /* never refused */
+    uint32_t number;      /* out: its number in the mailbox */
+    uint32_t out_of;      /* out: length of the mailbox just after */
+};
+
+/** Deliver a message, by the overflow policy of the receiver. Counts.
+ *  Errors: NOPROC, FULL. Ownership: taken on SP_OK only. Context: any with a context. */
+SP_NODISCARD sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
+                                     struct sp_message *message) SP_NONNULL;
+
+/** A copy of `*payload` to `to`, as if `from` had sent it.
+ *  Errors, ownership: as sp_send(). Context: any thread with a context. */
+SP_NODISCARD sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
+                                  const struct sp_msg_type *type,
+                                  const void *payload) SP_NONNULL;
+
+/** A message of the running process, in no mailbox yet.
+ *  Errors: NOMEM. Ownership: the payload as sp_send(). Context: process. */
+SP_NODISCARD sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
+                                       struct sp_message **out) SP_NONNULL;
+
+/** Destroy a payload that could not be sent. */
+static inline void sp__payload_destroy(const struct sp_msg_type *type, const void *payload)
+{
+    if (type->destroy != NULL)
+        type->destroy((void *)(uintptr_t)payload);
+}
+
+/** There is room in the mailbox: let one sender that waits in (all of them: the process ends).
+ *  Context: the owner. */
+void sp__send_room(struct sp_process *self) SP_NONNULL;
+void sp__send_room_all(struct sp_process *self) SP_NONNULL;
+
+#endif

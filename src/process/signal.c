@@ -1,0 +1,183 @@
+#include "process/signal.h"
+
+#include "base/alloc.h"
+#include "process/callback.h"
+#include "process/relation.h"
+
+sp_err sp__signal_send(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
+                       const struct sp_reason *moved_reason)
+{
+    struct sp__process_signal *signal = sp__malloc(sizeof(*signal));
+    if (signal == NULL) {
+        sp_reason_unref(moved_reason);
+        return SP_ERR_NOMEM;
+    }
+    *signal = (struct sp__process_signal){ .kind = kind, .from = from, .reason = moved_reason };
+    if (sp__actor_signal(&to->actor, &signal->base))
+        return SP_OK;
+    sp__signal_discard(signal);
+    return SP_ERR_NOPROC;
+}
+
+void sp__signal_discard(struct sp__process_signal *signal)
+{
+    switch (signal->kind) {
+    case SP__SIGNAL_LINK:
+        sp__link_free((struct sp__link *)signal);
+        break;
+    case SP__SIGNAL_DOWN:
+        sp__monitor_free((struct sp__monitor *)signal);
+        break;
+    case SP__SIGNAL_CALLBACK:
+        break; /* its owner's memory */
+    case SP__SIGNAL_EXIT:
+    case SP__SIGNAL_STOP:
+    case SP__SIGNAL_SHUTDOWN:
+        sp_reason_unref(signal->reason);
+        sp__free(signal);
+        break;
+    }
+}
+
+/* ---- what each does; a reason returned is a reference, and ends the process ---- */
+
+static const struct sp_reason *signal_trapped(struct sp_process *self, sp_pid from,
+                                              const struct sp_reason *reason)
+{
+    struct sp_message *notice = sp__message_new(
+        &sp_exit_notice_type, sizeof(struct sp_exit_notice), SP__MESSAGE_NOTICE, from);
+    if (notice == NULL)
+        return sp_reason_out_of_memory();
+    *(struct sp_exit_notice *)sp__message_payload(notice) =
+        (struct sp_exit_notice){ from, sp_reason_ref(reason) };
+    sp__process_append(self, notice, self->flags & SP__PROCESS_NOTICES_FIRST);
+    return NULL;
+}
+
+static const struct sp_reason *signal_exit(struct sp_process *self,
+                                           const struct sp__process_signal *signal)
+{
+    bool linked = signal->kind == SP__SIGNAL_LINK;
+    /* Only a signal that was sent is the kill that cannot be trapped; a linked process that
+     * itself exited with `kill` is an ordinary reason. */
+    bool kill = !linked && sp_reason_kind(signal->reason) == SP_REASON_KILL;
+    if (!kill && (self->flags & SP__PROCESS_TRAP_EXIT))
+        return signal_trapped(self, signal->from, signal->reason);
+    if (!kill && sp_reason_kind(signal->reason) == SP_REASON_NORMAL)
+        return NULL;
+    self->flags |= SP__PROCESS_NO_TERMINATE;
+    if (kill)
+        return sp_reason_killed();
+    return linked ? sp__reason_derive(signal->reason) : sp_reason_ref(signal->reason);
+}
+
+static const struct sp_reason *signal_stop(struct sp_process *self,
+                                           const struct sp__process_signal *signal)
+{
+    if (!(self->flags & SP__PROCESS_HOOK_STOP))
+        return sp_reason_ref(signal->reason);
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        return sp_reason_out_of_memory();
+    if (extra->stop == NULL)
+        extra->stop = sp_reason_ref(signal->reason);
+    return NULL;
+}
+
+static void signal_down(struct sp_process *self, struct sp__monitor *monitor)
+{
+    if (monitor->joiner != NULL) {
+        monitor->joiner->done = true;
+        monitor->joiner->reason = sp_reason_ref(monitor->signal.reason);
+        return;
+    }
+    struct sp_down *down = sp__message_payload(monitor->down);
+    down->reason = monitor->signal.reason;
+    down->name = monitor->name;
+    sp__process_append(self, monitor->down, self->flags & SP__PROCESS_NOTICES_FIRST);
+    monitor->signal.reason = NULL;
+    monitor->name = NULL;
+    monitor->down = NULL;
+}
+
+static const struct sp_reason *signal_handle(struct sp_process *self,
+                                             struct sp__process_signal *signal)
+{
+    switch (signal->kind) {
+    case SP__SIGNAL_LINK:
+    case SP__SIGNAL_EXIT:
+        return signal_exit(self, signal);
+    case SP__SIGNAL_STOP:
+        return signal_stop(self, signal);
+    case SP__SIGNAL_SHUTDOWN:
+        return (self->flags & (SP__PROCESS_TRAP_EXIT | SP__PROCESS_HOOK_STOP))
+                   ? signal_stop(self, signal)
+                   : sp_reason_ref(signal->reason);
+    case SP__SIGNAL_DOWN:
+        signal_down(self, (struct sp__monitor *)signal);
+        return NULL;
+    case SP__SIGNAL_CALLBACK:
+        sp__callback_queue(self, (struct sp__callback *)signal);
+        return NULL;
+    }
+    return NULL;
+}
+
+const struct sp_reason *sp__process_signals(struct sp_process *self)
+{
+    const struct sp_reason *end = NULL;
+    struct sp__signal *base = sp__actor_take_signals(&self->actor);
+    while (base != NULL) {
+        struct sp__process_signal *signal = sp__container_of(base, struct sp__process_signal, base);
+        base = base->next;
+        /* The first reason wins; the rest of the lane only has to be freed. */
+        if (end == NULL)
+            end = signal_handle(self, signal);
+        sp__signal_discard(signal);
+    }
+    return end;
+}
+
+bool sp__process_signals_ending(struct sp_process *self)
+{
+    bool killed = false;
+    struct sp__signal *base = sp__actor_take_signals(&self->actor);
+    while (base != NULL) {
+        struct sp__process_signal *signal = sp__container_of(base, struct sp__process_signal, base);
+        base = base->next;
+        if (signal->kind == SP__SIGNAL_EXIT && sp_reason_kind(signal->reason) == SP_REASON_KILL)
+            killed = true;
+        /* A callback's owner waits for it to be handed over; a DOWN or EXIT that the callback
+         * of the exit asked for itself still reaches it. */
+        if (signal->kind == SP__SIGNAL_CALLBACK)
+            sp__callback_queue(self, (struct sp__callback *)signal);
+        else if (signal->kind == SP__SIGNAL_DOWN)
+            signal_down(self, (struct sp__monitor *)signal);
+        else if (signal->kind == SP__SIGNAL_LINK && (self->flags & SP__PROCESS_TRAP_EXIT))
+            sp_reason_unref(signal_trapped(self, signal->from, signal->reason));
+        sp__signal_discard(signal);
+    }
+    if (!killed || (self->flags & SP__PROCESS_FOREIGN) || self->stage == SP__EXIT_DONE)
+        return true;
+    sp__process_exit_now(self, sp_reason_killed());
+}
+
+bool sp__process_check(struct sp_process *self)
+{
+    if (!sp__actor_signalled(&self->actor))
+        return true;
+    if (self->stage != SP__EXIT_NOT) {
+        /* It ends already; what comes now changes nothing but must not pile up. A kill still
+         * counts: see exit.c. */
+        return sp__process_signals_ending(self);
+    }
+    const struct sp_reason *end = sp__process_signals(self);
+    if (end == NULL)
+        return true;
+    if (self->flags & SP__PROCESS_FOREIGN) {
+        sp__process_exit(self, end);
+        sp__context()->current = NULL;
+        return false;
+    }
+    sp__process_exit_now(self, end);
+}

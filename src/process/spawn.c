@@ -1,0 +1,220 @@
+#include "base/alloc.h"
+#include "process/process.h"
+#include "process/registry.h"
+#include "process/relation.h"
+#include "runtime/slab.h"
+
+#include <string.h>
+
+/* ---- plain processes ---- */
+
+struct plain {
+    sp_process_fn fn;
+    void *arg;
+    _Alignas(16) char copy[];
+};
+
+static enum sp__turn plain_turn(struct sp__actor *actor)
+{
+    struct sp_process *self = (struct sp_process *)(void *)actor;
+    const struct sp_reason *end = sp__process_signals(self);
+    if (end == NULL) {
+        struct plain *plain = self->data;
+        plain->fn(plain->arg);
+        end = sp_reason_normal();
+    }
+    sp__process_exit(self, end);
+    return SP__TURN_DEAD;
+}
+
+static void plain_finish(struct sp_process *self, const struct sp_reason *reason)
+{
+    (void)reason;
+    sp__free(self->data);
+}
+
+static const struct sp__behaviour plain_behaviour = {
+    .label = "process",
+    .turn = plain_turn,
+    .finish = plain_finish,
+};
+
+/* ---- all processes ---- */
+
+static sp_err spawn_check(const struct sp_spawn_options *options)
+{
+    if (options == NULL)
+        return SP_OK;
+    if (options->name != NULL && !sp__registry_name_valid(options->name))
+        return SP_ERR_INVALID;
+    bool links = options->link || options->out_monitor != NULL;
+    if (links && sp__process_self() == NULL)
+        return SP_ERR_NOTCONTEXT;
+    return SP_OK;
+}
+
+/* What only some processes have, before anyone knows the new one. */
+static sp_err spawn_extra(struct sp_process *process, const struct sp_spawn_options *options)
+{
+    if (options->label == NULL && options->memory_max == 0 && options->high_water == 0)
+        return SP_OK;
+    struct sp__extra *extra = sp__process_extra(process);
+    if (extra == NULL)
+        return SP_ERR_NOMEM;
+    extra->label = options->label;
+    extra->memory_max = options->memory_max;
+    extra->high_water = options->high_water;
+    extra->on_high_water = options->on_high_water;
+    extra->high_water_arg = options->high_water_arg;
+    if (options->high_water != 0 && options->on_high_water != NULL)
+        atomic_store_explicit(&process->shared, SP__SHARED_HIGH_WATER, memory_order_relaxed);
+    return SP_OK;
+}
+
+static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
+                       const struct sp__behaviour *behaviour, void *data,
+                       const struct sp_spawn_options *options)
+{
+    uint32_t mailbox_max = options->mailbox_max == 0 ? runtime->options.mailbox_max
+                                                     : options->mailbox_max;
+    sp__actor_init(&process->actor, runtime, behaviour->turn, mailbox_max);
+    sp__lock_init(&process->lock);
+    process->flags = (options->trap_exit ? SP__PROCESS_TRAP_EXIT : 0) |
+                     (options->notices_first ? SP__PROCESS_NOTICES_FIRST : 0) |
+                     (options->own_thread ? SP__PROCESS_OWN_THREAD : 0);
+    process->overflow = (uint8_t)options->overflow;
+    process->actor.shared_fetch = options->overflow == SP_OVERFLOW_DROP_OLDEST;
+    process->stage = SP__EXIT_NOT;
+    process->closed = false;
+    atomic_store_explicit(&process->shared, 0, memory_order_relaxed);
+    process->behaviour = behaviour;
+    process->data = data;
+    process->exit = NULL;
+    process->saved = NULL;
+    process->received = NULL;
+    process->resources = NULL;
+    process->relations = NULL;
+    process->extra = NULL;
+    process->pending = NULL;
+    atomic_store_explicit(&process->handling_since, 0, memory_order_relaxed);
+    process->started_ns = sp__now(runtime);
+    atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
+    sp_pid parent = sp_self();
+    process->parent_slot = parent.slot;
+    process->parent_serial = parent.serial;
+}
+
+sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour *behaviour,
+                          void *data, const struct sp_spawn_options *options,
+                          struct sp_process **out)
+{
+    static const struct sp_spawn_options defaults;
+    options = options == NULL ? &defaults : options;
+    sp_err err = spawn_check(options);
+    if (err == SP_OK && atomic_load_explicit(&runtime->stopping, memory_order_relaxed))
+        err = SP_ERR_SHUTDOWN;
+    if (err != SP_OK)
+        return err;
+    uint32_t slot;
+    void *item;
+    err = sp__slab_take(runtime->processes, &slot, &item);
+    if (err != SP_OK)
+        return err;
+    struct sp_process *process = item;
+    process->slot = slot;
+    spawn_fill(process, runtime, behaviour, data, options);
+    err = spawn_extra(process, options);
+    if (err != SP_OK) {
+        sp__slab_give(runtime->processes, slot);
+        return err;
+    }
+    atomic_fetch_add_explicit(&runtime->live, 1, memory_order_relaxed);
+    uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
+    /* release: pairs with the acquire in lookup. From here on it can be found; it does not run
+     * before it is published, because QUEUED is set. */
+    atomic_store_explicit(&process->serial, (serial & ~SP__SERIAL_DEAD) + 1,
+                          memory_order_release);
+    sp__count(&sp__context()->counters.spawned);
+    *out = process;
+    return SP_OK;
+}
+
+void sp__process_discard(struct sp_process *process)
+{
+    static const struct sp__behaviour nothing = { .label = "discarded" };
+    process->behaviour = &nothing; /* its data is the caller's */
+    process->flags |= SP__PROCESS_NO_TERMINATE;
+    sp__process_exit(process, sp_reason_normal());
+}
+
+static sp_err publish_relations(struct sp_process *process,
+                                const struct sp_spawn_options *options)
+{
+    struct sp_process *self = sp__process_self();
+    if (options->name != NULL) {
+        sp_err err = sp__registry_add(process, options->name);
+        if (err != SP_OK)
+            return err;
+    }
+    if (options->link) {
+        sp_err err = sp__relation_link(self, process);
+        if (err != SP_OK)
+            return err;
+    }
+    if (options->out_monitor != NULL)
+        return sp__relation_monitor(self, process, sp__process_pid(process), NULL, NULL,
+                                    &options->out_monitor->id);
+    return SP_OK;
+}
+
+sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_options *options,
+                           sp_pid *out_pid)
+{
+    sp_pid pid = sp__process_pid(process);
+    sp_err err = SP_OK;
+    /* The section keeps the slot: the process may have ended before we return. */
+    sp__process_enter();
+    if (options != NULL)
+        err = publish_relations(process, options);
+    if (err == SP_OK && (process->flags & SP__PROCESS_OWN_THREAD))
+        err = sp__process_runtime(process)->ops->thread_start(sp__process_runtime(process),
+                                                              &process->actor);
+    else if (err == SP_OK)
+        sp__scheduler_ready(&process->actor);
+    sp__process_leave();
+    if (err != SP_OK)
+        sp__process_discard(process);
+    else if (out_pid != NULL)
+        *out_pid = pid;
+    return err;
+}
+
+static struct plain *plain_new(sp_process_fn fn, void *arg,
+                               const struct sp_spawn_options *options)
+{
+    size_t size = options == NULL ? 0 : options->arg_size;
+    struct plain *plain = sp__malloc(sizeof(*plain) + size);
+    if (plain == NULL)
+        return NULL;
+    plain->fn = fn;
+    plain->arg = size == 0 ? arg : memcpy(plain->copy, arg, size);
+    return plain;
+}
+
+sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
+                sp_pid *out_pid)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    if (runtime == NULL)
+        return SP_ERR_NOTCONTEXT;
+    struct plain *plain = plain_new(fn, arg, options);
+    if (plain == NULL)
+        return SP_ERR_NOMEM;
+    struct sp_process *process;
+    sp_err err = sp__process_create(runtime, &plain_behaviour, plain, options, &process);
+    if (err == SP_OK)
+        err = sp__process_publish(process, options, out_pid);
+    if (err != SP_OK)
+        sp__free(plain);
+    return err;
+}

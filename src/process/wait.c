@@ -1,0 +1,46 @@
+#include "process/process.h"
+
+sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
+{
+    struct sp__actor *actor = &self->actor;
+    while (!sp__wait_done(actor, token)) {
+        if (!sp__process_check(self))
+            return SP_ERR_NOTCONTEXT;
+        if (deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
+            return sp__wait_close(actor, token) ? SP_ERR_TIMEOUT : SP_OK;
+        sp__scheduler_park_until(actor, false, deadline_ns);
+    }
+    return SP_OK;
+}
+
+void sp__process_waits_for(struct sp_process *self, sp_pid pid)
+{
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        return; /* only inspection misses it */
+    atomic_store_explicit(&extra->waits_slot, pid.slot, memory_order_relaxed);
+    /* release: who reads the serial reads its slot. */
+    atomic_store_explicit(&extra->waits_serial, pid.serial, memory_order_release);
+}
+
+void sp_yield(void)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL || !sp__process_check(self))
+        return;
+    self->actor.runtime->ops->yield(&self->actor);
+    sp_ignore(sp__process_check(sp__process_self()));
+}
+
+void sp_sleep(sp_duration d)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return;
+    if (d.ns <= 0) {
+        sp_yield();
+        return;
+    }
+    int64_t until = sp__scheduler_instant(sp__process_runtime(self), sp_after(d), sp_after(d));
+    sp_ignore(sp__process_wait(self, sp__wait_open(&self->actor), until));
+}

@@ -1,0 +1,290 @@
+#include "runtime/actor.h"
+
+#include "runtime/scheduler.h"
+
+void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
+                    enum sp__turn (*turn)(struct sp__actor *), uint32_t mailbox_max)
+{
+    atomic_init(&actor->state, SP__ACTOR_QUEUED);
+    atomic_init(&actor->tail, NULL);
+    atomic_init(&actor->head, NULL);
+    actor->direct = NULL;
+    atomic_init(&actor->signals, NULL);
+    /* The token goes on counting over the slot's users, so that a late reply to a former one
+     * never meets a wait of this one. */
+    atomic_store_explicit(&actor->deadline, INT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_relaxed);
+    actor->runtime = runtime;
+    actor->bound = NULL;
+    atomic_init(&actor->taken, 0);
+    actor->mailbox_max = mailbox_max;
+    atomic_init(&actor->fetched, 0);
+    actor->shared_fetch = false;
+    actor->fiber = NULL;
+    actor->run_next = NULL;
+    actor->turn = turn;
+}
+
+/* ---- messages ---- */
+
+static void mailbox_append(struct sp__actor *actor, struct sp_message *message)
+{
+    atomic_store_explicit(&message->next, NULL, memory_order_relaxed);
+    /* acq_rel: release publishes the message to whoever finds it through `tail`; acquire makes
+     * the message before it (or the receiver's emptied head) visible before we link to it. */
+    struct sp_message *before =
+        atomic_exchange_explicit(&actor->tail, message, memory_order_acq_rel);
+    /* release: pairs with the acquire loads in fetch. */
+    if (before == NULL)
+        atomic_store_explicit(&actor->head, message, memory_order_release);
+    else
+        atomic_store_explicit(&before->next, message, memory_order_release);
+}
+
+sp_err sp__mailbox_push(struct sp__actor *actor, struct sp_message *message, bool bounded,
+                        uint32_t *out_number)
+{
+    /* acquire: `pushed` is read before `taken`, see the invariant. */
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
+    uint64_t wanted;
+    do {
+        if (state & SP__ACTOR_CLOSED)
+            return SP_ERR_NOPROC;
+        if (bounded && actor->mailbox_max != UINT32_MAX) {
+            /* acquire: pairs with the release in took. */
+            uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
+            if ((uint32_t)(state >> 32) - taken >= actor->mailbox_max)
+                return SP_ERR_FULL;
+        }
+        wanted = state + SP__ACTOR_PUSH_ONE;
+        if (state & SP__ACTOR_RECEIVING)
+            wanted = (wanted & ~SP__ACTOR_RECEIVING) | SP__ACTOR_QUEUED;
+        /* acq_rel: acquire pairs with the park of the last owner when we become responsible;
+         * release orders what we did before with whoever sees the count. */
+    } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    *out_number = (uint32_t)(wanted >> 32);
+    if (state & SP__ACTOR_RECEIVING) {
+        actor->direct = message;
+        sp__scheduler_ready(actor);
+    } else {
+        mailbox_append(actor, message);
+    }
+    return SP_OK;
+}
+
+/* The last message of the chain: detach it, unless a sender is linking itself behind it. */
+static bool mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
+{
+    atomic_store_explicit(&actor->head, NULL, memory_order_relaxed);
+    struct sp_message *expected = last;
+    /* acq_rel: release so that a sender that finds `tail` empty writes `head` after our store. */
+    if (atomic_compare_exchange_strong_explicit(&actor->tail, &expected, NULL, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        return true;
+    struct sp_message *next = atomic_load_explicit(&last->next, memory_order_acquire);
+    if (next == NULL) {
+        atomic_store_explicit(&actor->head, last, memory_order_relaxed);
+        return false;
+    }
+    atomic_store_explicit(&actor->head, next, memory_order_relaxed);
+    return true;
+}
+
+/* relaxed: the owner reads its own, and a stale value only makes it look once more. */
+static void mailbox_fetched(struct sp__actor *actor)
+{
+    uint32_t fetched = atomic_load_explicit(&actor->fetched, memory_order_relaxed);
+    atomic_store_explicit(&actor->fetched, fetched + 1, memory_order_relaxed);
+}
+
+static struct sp_message *mailbox_fetch_queue(struct sp__actor *actor)
+{
+    /* acquire: pairs with the release in append. */
+    struct sp_message *message = atomic_load_explicit(&actor->head, memory_order_acquire);
+    if (message == NULL)
+        return NULL;
+    struct sp_message *next = atomic_load_explicit(&message->next, memory_order_acquire);
+    if (next != NULL)
+        atomic_store_explicit(&actor->head, next, memory_order_relaxed);
+    else if (!mailbox_detach_last(actor, message))
+        return NULL;
+    mailbox_fetched(actor);
+    return message;
+}
+
+struct sp_message *sp__mailbox_fetch(struct sp__actor *actor)
+{
+    struct sp_message *message = actor->direct;
+    if (message == NULL)
+        return mailbox_fetch_queue(actor);
+    actor->direct = NULL;
+    mailbox_fetched(actor);
+    return message;
+}
+
+struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor)
+{
+    struct sp_message *message = mailbox_fetch_queue(actor);
+    if (message != NULL)
+        sp__mailbox_took(actor);
+    return message;
+}
+
+/* ---- signals ---- */
+
+/* Set `flag` and make the actor runnable; one swap, so that a sender never sees RECEIVING
+ * beside QUEUED. */
+static void actor_raise(struct sp__actor *actor, uint64_t flag)
+{
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
+    uint64_t wanted;
+    do {
+        if (state & SP__ACTOR_CLOSED)
+            return;
+        wanted = (state | flag | SP__ACTOR_QUEUED) & ~SP__ACTOR_RECEIVING;
+        /* acq_rel: as in push. */
+    } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    if (!(state & SP__ACTOR_QUEUED))
+        sp__scheduler_ready(actor);
+}
+
+bool sp__actor_signal(struct sp__actor *actor, struct sp__signal *signal)
+{
+    struct sp__signal *head = atomic_load_explicit(&actor->signals, memory_order_relaxed);
+    do {
+        if (head == SP__SIGNALS_CLOSED)
+            return false;
+        signal->next = head;
+        /* release: pairs with the acquire in take_signals. */
+    } while (!atomic_compare_exchange_weak_explicit(&actor->signals, &head, signal,
+                                                    memory_order_release, memory_order_relaxed));
+    actor_raise(actor, SP__ACTOR_SIGNAL);
+    return true;
+}
+
+static struct sp__signal *signals_reverse(struct sp__signal *newest)
+{
+    struct sp__signal *oldest = NULL;
+    while (newest != NULL) {
+        struct sp__signal *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+struct sp__signal *sp__actor_take_signals(struct sp__actor *actor)
+{
+    /* Clear first, then take: SIGNAL is set after the push, so at worst we take what we were not
+     * told of yet, and find the lane empty the next time. */
+    atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_SIGNAL, memory_order_acq_rel);
+    if (atomic_load_explicit(&actor->signals, memory_order_relaxed) == SP__SIGNALS_CLOSED)
+        return NULL;
+    /* acquire: pairs with the release in signal. Only the owner closes, so it is not closed. */
+    return signals_reverse(atomic_exchange_explicit(&actor->signals, NULL, memory_order_acquire));
+}
+
+void sp__actor_wake(struct sp__actor *actor)
+{
+    actor_raise(actor, SP__ACTOR_WAKE);
+}
+
+struct sp__signal *sp__actor_close(struct sp__actor *actor)
+{
+    /* QUEUED stays set for ever: nobody can make it runnable again. */
+    atomic_fetch_or_explicit(&actor->state, SP__ACTOR_CLOSED | SP__ACTOR_QUEUED,
+                             memory_order_acq_rel);
+    struct sp__signal *newest =
+        atomic_exchange_explicit(&actor->signals, SP__SIGNALS_CLOSED, memory_order_acquire);
+    return signals_reverse(newest == SP__SIGNALS_CLOSED ? NULL : newest);
+}
+
+/* ---- parking ---- */
+
+bool sp__actor_nothing_to_do(struct sp__actor *actor, bool receiving)
+{
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
+    if (state & SP__ACTOR_WAKE) {
+        /* acquire: pairs with the release of the waker. */
+        atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
+        return false;
+    }
+    return !(state & SP__ACTOR_SIGNAL) && !(receiving && (uint32_t)(state >> 32) != atomic_load_explicit(&actor->fetched, memory_order_relaxed));
+}
+
+bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
+{
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
+    uint64_t wanted;
+    do {
+        if ((state & (SP__ACTOR_SIGNAL | SP__ACTOR_WAKE)) ||
+            (receiving && (uint32_t)(state >> 32) != atomic_load_explicit(&actor->fetched, memory_order_relaxed))) {
+            if (state & SP__ACTOR_WAKE)
+                atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
+            return false;
+        }
+        wanted = state & ~SP__ACTOR_QUEUED;
+        if (receiving)
+            wanted |= SP__ACTOR_RECEIVING;
+        /* acq_rel: release hands all that the owner wrote to the next one. */
+    } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return true;
+}
+
+/* ---- waiting ---- */
+
+uint64_t sp__wait_open(struct sp__actor *actor)
+{
+    uint64_t token = (atomic_load_explicit(&actor->wait, memory_order_relaxed) >> 2) + 1;
+    /* release: pairs with the acquire in claim: the place for the result is ready. */
+    atomic_store_explicit(&actor->wait, (token << 2) | SP__WAIT_OPEN, memory_order_release);
+    return token;
+}
+
+bool sp__wait_claim(struct sp__actor *actor, uint64_t token)
+{
+    for (unsigned spins = 0;; spins++) {
+        uint64_t expected = (token << 2) | SP__WAIT_OPEN;
+        /* acquire: pairs with open and release. */
+        if (atomic_compare_exchange_weak_explicit(&actor->wait, &expected,
+                                                  (token << 2) | SP__WAIT_BUSY,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return true;
+        if (expected != ((token << 2) | SP__WAIT_BUSY) &&
+            expected != ((token << 2) | SP__WAIT_OPEN))
+            return false;
+        /* Another completer of the same multi-call copies its reply. */
+        sp__scheduler_spin(spins);
+    }
+}
+
+void sp__wait_release(struct sp__actor *actor, uint64_t token)
+{
+    atomic_store_explicit(&actor->wait, (token << 2) | SP__WAIT_OPEN, memory_order_release);
+}
+
+void sp__wait_finish(struct sp__actor *actor, uint64_t token)
+{
+    /* release: pairs with the acquire in done. */
+    atomic_store_explicit(&actor->wait, (token << 2) | SP__WAIT_DONE, memory_order_release);
+    sp__actor_wake(actor);
+}
+
+bool sp__wait_close(struct sp__actor *actor, uint64_t token)
+{
+    for (unsigned spins = 0;; spins++) {
+        uint64_t expected = (token << 2) | SP__WAIT_OPEN;
+        if (atomic_compare_exchange_weak_explicit(&actor->wait, &expected,
+                                                  (token << 2) | SP__WAIT_NONE,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return true;
+        if (expected == ((token << 2) | SP__WAIT_DONE))
+            return false;
+        /* A completer is copying a reply onto our stack; it takes some nanoseconds. */
+        sp__scheduler_spin(spins);
+    }
+}

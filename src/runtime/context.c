@@ -1,0 +1,63 @@
+#include "runtime/core.h"
+
+static _Thread_local struct sp__context *context_current;
+
+struct sp__context *sp__context(void)
+{
+    /* The barrier keeps the compiler from folding two calls around a switch into one. */
+    __asm__ volatile("" ::: "memory");
+    return context_current;
+}
+
+void sp__context_set(struct sp__context *context)
+{
+    context_current = context;
+}
+
+void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
+                      enum sp__context_kind kind, uint32_t shard)
+{
+    *context = (struct sp__context){ .runtime = runtime, .kind = kind, .shard = shard };
+    sp__epoch_register(&runtime->epoch, &context->epoch);
+    sp__msg_cache_init(&context->messages, &runtime->messages);
+    sp__fiber_cache_init(&context->fibers, runtime->fibers);
+    context->random = sp__random_start(runtime->options.seed, 1 + shard);
+    sp__lock_lock(&runtime->contexts_lock);
+    sp__list_push_back(&runtime->contexts, &context->link);
+    sp__lock_unlock(&runtime->contexts_lock);
+    sp__context_set(context);
+}
+
+static void counters_add(struct sp__counters *sum, struct sp__counters *one)
+{
+    /* Every member is an _Atomic uint64_t, so the struct is an array of them. */
+    _Static_assert(sizeof(struct sp__counters) % sizeof(_Atomic uint64_t) == 0, "array of counters");
+    _Atomic uint64_t *to = (_Atomic uint64_t *)sum;
+    _Atomic uint64_t *from = (_Atomic uint64_t *)one;
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+        atomic_fetch_add_explicit(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed),
+                                  memory_order_relaxed);
+}
+
+void sp__context_finish(struct sp__context *context)
+{
+    struct sp_runtime *runtime = context->runtime;
+    sp__lock_lock(&runtime->contexts_lock);
+    sp__list_remove(&context->link);
+    counters_add(&runtime->gone, &context->counters);
+    sp__lock_unlock(&runtime->contexts_lock);
+    sp__epoch_unregister(&context->epoch);
+    sp__msg_cache_finish(&context->messages);
+    sp__fiber_cache_finish(&context->fibers);
+    sp__context_set(NULL);
+}
+
+void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum)
+{
+    sp__lock_lock(&runtime->contexts_lock);
+    counters_add(sum, &runtime->gone);
+    for (struct sp__list *at = sp__list_first(&runtime->contexts); at != NULL;
+         at = sp__list_next(&runtime->contexts, at))
+        counters_add(sum, &sp__container_of(at, struct sp__context, link)->counters);
+    sp__lock_unlock(&runtime->contexts_lock);
+}

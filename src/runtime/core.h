@@ -1,0 +1,141 @@
+/* The runtime object and the context of a thread that runs processes.
+ *
+ *   sp_runtime ──┬── backend (real: workers, poller, wheels, pools)      runtime/backend.h
+ *                ├── epoch domain, message pool, fiber pool              runtime/
+ *                ├── contexts: one per thread that runs processes        below
+ *                └── table, registry, groups                             process/ (opaque here)
+ *
+ * A context belongs to one OS thread: a worker, the own thread of a process, or a foreign
+ * thread that attached itself. Code finds it with sp__context(), which is never inlined,
+ * because compilers keep the address of a thread-local across a fiber switch, and the
+ * fiber may go on in another thread. So: fetch it anew after everything that may suspend.
+ *
+ * Threads: `runtime` fields are constant after start unless marked; a context is its
+ * thread's, its counters are read by others.
+ */
+#ifndef SPAWNED_RUNTIME_CORE_H
+#define SPAWNED_RUNTIME_CORE_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "runtime/actor.h"
+#include "runtime/epoch.h"
+#include "runtime/fiber.h"
+#include "runtime/msg_pool.h"
+#include "runtime/random.h"
+#include "runtime/timers.h"
+#include "spawned/runtime.h"
+
+struct sp__backend_ops;
+struct sp__slab;
+struct sp__registry;
+struct sp__groups;
+struct sp_process;
+
+/** Counters of one context: written by its thread, summed by readers. */
+struct sp__counters {
+    _Atomic uint64_t sent;
+    _Atomic uint64_t handled;
+    _Atomic uint64_t dead_noproc;
+    _Atomic uint64_t dropped_full;
+    _Atomic uint64_t dropped_stale;
+    _Atomic uint64_t late_replies;
+    _Atomic uint64_t spawned;
+    _Atomic uint64_t exited;
+    _Atomic uint64_t faults;
+    _Atomic uint64_t steals;
+    _Atomic uint64_t parks;
+};
+
+/** Add one. The thread is the only writer, hence no read-modify-write. */
+static inline void sp__count(_Atomic uint64_t *counter)
+{
+    /* relaxed: a statistic; exact once the thread is quiet. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+enum sp__context_kind {
+    SP__CONTEXT_WORKER,  /* runs any process, on fibers */
+    SP__CONTEXT_THREAD,  /* runs one process that has a thread of its own, on a fiber */
+    SP__CONTEXT_FOREIGN, /* a thread of the program that attached itself */
+};
+
+/** What is left to do for the fiber just left, done by the one switched to. */
+enum sp__after {
+    SP__AFTER_NOTHING,
+    SP__AFTER_PARK,  /* park `after_actor`, or make it ready again */
+    SP__AFTER_READY, /* it yielded */
+    SP__AFTER_DROP,  /* put `after_fiber` back */
+    SP__AFTER_FAULT, /* `after_actor` faulted on `after_fiber`: run its exit, then put it back */
+};
+
+struct sp__context {
+    struct sp_runtime *runtime;
+    struct sp__actor *current; /* what runs now, or NULL: the scheduler itself */
+    struct sp__fiber *fiber;   /* on which it runs */
+    enum sp__context_kind kind;
+    enum sp__after after;
+    bool after_receiving;
+    struct sp__actor *after_actor;
+    struct sp__fiber *after_fiber;
+    struct sp__fiber *spare;  /* for when there is no memory for a new one; see scheduler.h */
+    struct sp__fiber *origin; /* the thread's own stack */
+    struct sp__epoch_thread epoch;
+    struct sp__msg_cache messages;
+    struct sp__fiber_cache fibers;
+    struct sp__counters counters;
+    uint64_t random;      /* state of its random stream */
+    uint32_t shard;       /* timer shard it arms on */
+    void *backend;        /* the backend's part: struct sp__worker, struct sp__thread */
+    struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
+    struct sp__list link; /* runtime.contexts */
+};
+
+struct sp_runtime {
+    const struct sp__backend_ops *ops;
+    void *backend;                     /* its own state */
+    struct sp_runtime_options options; /* defaults filled in */
+    struct sp__epoch epoch;
+    struct sp__msg_pool messages;
+    struct sp__fiber_pool *fibers;
+    struct sp__timers *timers; /* one shard per worker */
+    struct sp__lock contexts_lock;
+    struct sp__list contexts SP__GUARDED_BY(contexts_lock);
+    struct sp__counters gone SP__GUARDED_BY(contexts_lock); /* of contexts that ended */
+    _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
+    _Atomic bool stopping;
+    struct sp__slab *processes; /* struct sp_process, by slot */
+    struct sp__slab *timer_slots; /* struct sp__timer */
+    struct sp__hash_seed seed;
+    _Atomic uint64_t live;
+    struct sp_process *_Atomic stopper; /* waits until it is the only process left */
+    struct sp__registry *registry;
+    struct sp__groups *groups;
+    /** Runs the exit of an actor that faulted; set by the process layer. */
+    void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
+    /** Its own thread got no stack: ends the actor, returns. */
+    void (*on_no_stack)(struct sp__actor *actor);
+    /** There is no stack to suspend on: ends the running actor, does not return. */
+    void (*on_no_fiber)(struct sp__actor *actor);
+};
+
+/** The calling thread's context, or NULL. Never cache it across a suspension. Context: any. */
+struct sp__context *sp__context(void) SP_NOINLINE;
+
+/** Set it; NULL at the end. Context: startup. */
+void sp__context_set(struct sp__context *context);
+
+/** Prepare a context for the calling thread and register it.
+ *  Context: startup of the thread. */
+void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
+                      enum sp__context_kind kind, uint32_t shard) SP_NONNULL;
+
+/** Undo it: caches go back, counters are kept. Context: end of the thread. */
+void sp__context_finish(struct sp__context *context) SP_NONNULL;
+
+/** Add the counters of all contexts, past and present, to `*sum`. Context: any. */
+void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum) SP_NONNULL;
+
+#endif

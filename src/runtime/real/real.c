@@ -1,0 +1,188 @@
+#include "runtime/real/real.h"
+
+#include "base/alloc.h"
+#include "runtime/real/clock.h"
+#include "runtime/real/fault.h"
+#include "runtime/real/futex.h"
+#include "runtime/real/os_signal.h"
+#include "runtime/real/os_thread.h"
+
+#include <sched.h>
+
+static int64_t real_now(struct sp_runtime *runtime)
+{
+    (void)runtime;
+    return sp__clock_monotonic_ns();
+}
+
+static int64_t real_wall(struct sp_runtime *runtime)
+{
+    (void)runtime;
+    return sp__clock_wall_ns();
+}
+
+static sp_err real_entropy(struct sp_runtime *runtime, void *bytes, size_t size)
+{
+    (void)runtime;
+    return sp__entropy(bytes, size);
+}
+
+/* The processors this program may use, not those the machine has. */
+static uint32_t real_cpus(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : (uint32_t)count;
+}
+
+static void real_free(struct sp__real *real)
+{
+    if (real == NULL)
+        return;
+    sp__blocking_destroy(real->blocking);
+    sp__poller_destroy(real->poller);
+    sp__free(real->workers);
+    sp__free(real);
+}
+
+static sp_err real_allocate(struct sp_runtime *runtime, struct sp__real **out)
+{
+    uint32_t count = runtime->options.workers;
+    struct sp__real *real = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*real));
+    if (real == NULL)
+        return SP_ERR_NOMEM;
+    *real = (struct sp__real){ .runtime = runtime, .worker_count = count };
+    sp__list_init(&real->idle);
+    sp__list_init(&real->threads);
+    runtime->backend = real;
+    real->workers = sp__aligned_alloc(SP__CACHE_LINE, count * sizeof(struct sp__worker));
+    sp_err err = real->workers == NULL ? SP_ERR_NOMEM : SP_OK;
+    if (err == SP_OK)
+        err = sp__timers_create(count, sp__clock_monotonic_ns(), &runtime->timers);
+    if (err == SP_OK)
+        err = sp__poller_create(runtime, &real->poller);
+    if (err == SP_OK)
+        err = sp__blocking_create(runtime, runtime->options.blocking_threads_max, &real->blocking);
+    if (err != SP_OK) {
+        real_free(real);
+        sp__timers_destroy(runtime->timers);
+        runtime->timers = NULL;
+        runtime->backend = NULL;
+        return err;
+    }
+    *out = real;
+    return SP_OK;
+}
+
+static void real_join(struct sp__real *real, uint32_t count)
+{
+    atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
+    sp__real_wake_all(real);
+    for (uint32_t i = 0; i < count; i++)
+        pthread_join(real->workers[i].thread, NULL);
+}
+
+static sp_err real_start_workers(struct sp__real *real)
+{
+    for (uint32_t i = 0; i < real->worker_count; i++) {
+        struct sp__worker *worker = &real->workers[i];
+        *worker = (struct sp__worker){ .index = i, .victim = i, .real = real };
+        sp__run_queue_init(&worker->queue);
+    }
+    for (uint32_t i = 0; i < real->worker_count; i++) {
+        atomic_fetch_add_explicit(&real->workers_alive, 1, memory_order_relaxed);
+        if (sp__thread_create(&real->workers[i].thread, sp__real_worker_main,
+                              &real->workers[i]) != SP_OK) {
+            real_join(real, i);
+            return SP_ERR_LIMIT;
+        }
+    }
+    return SP_OK;
+}
+
+static sp_err real_start(struct sp_runtime *runtime)
+{
+    struct sp__real *real;
+    sp_err err = real_allocate(runtime, &real);
+    if (err != SP_OK)
+        return err;
+    err = sp__fault_install();
+    if (err == SP_OK) {
+        err = real_start_workers(real);
+        if (err != SP_OK)
+            sp__fault_uninstall();
+    }
+    if (err != SP_OK) {
+        real_free(real);
+        sp__timers_destroy(runtime->timers);
+        runtime->timers = NULL;
+        runtime->backend = NULL;
+    }
+    return err;
+}
+
+/* Wait until a count of threads is zero; they are on their way out, so this polls with a pause
+ * only at shutdown. */
+static bool real_await_zero(_Atomic uint32_t *count, int64_t deadline_ns)
+{
+    for (uint32_t left; (left = atomic_load_explicit(count, memory_order_acquire)) != 0;) {
+        if (sp__clock_monotonic_ns() >= deadline_ns)
+            return false;
+        sp__futex_wait(count, left, 1000000);
+    }
+    return true;
+}
+
+static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
+{
+    struct sp__real *real = sp__real_of(runtime);
+    if (!real_await_zero(&real->threads_alive, deadline_ns) ||
+        !sp__blocking_stop(real->blocking, deadline_ns))
+        return false;
+    atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
+    sp__real_wake_all(real);
+    if (!real_await_zero(&real->workers_alive, deadline_ns))
+        return false;
+    real_join(real, real->worker_count);
+    return true;
+}
+
+static void real_destroy(struct sp_runtime *runtime)
+{
+    struct sp__real *real = sp__real_of(runtime);
+    sp__os_signals_forget(runtime);
+    sp__fault_uninstall();
+    real_free(real);
+    sp__timers_destroy(runtime->timers);
+    runtime->timers = NULL;
+    runtime->backend = NULL;
+}
+
+static sp_err real_blocking(struct sp_runtime *runtime, struct sp__job *job)
+{
+    return sp__blocking_submit(sp__real_of(runtime)->blocking, job);
+}
+
+const struct sp__backend_ops sp__backend_real = {
+    .name = "real",
+    .cpus = real_cpus,
+    .now = real_now,
+    .wall = real_wall,
+    .entropy = real_entropy,
+    .start = real_start,
+    .stop = real_stop,
+    .destroy = real_destroy,
+    .ready = sp__real_ready,
+    .park = sp__real_park,
+    .yield = sp__real_yield,
+    .abandon = sp__real_abandon,
+    .timer_earlier = sp__real_timer_earlier,
+    .thread_start = sp__real_thread_start,
+    .thread_attach = sp__real_thread_attach,
+    .thread_detach = sp__real_thread_detach,
+    .blocking = real_blocking,
+    .os_signals = sp__os_signals,
+    .io = &sp__io_real,
+};

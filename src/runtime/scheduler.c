@@ -1,0 +1,53 @@
+#include "runtime/scheduler.h"
+
+static const int64_t scheduler_forever = INT64_MAX;
+
+int64_t sp__scheduler_instant(struct sp_runtime *runtime, sp_deadline deadline,
+                              sp_deadline fallback)
+{
+    if (deadline.kind == SP_DEADLINE_DEFAULT)
+        deadline = fallback;
+    if (deadline.kind == SP_DEADLINE_AT)
+        return deadline.ns;
+    if (deadline.kind != SP_DEADLINE_AFTER)
+        return scheduler_forever;
+    if (deadline.ns <= 0)
+        return 0;
+    return sp_time_add((sp_time){ sp__now(runtime) }, sp_ns(deadline.ns)).ns;
+}
+
+void sp__scheduler_set_deadline(struct sp__actor *actor, int64_t deadline_ns)
+{
+    if (deadline_ns == INT64_MAX) {
+        /* The timer stays armed: the next wait finds it earlier than its own deadline and need
+         * not touch the wheel. That is what makes a call's deadline free. */
+        atomic_store_explicit(&actor->deadline, INT64_MAX, memory_order_relaxed);
+        return;
+    }
+    /* seq_cst: pairs with the firing thread, see runtime/timers.c. */
+    atomic_store_explicit(&actor->deadline, deadline_ns, memory_order_seq_cst);
+    int64_t armed_for = atomic_load_explicit(&actor->armed_for, memory_order_seq_cst);
+    if (armed_for <= deadline_ns)
+        return;
+    if (armed_for != INT64_MAX)
+        sp__timers_cancel(actor->runtime, &actor->timer, NULL);
+    atomic_store_explicit(&actor->armed_for, deadline_ns, memory_order_relaxed);
+    sp__timers_arm(actor->runtime, &actor->timer, SP__TIMER_ACTOR, deadline_ns);
+}
+
+void sp__scheduler_clear_deadline(struct sp__actor *actor)
+{
+    atomic_store_explicit(&actor->deadline, INT64_MAX, memory_order_relaxed);
+    if (atomic_load_explicit(&actor->armed_for, memory_order_acquire) == INT64_MAX)
+        return;
+    sp__timers_cancel(actor->runtime, &actor->timer, NULL);
+    atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_relaxed);
+}
+
+void sp__scheduler_park_until(struct sp__actor *actor, bool receiving, int64_t deadline_ns)
+{
+    sp__scheduler_set_deadline(actor, deadline_ns);
+    sp__scheduler_park(actor, receiving);
+    if (deadline_ns != INT64_MAX)
+        sp__scheduler_set_deadline(actor, INT64_MAX);
+}

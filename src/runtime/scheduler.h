@@ -1,0 +1,54 @@
+/* Scheduling, as the layers above see it.
+ *
+ * A worker's loop runs on a fiber and calls an actor's turn as a plain function. Only when
+ * the turn suspends does the fiber stay with the actor, and the worker goes on with its
+ * loop on another fiber of the pool. So an actor that does not suspend costs no switch
+ * and owns no stack.
+ *
+ *   worker's loop (fiber F) -> turn(A) -> ... -> park(A):  A keeps F, worker goes on on G
+ *   worker's loop (fiber G) -> A is ready: switch to F; G goes back to the pool
+ *   turn(A) returns on F, which is now the worker's loop
+ *
+ * Suspending needs a fiber. Each context keeps one spare, so that an actor that cannot get
+ * one can still be ended (`out_of_memory`) and its own fiber becomes the next spare.
+ */
+#ifndef SPAWNED_RUNTIME_SCHEDULER_H
+#define SPAWNED_RUNTIME_SCHEDULER_H
+
+#include "runtime/backend.h"
+#include "runtime/core.h"
+
+/** Make a runnable actor run. Context: any thread with a context. */
+static inline void sp__scheduler_ready(struct sp__actor *actor)
+{
+    actor->runtime->ops->ready(actor);
+}
+
+/** Suspend the running actor until it is ready; may return early: check again what you wait
+ *  for. Context: process, suspends. */
+static inline void sp__scheduler_park(struct sp__actor *actor, bool receiving)
+{
+    actor->runtime->ops->park(actor, receiving);
+}
+
+/** Wait a moment for another thread: pause, or yield the processor from the 64th time on. */
+void sp__scheduler_spin(unsigned spins);
+
+/** Park the running actor with a time limit: as sp__scheduler_park(), and comes back when
+ *  `deadline_ns` (INT64_MAX: never) has passed. Context: process, suspends. */
+void sp__scheduler_park_until(struct sp__actor *actor, bool receiving,
+                              int64_t deadline_ns) SP_NONNULL;
+
+/** Set when an idle actor's deadline passes; INT64_MAX: never. It is then woken.
+ *  Context: the owner. */
+void sp__scheduler_set_deadline(struct sp__actor *actor, int64_t deadline_ns) SP_NONNULL;
+
+/** Disarm the deadline timer for good. Context: the owner, at its end. */
+void sp__scheduler_clear_deadline(struct sp__actor *actor) SP_NONNULL;
+
+/** Turn a deadline into an instant: `fallback` where it says default.
+ *  Context: any. */
+int64_t sp__scheduler_instant(struct sp_runtime *runtime, sp_deadline deadline,
+                              sp_deadline fallback) SP_NONNULL;
+
+#endif

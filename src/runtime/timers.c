@@ -1,0 +1,156 @@
+#include "runtime/timers.h"
+
+#include "base/alloc.h"
+#include "runtime/scheduler.h"
+
+enum {
+    /* Nodes touched per hold of the lock: some 10 us. */
+    TIMERS_BATCH = 256,
+    TIMERS_KIND_BITS = 1,
+};
+
+sp_err sp__timers_create(uint32_t count, int64_t now_ns, struct sp__timers **out)
+{
+    size_t size = sizeof(struct sp__timers) + count * sizeof(struct sp__timer_shard);
+    struct sp__timers *timers = sp__malloc(size);
+    if (timers == NULL)
+        return SP_ERR_NOMEM;
+    timers->shard_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        sp__lock_init(&timers->shards[i].lock);
+        atomic_init(&timers->shards[i].next, INT64_MAX);
+        sp__wheel_init(&timers->shards[i].wheel, now_ns);
+    }
+    *out = timers;
+    return SP_OK;
+}
+
+void sp__timers_destroy(struct sp__timers *timers)
+{
+    sp__free(timers);
+}
+
+static struct sp__timer_shard *timers_shard(struct sp_runtime *runtime,
+                                            const struct sp__timer_node *node)
+{
+    return &runtime->timers->shards[node->owner_bits >> TIMERS_KIND_BITS];
+}
+
+static void timers_set_next(struct sp__timer_shard *shard, int64_t next)
+{
+    /* seq_cst: pairs with the sleeper, who writes until when he sleeps and then reads this. */
+    if (next != atomic_load_explicit(&shard->next, memory_order_relaxed))
+        atomic_store_explicit(&shard->next, next, memory_order_seq_cst);
+}
+
+void sp__timers_arm(struct sp_runtime *runtime, struct sp__timer_node *node, unsigned kind,
+                    int64_t expiry_ns)
+{
+    uint32_t index = sp__context()->shard;
+    struct sp__timer_shard *shard = &runtime->timers->shards[index];
+    sp__lock_lock(&shard->lock);
+    node->owner_bits = (index << TIMERS_KIND_BITS) | kind;
+    sp__wheel_arm(&shard->wheel, node, expiry_ns);
+    bool earlier = expiry_ns < atomic_load_explicit(&shard->next, memory_order_relaxed);
+    if (earlier)
+        timers_set_next(shard, expiry_ns);
+    sp__lock_unlock(&shard->lock);
+    if (earlier)
+        runtime->ops->timer_earlier(runtime, index, expiry_ns);
+}
+
+bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node,
+                       int64_t *out_expiry)
+{
+    struct sp__timer_shard *shard = timers_shard(runtime, node);
+    sp__lock_lock(&shard->lock);
+    bool armed = sp__wheel_armed(node);
+    if (armed && out_expiry != NULL)
+        *out_expiry = node->expiry_ns;
+    if (armed)
+        sp__wheel_cancel(&shard->wheel, node);
+    /* `next` stays: a lower bound; one wake-up too many is cheaper than a search here. */
+    sp__lock_unlock(&shard->lock);
+    return armed;
+}
+
+int64_t sp__timers_next(struct sp__timers *timers)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < timers->shard_count; i++) {
+        /* seq_cst: see timers_set_next(). */
+        int64_t one = atomic_load_explicit(&timers->shards[i].next, memory_order_seq_cst);
+        if (one < next)
+            next = one;
+    }
+    return next;
+}
+
+static void timers_fire(struct sp__timer_node *node)
+{
+    if ((node->owner_bits & 1) == SP__TIMER_MESSAGE) {
+        struct sp__timer_entry *entry = sp__container_of(node, struct sp__timer_entry, node);
+        entry->fire(entry);
+        return;
+    }
+    struct sp__actor *actor = sp__container_of(node, struct sp__actor, timer);
+    /* seq_cst: pairs with set_deadline, which writes `deadline` and then reads `armed_for`; we
+     * cleared `armed_for` under the lock before. One of us sees the other. An actor that waits
+     * for something later by now is woken too, and arms its timer again itself. */
+    if (atomic_load_explicit(&actor->deadline, memory_order_seq_cst) != INT64_MAX)
+        sp__actor_wake(actor);
+}
+
+/* Takes what is due off one shard, up to a batch. They are on no list afterwards, because the
+ * owner of an actor may arm its node again as soon as the lock is free. */
+static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
+                          struct sp__timer_node *due[TIMERS_BATCH], bool *out_more)
+{
+    struct sp__list expired;
+    sp__list_init(&expired);
+    size_t count = 0;
+    sp__lock_lock(&shard->lock);
+    *out_more = sp__wheel_advance(&shard->wheel, now_ns, TIMERS_BATCH, &expired);
+    for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; count++) {
+        due[count] = sp__container_of(at, struct sp__timer_node, link);
+        if ((due[count]->owner_bits & 1) == SP__TIMER_ACTOR) {
+            struct sp__actor *actor = sp__container_of(due[count], struct sp__actor, timer);
+            atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_seq_cst);
+        }
+    }
+    timers_set_next(shard, *out_more ? now_ns : sp__wheel_next(&shard->wheel));
+    sp__lock_unlock(&shard->lock);
+    return count;
+}
+
+size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
+{
+    size_t fired = 0;
+    struct sp__context *context = sp__context();
+    for (uint32_t i = 0; i < runtime->timers->shard_count; i++) {
+        struct sp__timer_shard *shard = &runtime->timers->shards[i];
+        bool more = atomic_load_explicit(&shard->next, memory_order_acquire) <= now_ns;
+        while (more) {
+            struct sp__timer_node *due[TIMERS_BATCH];
+            /* The section keeps the actors and entries until we are through with them. */
+            sp__epoch_enter(&context->epoch);
+            size_t count = timers_take(shard, now_ns, due, &more);
+            for (size_t k = 0; k < count; k++)
+                timers_fire(due[k]);
+            fired += count;
+            sp__epoch_leave(&context->epoch);
+        }
+    }
+    return fired;
+}
+
+size_t sp__timers_count(struct sp__timers *timers)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < timers->shard_count; i++) {
+        sp__lock_lock(&timers->shards[i].lock);
+        count += sp__wheel_count(&timers->shards[i].wheel);
+        sp__lock_unlock(&timers->shards[i].lock);
+    }
+    return count;
+}

@@ -1,0 +1,73 @@
+/* Timers of a runtime: timing wheels behind locks, one shard per worker.
+ *
+ * An entry says what it is when it fires: the deadline of an actor's wait, or anything
+ * with a callback. Entries are armed on the shard of the arming thread, and carry its
+ * number so that anyone can cancel them. Any thread may expire any shard, so that a
+ * worker that is stuck delays nobody's timers.
+ *
+ * Invariants: `next` of a shard is a lower bound of its first expiry, written under its
+ * lock; callbacks run without the lock, inside an epoch section.
+ * Threads: all with a context. Neighbours: runtime/timer_wheel.h, runtime/scheduler.h.
+ */
+#ifndef SPAWNED_RUNTIME_TIMERS_H
+#define SPAWNED_RUNTIME_TIMERS_H
+
+#include "base/lock.h"
+#include "runtime/timer_wheel.h"
+#include "spawned/err.h"
+
+#include <stdatomic.h>
+
+struct sp_runtime;
+
+struct sp__timer_shard {
+    struct sp__lock lock;
+    _Atomic int64_t next; /* no entry of the shard fires before */
+    struct sp__wheel wheel SP__GUARDED_BY(lock);
+};
+
+struct sp__timers {
+    uint32_t shard_count;
+    struct sp__timer_shard shards[];
+};
+
+/* Kinds of entries, in owner_bits of the node beside the shard's number. */
+enum {
+    SP__TIMER_ACTOR = 0,   /* the node is sp__actor.timer */
+    SP__TIMER_MESSAGE = 1, /* the node is sp__timer_entry.node */
+};
+
+/** An entry with a callback. */
+struct sp__timer_entry {
+    struct sp__timer_node node;
+    /** It fired. On a thread with a context, inside an epoch section; may not suspend. */
+    void (*fire)(struct sp__timer_entry *entry);
+};
+
+/** `count` shards at `now_ns`. Errors: NOMEM. Context: startup. */
+SP_NODISCARD sp_err sp__timers_create(uint32_t count, int64_t now_ns,
+                                      struct sp__timers **out) SP_NONNULL;
+
+/** All entries are cancelled. NULL is fine. Context: the runtime's end. */
+void sp__timers_destroy(struct sp__timers *timers);
+
+/** Arm a node that is not armed, on the calling thread's shard. Context: any with a context. */
+void sp__timers_arm(struct sp_runtime *runtime, struct sp__timer_node *node, unsigned kind,
+                    int64_t expiry_ns) SP_NONNULL;
+
+/** Cancel. True: it was armed, `*out_expiry` is when it would have fired; it will not. False: it
+ *  was not, or is firing just now. Context: any with a context. */
+bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node, int64_t *out_expiry)
+    SP_NONNULL_ARGS(1, 2);
+
+/** Instant before which nothing fires. Context: any. */
+int64_t sp__timers_next(struct sp__timers *timers) SP_NONNULL;
+
+/** Fire what is due at `now_ns`; returns how many. Context: any thread with a context, outside
+ *  an epoch section. */
+size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns) SP_NONNULL;
+
+/** Entries armed. Context: any. */
+size_t sp__timers_count(struct sp__timers *timers) SP_NONNULL;
+
+#endif
