@@ -158,25 +158,37 @@ static size_t wheel_fire(struct sp__wheel *wheel, uint32_t place, size_t max, st
     return fired;
 }
 
+/* Begins with the earliest slot, which is at `place` and reached at `now`. The nodes of a slot with few
+ * of them are placed in the eyes of the first of them, not of the slot's begin: where timers are
+ * sparse, as they mostly are, one cascade is enough instead of one a level. */
+static void wheel_reach(struct sp__wheel *wheel, uint32_t place, int64_t now)
+{
+    int64_t first =
+        place <= SP__WHEEL_SLOTS ? wheel_start(wheel, place) : wheel_slot_next(wheel, place);
+    wheel->floor = first < now ? first : now;
+    if (place <= SP__WHEEL_SLOTS)
+        wheel->base = wheel->floor;
+    else
+        wheel->cascading = place;
+}
+
 bool sp__wheel_advance(struct sp__wheel *wheel, int64_t now_ns, size_t max, struct sp__list *out)
 {
     int64_t now = now_ns > wheel->floor ? now_ns : wheel->floor;
     while (max > 0) {
-        uint32_t place = wheel->cascading != 0 ? wheel->cascading : wheel_first(wheel);
-        int64_t start = place != 0 ? wheel_start(wheel, place) : INT64_MAX;
-        if (place == 0 || start > now) {
+        if (wheel->cascading != 0) {
+            max -= wheel_cascade(wheel, max);
+            continue;
+        }
+        uint32_t place = wheel_first(wheel);
+        if (place == 0 || wheel_start(wheel, place) > now) {
             wheel->base = now;
             wheel->floor = now;
             return false;
         }
-        wheel->floor = start;
-        if (place <= SP__WHEEL_SLOTS) {
-            wheel->base = start;
+        wheel_reach(wheel, place, now);
+        if (wheel->cascading == 0)
             max -= wheel_fire(wheel, place, max, out);
-        } else {
-            wheel->cascading = place;
-            max -= wheel_cascade(wheel, max);
-        }
     }
     return true;
 }
