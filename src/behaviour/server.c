@@ -255,26 +255,30 @@ static void server_dispatch(struct sp_process *self, struct sp__server *server,
         hook->dispatch(sp__server_extra_of(server), message);
 }
 
-/* Control lane, stop requests, callbacks. A reason: end. */
+/* Control lane and stop requests. A reason: end. */
+static const struct sp_reason *server_look(struct sp_process *self)
+{
+    if (sp__actor_signalled(&self->actor)) {
+        const struct sp_reason *end = sp__process_signals(self);
+        if (end != NULL)
+            return end;
+    }
+    struct sp__extra *extra = self->extra;
+    if (extra == NULL || extra->stop == NULL)
+        return NULL;
+    const struct sp_reason *stop = extra->stop;
+    extra->stop = NULL;
+    return stop;
+}
+
+/* The control lane, then the callbacks that were posted, once each, so that a message has its
+ * turn between two runs of one. A reason: end. */
 static const struct sp_reason *server_control(struct sp_process *self)
 {
-    for (;;) {
-        if (sp__actor_signalled(&self->actor)) {
-            const struct sp_reason *end = sp__process_signals(self);
-            if (end != NULL)
-                return end;
-        }
-        struct sp__extra *extra = self->extra;
-        if (extra == NULL)
-            return NULL;
-        if (extra->stop != NULL) {
-            const struct sp_reason *stop = extra->stop;
-            extra->stop = NULL;
-            return stop;
-        }
-        if (!sp__callbacks_run(self))
-            return NULL;
-    }
+    const struct sp_reason *end = server_look(self);
+    if (end == NULL && sp__callbacks_run(self))
+        end = server_look(self);
+    return end;
 }
 
 /* Something of the class's own that goes before the next message. */
@@ -325,8 +329,10 @@ static enum sp__turn server_turn(struct sp__actor *actor)
             sp__process_exit(self, end);
             return SP__TURN_DEAD;
         }
-        if (budget == 0)
+        if (budget == 0) {
+            sp__process_run_park_hooks(self);
             return SP__TURN_YIELD;
+        }
         if (server_step(server, self->extra))
             continue;
         struct sp_message *message = sp__process_next(self);
@@ -337,6 +343,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
         } else if (sp__mailbox_waiting(actor)) {
             return SP__TURN_YIELD; /* a sender is about to link its message */
         } else if (!server_idle(self, server)) {
+            sp__process_run_park_hooks(self);
             return SP__TURN_IDLE;
         }
     }

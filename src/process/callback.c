@@ -5,6 +5,7 @@ void sp__callback_init(struct sp__callback *callback, void (*run)(struct sp__cal
     callback->signal = (struct sp__process_signal){ .kind = SP__SIGNAL_CALLBACK };
     sp__list_init(&callback->link);
     atomic_init(&callback->posted, 0);
+    callback->anytime = false;
     callback->run = run;
 }
 
@@ -21,6 +22,11 @@ bool sp__callback_post(struct sp__actor *actor, struct sp__callback *callback)
 
 void sp__callback_queue(struct sp_process *self, struct sp__callback *callback)
 {
+    if (callback->anytime) {
+        atomic_store_explicit(&callback->posted, 0, memory_order_release);
+        callback->run(callback);
+        return;
+    }
     struct sp__extra *extra = sp__process_extra(self);
     /* The callback's owner made room with sp__process_extra() before it was ever posted. */
     sp__list_push_back(&extra->callbacks, &callback->link);

@@ -1,5 +1,8 @@
 /* Callbacks: a function to run in a process's context, between its messages.
  *
+ * One that is `anytime` also runs while a handler is suspended, whenever the process looks
+ * at its control lane: to flush output, for one.
+ *
  * For what is not a message: a readable socket, for one. Posting is coalesced: a callback
  * that is posted already is not posted again until it runs. `run` may suspend.
  *
@@ -16,6 +19,7 @@ struct sp__callback {
     struct sp__process_signal signal; /* first */
     struct sp__list link;             /* extra.callbacks, when its turn comes */
     _Atomic uint32_t posted;
+    bool anytime; /* also while a handler is suspended: no user's code, never suspends */
     void (*run)(struct sp__callback *callback);
 };
 

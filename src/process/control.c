@@ -70,7 +70,7 @@ static sp_err join_wait(struct sp_process *self, struct sp__joiner *joiner, uint
             until = INT64_MAX; /* it ended at this moment: the signal is on its way */
             continue;
         }
-        sp__scheduler_park_until(&self->actor, false, until);
+        sp__process_park(self, false, until);
     }
 }
 

@@ -107,6 +107,22 @@ static void exit_slot(struct sp_process *self)
         sp__runtime_last_gone(runtime);
 }
 
+/* Last registered first; a release may add new ones. */
+static void exit_release(struct sp_process *self, bool late)
+{
+    struct sp__resource **at = &self->resources;
+    while (*at != NULL) {
+        struct sp__resource *resource = *at;
+        if (resource->late && !late) {
+            at = &resource->next;
+            continue;
+        }
+        sp__resource_remove(resource);
+        resource->release(resource);
+        at = &self->resources;
+    }
+}
+
 static void exit_done(struct sp_process *self)
 {
     sp_pid pid = sp__process_pid(self);
@@ -116,6 +132,7 @@ static void exit_done(struct sp_process *self)
     /* release: who finds it dead finds its name free. */
     atomic_store_explicit(&self->serial, pid.serial | SP__SERIAL_DEAD, memory_order_release);
     exit_discard_signals(sp__actor_close(&self->actor));
+    exit_release(self, true);
     sp__relation_tell(self, pid, self->exit);
     sp__send_room_all(self);
     if (self->behaviour->finish != NULL)
@@ -133,11 +150,7 @@ static void exit_run(struct sp_process *self)
             self->behaviour->terminate(self, self->exit);
     }
     self->stage = SP__EXIT_RELEASE;
-    while (self->resources != NULL) {
-        struct sp__resource *resource = self->resources;
-        sp__resource_remove(resource);
-        resource->release(resource);
-    }
+    exit_release(self, false);
     self->stage = SP__EXIT_DONE;
     exit_done(self);
 }

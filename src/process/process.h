@@ -118,6 +118,7 @@ struct sp__extra {
     uint32_t high_water;
     sp_high_water_fn on_high_water;
     void *high_water_arg;
+    struct sp__list park_hooks; /* struct sp__park_hook.link, to run before it parks */
     struct sp__list callbacks; /* struct sp__callback.link, to run between messages */
     struct sp__map keyed;      /* key -> struct sp__timer *; and by id */
     struct sp__map keyed_ids;
@@ -192,6 +193,12 @@ SP_NODISCARD sp_err sp__process_set_class(const void *class_tag);
 /** Text for reports: its name, or its pid. Context: any, inside an epoch section or the owner. */
 const char *sp__process_text(struct sp_process *process, char text[64]) SP_NONNULL;
 
+/** Is it a server, whose messages are handed to it? Context: the owner. */
+static inline bool sp__process_is_server(const struct sp_process *process)
+{
+    return (process->flags & SP__PROCESS_HOOK_STOP) != 0;
+}
+
 /** What the process is called when it has no name. Context: any. */
 const char *sp__process_label(struct sp_process *process) SP_NONNULL;
 
@@ -249,6 +256,11 @@ const struct sp_reason *sp__reason_of(const struct sp_reason *moved_reason, sp_p
 const struct sp_reason *sp__reason_errorv(sp_err code, const char *format, va_list args)
     SP_PRINTF(2, 0);
 
+/** A copy of `reason` with `cause` behind it; `reason` itself without memory.
+ *  Ownership: a reference for the caller. Context: any. */
+const struct sp_reason *sp__reason_with_cause(const struct sp_reason *reason,
+                                              const struct sp_reason *cause) SP_NONNULL;
+
 /** A contained fault. Ownership: a reference for the caller. Context: any. */
 const struct sp_reason *sp__reason_fault(const struct sp_fault *fault) SP_NONNULL;
 
@@ -298,6 +310,23 @@ void sp__process_on_no_fiber(struct sp__actor *actor);
 void sp__process_on_no_stack(struct sp__actor *actor);
 
 /* ---- wait.c ---- */
+
+/** Something to do before the process parks or its turn ends: flush output, for one. */
+struct sp__park_hook {
+    struct sp__list link;
+    void (*run)(struct sp__park_hook *hook); /* off the list; never suspends */
+};
+
+/** Run `hook` once, before the next park; one that is listed stays where it is. Not run at exit.
+ *  Errors: NOMEM. Context: the owner. */
+SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self,
+                                            struct sp__park_hook *hook) SP_NONNULL;
+
+/** Run what is listed. Context: the owner. */
+void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
+
+/** Suspend until there may be something to do, or `until_ns`. Context: the owner; suspends. */
+void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns) SP_NONNULL;
 
 /** For inspection: whom the running process waits for; SP_PID_NONE: nobody. */
 void sp__process_waits_for(struct sp_process *self, sp_pid pid) SP_NONNULL;

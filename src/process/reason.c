@@ -154,9 +154,15 @@ static const struct sp_reason *reason_root(const struct sp_reason *reason)
 
 const struct sp_reason *sp__reason_derive(const struct sp_reason *cause)
 {
-    struct sp_reason *reason = reason_new(cause->kind, cause->code, cause->text, cause->fault);
+    return sp__reason_with_cause(cause, cause);
+}
+
+const struct sp_reason *sp__reason_with_cause(const struct sp_reason *like,
+                                              const struct sp_reason *cause)
+{
+    struct sp_reason *reason = reason_new(like->kind, like->code, like->text, like->fault);
     if (reason == NULL)
-        return sp_reason_ref(cause);
+        return sp_reason_ref(like);
     reason->depth = cause->depth + 1;
     if (reason->depth > SP_REASON_CHAIN_MAX) {
         cause = reason_root(cause);

@@ -200,7 +200,7 @@ static sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spi
     }
     if (until != INT64_MAX && sp__now(sp__process_runtime(self)) >= until)
         return SP_ERR_TIMEOUT;
-    sp__scheduler_park_until(&self->actor, true, until);
+    sp__process_park(self, true, until);
     return SP_OK;
 }
 

@@ -12,6 +12,9 @@
 struct sp__resource {
     struct sp__resource *next;
     struct sp__resource **place; /* the pointer that points here; NULL: on no list */
+    /** Released after all others, when the control lane is closed: for what carries a callback.
+     *  Its release may not suspend. */
+    bool late;
     /** Called once, at the end of the process, off the list. May suspend only where
      *  it is a user's function. */
     void (*release)(struct sp__resource *resource);

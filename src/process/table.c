@@ -58,6 +58,7 @@ struct sp__extra *sp__process_extra(struct sp_process *process)
         return NULL;
     struct sp__hash_seed seed = sp__process_runtime(process)->seed;
     sp__list_init(&extra->callbacks);
+    sp__list_init(&extra->park_hooks);
     sp__list_init(&extra->waiters);
     sp__map_init(&extra->keyed, seed);
     sp__map_init(&extra->keyed_ids, seed);

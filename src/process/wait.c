@@ -1,5 +1,32 @@
 #include "process/process.h"
 
+sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *hook)
+{
+    struct sp__extra *extra = sp__process_extra(self);
+    if (extra == NULL)
+        return SP_ERR_NOMEM;
+    if (!sp__list_linked(&hook->link))
+        sp__list_push_back(&extra->park_hooks, &hook->link);
+    return SP_OK;
+}
+
+void sp__process_run_park_hooks(struct sp_process *self)
+{
+    struct sp__extra *extra = self->extra;
+    if (extra == NULL)
+        return;
+    for (struct sp__list *link; (link = sp__list_pop_front(&extra->park_hooks)) != NULL;) {
+        struct sp__park_hook *hook = sp__container_of(link, struct sp__park_hook, link);
+        hook->run(hook);
+    }
+}
+
+void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
+{
+    sp__process_run_park_hooks(self);
+    sp__scheduler_park_until(&self->actor, receiving, until_ns);
+}
+
 sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
 {
     struct sp__actor *actor = &self->actor;
@@ -8,7 +35,7 @@ sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadlin
             return SP_ERR_NOTCONTEXT;
         if (deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
             return sp__wait_close(actor, token) ? SP_ERR_TIMEOUT : SP_OK;
-        sp__scheduler_park_until(actor, false, deadline_ns);
+        sp__process_park(self, false, deadline_ns);
     }
     return SP_OK;
 }
@@ -28,6 +55,7 @@ void sp_yield(void)
     struct sp_process *self = sp__process_self();
     if (self == NULL || !sp__process_check(self))
         return;
+    sp__process_run_park_hooks(self);
     self->actor.runtime->ops->yield(&self->actor);
     sp_ignore(sp__process_check(sp__process_self()));
 }

@@ -82,6 +82,12 @@ static inline struct sp__real *sp__real_of(struct sp_runtime *runtime)
     return runtime->backend;
 }
 
+/** The poller of a runtime on this backend. */
+static inline struct sp__poller *sp__real_poller(struct sp_runtime *runtime)
+{
+    return sp__real_of(runtime)->poller;
+}
+
 /* scheduler.c */
 void sp__real_ready(struct sp__actor *actor);
 void sp__real_park(struct sp__actor *actor, bool receiving);
