@@ -54,8 +54,10 @@ static sp_err server_init(struct sp_process *self, struct sp__server *server, co
         err = class->hook->init(sp__server_extra_of(server), class, server->state, args);
     else if (class->init != NULL)
         err = class->init(server->state, args);
-    if (err == SP_OK)
+    if (err == SP_OK) {
+        self->flags |= SP__PROCESS_STARTED;
         return SP_OK;
+    }
     /* The starter is answered when nothing is left of us: see server_finish(). */
     self->flags |= SP__PROCESS_NO_TERMINATE;
     server->frame->start_err = err;
@@ -141,15 +143,20 @@ static void server_answer(struct sp__frame *frame, sp_err err)
 /* After the handler: answer, free. False: kept. */
 static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err result)
 {
+    struct sp_message *message = frame->message;
+    if (frame->kept) {
+        server->frame = frame->outer;
+        sp__free(frame->out_heap);
+        return false;
+    }
+    /* Before the answer: a caller that goes on finds what it moved to us gone. */
+    if (message->type->destroy != NULL)
+        message->type->destroy(sp__message_payload(message));
     server->frame = frame->outer;
-    if (frame->call && !frame->kept)
+    if (frame->call)
         server_answer(frame, result);
     sp__free(frame->out_heap);
-    if (frame->kept)
-        return false;
-    struct sp_message *message = frame->message;
-    frame->message = NULL;
-    sp__message_destroy(message);
+    sp__message_release(message);
     return true;
 }
 
@@ -333,7 +340,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
             sp__process_run_park_hooks(self);
             return SP__TURN_YIELD;
         }
-        if (server_step(server, self->extra))
+        if ((self->flags & SP__PROCESS_STARTED) && server_step(server, self->extra))
             continue;
         struct sp_message *message = sp__process_next(self);
         if (message != NULL) {

@@ -65,6 +65,7 @@ enum {
     SP__PROCESS_IN_HANDLER = 8,  /* a server's handler is on the stack */
     SP__PROCESS_HOOK_STOP = 16,  /* stop signals are kept for between the messages (servers) */
     SP__PROCESS_OWN_THREAD = 32,
+    SP__PROCESS_STARTED = 128,     /* a server whose init has succeeded */
     SP__PROCESS_NO_TERMINATE = 64, /* it was killed, or hit by an exit signal */
 };
 

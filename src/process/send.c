@@ -15,41 +15,45 @@ struct send_waiter {
     bool queued; /* under the receiver's lock */
 };
 
-static void send_high_water(struct sp_process *to, sp_pid pid, uint32_t length)
+static void send_high_water(struct sp_process *to, struct sp__send *send)
 {
     struct sp__extra *extra = to->extra;
-    if (length == extra->high_water)
-        extra->on_high_water(pid, length, extra->high_water_arg);
+    send->length = sp__mailbox_length(&to->actor);
+    if (send->length != extra->high_water)
+        return;
+    send->on_high_water = extra->on_high_water;
+    send->high_water_arg = extra->high_water_arg;
+}
+
+static void send_drop(struct sp__send *send, struct sp_message *message)
+{
+    sp__count(&sp__context()->counters.dropped_full);
+    sp__message_set_next(message, send->dropped);
+    send->dropped = message;
 }
 
 /* Make room by dropping the oldest. The receiver fetches under the lock too, see receive.c. */
-static bool send_drop_oldest(struct sp_process *to)
+static bool send_drop_oldest(struct sp_process *to, struct sp__send *send)
 {
     sp__lock_lock(&to->lock);
     struct sp_message *oldest = sp__mailbox_fetch_shared(&to->actor);
     sp__lock_unlock(&to->lock);
-    if (oldest == NULL)
-        return false;
-    sp__count(&sp__context()->counters.dropped_full);
-    sp__reply_fail_message(oldest, SP_ERR_FULL, NULL);
-    sp__message_destroy(oldest);
-    return true;
+    if (oldest != NULL)
+        send_drop(send, oldest);
+    return oldest != NULL;
 }
 
 static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
                             struct sp_message *message)
 {
-    struct sp__counters *counters = &sp__context()->counters;
     switch ((enum sp_overflow)to->overflow) {
     case SP_OVERFLOW_REFUSE:
         break;
     case SP_OVERFLOW_DROP_NEWEST:
-        sp__count(&counters->dropped_full);
-        sp__reply_fail_message(message, SP_ERR_FULL, NULL);
-        sp__message_destroy(message);
+        send_drop(send, message);
         return SP_OK;
     case SP_OVERFLOW_DROP_OLDEST:
-        while (send_drop_oldest(to)) {
+        while (send_drop_oldest(to, send)) {
             sp_err err = sp__mailbox_push(&to->actor, message, true, &send->number);
             if (err != SP_ERR_FULL)
                 return err;
@@ -60,7 +64,7 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
                               sp_reason_error(SP_ERR_FULL, "mailbox full")));
         break;
     }
-    sp__count(&counters->dropped_full);
+    sp__count(&sp__context()->counters.dropped_full);
     return SP_ERR_FULL;
 }
 
@@ -74,8 +78,21 @@ static sp_err send_push(struct sp_process *to, struct sp__send *send, struct sp_
     if (err != SP_OK)
         return err;
     if (atomic_load_explicit(&to->shared, memory_order_relaxed) & SP__SHARED_HIGH_WATER)
-        send_high_water(to, send->to, sp__mailbox_length(&to->actor));
+        send_high_water(to, send);
     return SP_OK;
+}
+
+/* What the delivery asked for of the user's: outside of the section, so that it may fault, and
+ * without a lock. */
+static void send_after(struct sp__send *send)
+{
+    for (struct sp_message *message; (message = send->dropped) != NULL;) {
+        send->dropped = sp__message_next(message);
+        sp__reply_fail_message(message, SP_ERR_FULL, NULL);
+        sp__message_destroy(message);
+    }
+    if (send->on_high_water != NULL)
+        send->on_high_water(send->to, send->length, send->high_water_arg);
 }
 
 sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
@@ -89,6 +106,8 @@ sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
     sp__epoch_leave(&context->epoch);
     if (err == SP_ERR_NOPROC)
         sp__count(&context->counters.dead_noproc);
+    if (send->dropped != NULL || send->on_high_water != NULL)
+        send_after(send);
     return err;
 }
 

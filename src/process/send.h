@@ -10,9 +10,13 @@
 /** How a message is sent; see sp__send_message(). */
 struct sp__send {
     sp_pid to;
-    bool unbounded;       /* never refused */
-    uint32_t number;      /* out: its number in the mailbox */
-    uint32_t out_of;      /* out: length of the mailbox just after */
+    bool unbounded;  /* never refused */
+    uint32_t number; /* out: its number in the mailbox */
+    /* The user's code that it asks for, run when nothing of ours is open any more. */
+    struct sp_message *dropped; /* to be destroyed; linked */
+    sp_high_water_fn on_high_water;
+    void *high_water_arg;
+    uint32_t length;
 };
 
 /** Deliver a message, by the overflow policy of the receiver. Counts.

@@ -19,6 +19,7 @@ sp_err sp__timers_create(uint32_t count, int64_t now_ns, struct sp__timers **out
     for (uint32_t i = 0; i < count; i++) {
         sp__lock_init(&timers->shards[i].lock);
         atomic_init(&timers->shards[i].next, INT64_MAX);
+        timers->shards[i].entries = 0;
         sp__wheel_init(&timers->shards[i].wheel, now_ns);
     }
     *out = timers;
@@ -51,6 +52,7 @@ void sp__timers_arm(struct sp_runtime *runtime, struct sp__timer_node *node, uns
     sp__lock_lock(&shard->lock);
     node->owner_bits = (index << TIMERS_KIND_BITS) | kind;
     sp__wheel_arm(&shard->wheel, node, expiry_ns);
+    shard->entries += kind == SP__TIMER_MESSAGE;
     bool earlier = expiry_ns < atomic_load_explicit(&shard->next, memory_order_relaxed);
     if (earlier)
         timers_set_next(shard, expiry_ns);
@@ -67,8 +69,10 @@ bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node,
     bool armed = sp__wheel_armed(node);
     if (armed && out_expiry != NULL)
         *out_expiry = node->expiry_ns;
-    if (armed)
+    if (armed) {
         sp__wheel_cancel(&shard->wheel, node);
+        shard->entries -= (node->owner_bits & 1) == SP__TIMER_MESSAGE;
+    }
     /* `next` stays: a lower bound; one wake-up too many is cheaper than a search here. */
     sp__lock_unlock(&shard->lock);
     return armed;
@@ -116,6 +120,8 @@ static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
         if ((due[count]->owner_bits & 1) == SP__TIMER_ACTOR) {
             struct sp__actor *actor = sp__container_of(due[count], struct sp__actor, timer);
             atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_seq_cst);
+        } else {
+            shard->entries--;
         }
     }
     timers_set_next(shard, *out_more ? now_ns : sp__wheel_next(&shard->wheel));
@@ -149,7 +155,7 @@ size_t sp__timers_count(struct sp__timers *timers)
     size_t count = 0;
     for (uint32_t i = 0; i < timers->shard_count; i++) {
         sp__lock_lock(&timers->shards[i].lock);
-        count += sp__wheel_count(&timers->shards[i].wheel);
+        count += timers->shards[i].entries;
         sp__lock_unlock(&timers->shards[i].lock);
     }
     return count;

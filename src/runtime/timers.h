@@ -23,6 +23,7 @@ struct sp_runtime;
 struct sp__timer_shard {
     struct sp__lock lock;
     _Atomic int64_t next; /* no entry of the shard fires before */
+    size_t entries SP__GUARDED_BY(lock); /* armed ones with a callback */
     struct sp__wheel wheel SP__GUARDED_BY(lock);
 };
 
@@ -67,7 +68,8 @@ int64_t sp__timers_next(struct sp__timers *timers) SP_NONNULL;
  *  an epoch section. */
 size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns) SP_NONNULL;
 
-/** Entries armed. Context: any. */
+/** Entries with a callback that are armed; deadlines of waits, which stay armed for the next
+ *  wait, do not count. Context: any. */
 size_t sp__timers_count(struct sp__timers *timers) SP_NONNULL;
 
 #endif
