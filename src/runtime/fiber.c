@@ -48,11 +48,11 @@ struct sp__fiber {
 };
 
 struct sp__fiber_pool {
-    struct sp__lock lock; /* guards all below; never held across a switch */
+    struct sp__lock lock; /* guards all but keep_max; never held across a switch */
     struct sp__fiber_stacks *stacks;
+    size_t keep_max;
     struct sp__fiber *hot; /* through stack.next */
     size_t hot_count;
-    size_t keep_max;
     size_t out;
     sp_err last_error;
 };
@@ -210,8 +210,7 @@ void sp__fiber_pool_read(struct sp__fiber_pool *pool, struct sp__fiber_pool_stat
     sp__lock_unlock(&pool->lock);
 }
 
-/* One fiber out of the pool, its lock held. */
-static struct sp__fiber *fiber_pool_pop(struct sp__fiber_pool *pool)
+static struct sp__fiber *fiber_pool_pop(struct sp__fiber_pool *pool) SP__REQUIRES(pool->lock)
 {
     struct sp__fiber *fiber = pool->hot;
     if (fiber) {

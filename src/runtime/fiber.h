@@ -8,9 +8,11 @@
  * A fiber is never unwound. Whoever holds a suspended one may put it back, and what its
  * frames held is forgotten: resources belong to the process, not to the stack.
  *
- * Compilers keep the addresses of thread-locals (errno too) across a call, but a fiber may
- * come back from sp__fiber_switch() on another thread. Reach thread-locals only through a
- * function that is not inlined, and never keep their address across a switch.
+ * A fiber may come back from sp__fiber_switch() on another thread, but compilers keep the
+ * addresses of thread-locals (errno too) across a call. Reach thread-locals only through a
+ * function that is not inlined, returns the value and not the address, and begins with an
+ * empty volatile assembly: without it gcc finds such a function to depend on nothing and
+ * folds two calls into one. pthread_self() is declared to be like that.
  *
  * Neighbours: fiber_stack.h (memory), fiber_context.h (the machine), fiber_hooks.h
  * (sanitizers, Valgrind), and the scheduler, whose loop runs on these.
@@ -32,7 +34,8 @@ typedef void (*sp__fiber_fn)(void *arg);
 /** Zero is default everywhere. */
 struct sp__fiber_options {
     size_t stack_size; /* usable bytes: 64 KiB (256 KiB under AddressSanitizer, whose red
-                          zones need them); 16 KiB to 1 GiB */
+                          zones need them); 16 KiB to 1 GiB. A signal without SA_ONSTACK takes
+                          AT_MINSIGSTKSZ of it: 3 to 11 KiB on x86-64 */
     size_t keep_max;   /* pooled fibers whose memory stays resident: 256. Caches hold up to
                           SP__FIBER_CACHE_MAX each beyond that */
     enum sp__fiber_guard guard;
@@ -115,7 +118,8 @@ void sp__fiber_switch(struct sp__fiber *from, struct sp__fiber *to) SP_NONNULL;
  *  start the fresh fiber `to` on this thread, as if `from` had switched to it. `from` can
  *  never be switched to again and is to be put back; until then sp__fiber_backtrace() tells
  *  where it was interrupted. Must be the handler's last act: in the ucontext build it does
- *  not return.
+ *  not return. The thread goes on with the signal mask in `ucontext`: that of the interrupted
+ *  code, in which raise() of some C libraries has everything blocked; the handler may set it.
  *  Context: signal handler; `ucontext` is the handler's third argument. */
 void sp__fiber_switch_from_signal(struct sp__fiber *from, struct sp__fiber *to, void *ucontext)
     SP_NONNULL;

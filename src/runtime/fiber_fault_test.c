@@ -195,6 +195,28 @@ TEST(fiber_fault_by_abort_goes_on_in_another)
     ward_close(&ward);
 }
 
+TEST(fiber_take_interrupted_gives_each_of_a_chain_once)
+{
+    struct ward ward = { 0 };
+    ward_open(&ward);
+    ward_run(&ward, write_nowhere);
+    CHECK_INT(sp__fiber_interrupted_depth(ward.nurse, 8), 1);
+    CHECK_INT(sp__fiber_interrupted_depth(ward.nurse, 0), 0);
+    CHECK_INT(sp__fiber_interrupted_depth(ward.patient, 8), 0);
+    CHECK_PTR(sp__fiber_take_interrupted(ward.nurse), ward.patient);
+    CHECK_PTR(sp__fiber_take_interrupted(ward.nurse), NULL);
+    ward_clear(&ward);
+
+    /* One that was not asked forgets with its next use. */
+    ward_run(&ward, write_nowhere);
+    ward_clear(&ward);
+    ward_run(&ward, write_nowhere);
+    CHECK_INT(sp__fiber_interrupted_depth(ward.nurse, 8), 1);
+    CHECK_PTR(sp__fiber_take_interrupted(ward.patient), NULL);
+    ward_clear(&ward);
+    ward_close(&ward);
+}
+
 TEST(fiber_faults_many_times_leave_nothing_behind)
 {
     int times = sp_test_slow() ? 500 : 20000;
@@ -392,32 +414,65 @@ TEST(fiber_backtrace_of_a_call_through_null_begins_with_the_caller)
     ward_close(&ward);
 }
 
-/* The frame pointer may be anything in code compiled without. */
-WRONG static void trace_wild(void *arg)
+/* Faults with this frame pointer: code compiled without keeps there what it likes. */
+WRONG static void fault_with_frame(struct ward *ward, uintptr_t fp)
 {
-    ((struct ward *)arg)->value = 1;
+    ward->value = 1;
 #if defined(__x86_64__)
-    __asm__ volatile("movq %0, %%rbp\n\tmovl $1, 64" : : "r"(0xdeadbeef00ul) : "memory");
+    __asm__ volatile("movq %0, %%rbp\n\tmovl $1, 64" : : "r"(fp) : "memory");
 #elif defined(__aarch64__)
-    __asm__ volatile("mov x29, %0\n\tmov x9, #64\n\tstr x9, [x9]"
-                     :
-                     : "r"(0xdeadbeef00ul)
-                     : "x9", "memory");
+    __asm__ volatile("mov x29, %0\n\tmov x9, #64\n\tstr x9, [x9]" : : "r"(fp) : "x9", "memory");
 #else
+    sink = fp != 0;
     *nowhere = 1;
 #endif
     abort();
 }
 
-TEST(fiber_backtrace_with_a_wild_frame_pointer_ends_early)
+WRONG static void fault_frame_nowhere(void *arg)
+{
+    fault_with_frame(arg, 0xdeadbeef00);
+}
+
+/* The return address would lie beyond the stack, in the next one's guard. */
+WRONG static void fault_frame_at_the_top(void *arg)
+{
+    struct ward *ward = arg;
+    void *low = NULL;
+    void *high = NULL;
+    sp__fiber_stack_bounds(ward->patient, &low, &high);
+    fault_with_frame(ward, (uintptr_t)high - sizeof(uintptr_t));
+}
+
+WRONG static void fault_frame_in_a_circle(void *arg)
+{
+    volatile uintptr_t link[2];
+    link[0] = (uintptr_t)link;
+    link[1] = 0x1234;
+    fault_with_frame(arg, link[0]);
+}
+
+static int trace_length(sp__fiber_fn fn)
 {
     struct ward ward = { 0 };
     void *pcs[32];
     ward_open(&ward);
-    ward_run(&ward, trace_wild);
-    CHECK_INT(sp__fiber_backtrace(ward.patient, pcs, 32), 1);
+    ward_run(&ward, fn);
+    int n = sp__fiber_backtrace(ward.patient, pcs, 32);
     ward_clear(&ward);
     ward_close(&ward);
+    return n;
+}
+
+TEST(fiber_backtrace_with_a_wild_frame_pointer_ends_early)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+    CHECK_INT(trace_length(fault_frame_nowhere), 1);
+    CHECK_INT(trace_length(fault_frame_at_the_top), 1);
+    CHECK_INT(trace_length(fault_frame_in_a_circle), 2);
+#else
+    SKIP("written in assembly for two machines");
+#endif
 }
 
 /* The C library's unwinder, by the tables in the assembly. */
@@ -454,7 +509,10 @@ TEST(fiber_unwinding_by_tables_stops_at_the_base)
     struct ward ward = { 0 };
     ward_open(&ward);
     ward.patient = sp__fiber_cache_get(&ward.cache, unwind_main, &ward);
+    /* Another lies above, with its guard: a step too far would fault. */
+    ward.nurse = sp__fiber_cache_get(&ward.cache, nurse_main, &ward);
     sp__fiber_switch(ward.home, ward.patient);
-    sp__fiber_cache_put(&ward.cache, ward.patient);
+    CHECK_INT(ward.signo, 0);
+    ward_clear(&ward);
     ward_close(&ward);
 }

@@ -1,7 +1,7 @@
 /* The switch of fibers for aarch64, AAPCS64. See fiber_context.h.
  *
  * The switch frame, from the saved stack pointer upwards:
- *     0  x29 (frame pointer), x30 (return address; a fresh fiber: sp__fiber_context_start)
+ *     0  x29 (frame pointer; a fresh fiber: 0), x30 (return address; a fresh fiber: sp__fiber_context_start)
  *    16  x19 (a fresh fiber: the entry function), x20 (a fresh fiber: the argument)
  *    32  x21, x22
  *    48  x23, x24
@@ -129,8 +129,6 @@ sp__fiber_context_start:
     .cfi_startproc
     .cfi_undefined x30
     hint #36 /* bti j */
-    mov x29, xzr
-    mov x30, xzr
     mov x0, x20
     blr x19
     brk #1

@@ -7,7 +7,7 @@
  *    24  r13
  *    32  r12      a fresh fiber: the argument
  *    40  rbx      a fresh fiber: the entry function
- *    48  rbp
+ *    48  rbp      a fresh fiber: 0
  *    56  return address; a fresh fiber: sp__fiber_context_start
  *    64
  *
@@ -132,7 +132,6 @@ sp__fiber_context_start:
     .cfi_startproc
     .cfi_undefined %rip
     endbr64
-    xorl %ebp, %ebp
     movq %r12, %rdi
     call *%rbx
     ud2

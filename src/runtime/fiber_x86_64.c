@@ -7,8 +7,8 @@
 
 #include <ucontext.h>
 
-/* Flags the calling convention wants clear, or that would trap in innocent code. */
-#define FIBER_EFLAGS_CLEAR (0x400 /* direction */ | 0x40000 /* alignment check */)
+/* Alignment check: some check their own code with it, and would trap in innocent code. */
+#define FIBER_EFLAGS_AC 0x40000
 
 #define FIBER_MXCSR_DEFAULT 0x1f80 /* all exceptions masked, round to nearest */
 #define FIBER_FPUCW_DEFAULT 0x037f /* the same, extended precision */
@@ -68,7 +68,7 @@ void sp__fiber_context_redirect(struct sp__fiber_context *to, void *ucontext,
     regs[REG_RIP] = (greg_t)(uintptr_t)sp__fiber_context_arrive;
     regs[REG_RSP] = (greg_t)(uintptr_t)to->sp;
     regs[REG_RDI] = (greg_t)(uintptr_t)to->sp;
-    regs[REG_EFL] &= ~(greg_t)FIBER_EFLAGS_CLEAR;
+    regs[REG_EFL] &= ~(greg_t)FIBER_EFLAGS_AC;
 }
 
 __attribute__((no_sanitize("address", "thread"))) struct sp__fiber_frame sp__fiber_context_frame(
