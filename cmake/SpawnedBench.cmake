@@ -6,6 +6,7 @@ if(spawned_bench)
     add_executable(spawned-bench ${spawned_bench})
     target_include_directories(spawned-bench
         PRIVATE ${PROJECT_SOURCE_DIR}/bench ${PROJECT_SOURCE_DIR}/src)
+    target_compile_definitions(spawned-bench PRIVATE SPAWNED_VERSION="${PROJECT_VERSION}")
     target_link_libraries(spawned-bench PRIVATE spawned spawned_flags)
     set_target_properties(spawned-bench PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()
