@@ -353,3 +353,53 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
         *out_pid = pid;
     return err;
 }
+
+/* ---- starting without waiting ---- */
+
+static sp_err spawn_send(struct sp_process *process, const void *args, size_t args_size)
+{
+    enum { HEAD = (sizeof(struct sp__server_start) + 15) & ~(size_t)15 };
+    if (args_size > UINT32_MAX - HEAD)
+        return SP_ERR_INVALID;
+    struct sp_message *message = sp__message_new(
+        &sp__server_start_type, (uint32_t)(HEAD + args_size), 0, sp_self());
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    char *payload = sp__message_payload(message);
+    memcpy(payload + HEAD, args, args_size);
+    ((struct sp__server_start *)(void *)payload)->args = payload + HEAD;
+    uint32_t number;
+    sp__count(&sp__context()->counters.sent);
+    sp_err err = sp__mailbox_push(&process->actor, message, false, &number);
+    if (err != SP_OK)
+        sp__message_release(message);
+    return err;
+}
+
+sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *args,
+                        size_t args_size, const struct sp_spawn_options *options,
+                        const struct sp__equipment *equipment, sp_pid *out_pid)
+{
+    struct sp_process *self = sp__process_self();
+    if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    struct sp__server *server = server_new(server_class);
+    if (server == NULL)
+        return SP_ERR_NOMEM;
+    struct sp_process *process;
+    sp_err err = sp__process_create(sp__process_runtime(self), &sp__server_behaviour, server,
+                                    options, &process);
+    if (err == SP_OK) {
+        process->flags |= SP__PROCESS_HOOK_STOP;
+        if (equipment != NULL)
+            equipment->give(process, equipment->arg);
+        err = spawn_send(process, args, args_size);
+        if (err != SP_OK)
+            sp__process_discard(process);
+        else
+            err = sp__process_publish(process, options, out_pid);
+    }
+    if (err != SP_OK)
+        sp__free(server);
+    return err;
+}

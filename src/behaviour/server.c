@@ -361,10 +361,8 @@ static enum sp__turn server_turn(struct sp__actor *actor)
 static void server_terminate(struct sp_process *self, const struct sp_reason *reason)
 {
     struct sp__server *server = self->data;
-    if (server->frame != NULL && server->frame->message != NULL &&
-        server->frame->message->type == &sp__server_start_type)
-        return; /* it never was up */
-    if (server->class->terminate != NULL)
+    bool was_up = (self->flags & SP__PROCESS_STARTED) != 0;
+    if (was_up && server->class->terminate != NULL)
         server->class->terminate(server->state, reason);
 }
 

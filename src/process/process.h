@@ -219,6 +219,18 @@ SP_NODISCARD sp_err sp__process_publish(struct sp_process *process,
                                         sp_pid *out_pid) SP_NONNULL_ARGS(1);
 void sp__process_discard(struct sp_process *process) SP_NONNULL;
 
+/** What a new process owns from its birth, so that no way out loses it. */
+struct sp__equipment {
+    void (*give)(struct sp_process *process, void *arg); /* before it runs; adds resources */
+    void *arg;
+};
+
+/** sp_spawn() with equipment (or NULL). Where SHUTDOWN, NOMEM, LIMIT or NOTCONTEXT comes before
+ *  `give` was called, it is not called; after it, what was given is released. */
+SP_NODISCARD sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
+                              const struct sp__equipment *equipment,
+                              sp_pid *out_pid) SP_NONNULL_ARGS(1);
+
 /* ---- exit.c ---- */
 
 /** Run the exit of a process that is not inside a handler, to its end; the turn then returns

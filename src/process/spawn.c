@@ -201,8 +201,8 @@ static struct plain *plain_new(sp_process_fn fn, void *arg,
     return plain;
 }
 
-sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
-                sp_pid *out_pid)
+sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
+                 const struct sp__equipment *equipment, sp_pid *out_pid)
 {
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
@@ -212,9 +212,18 @@ sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opti
         return SP_ERR_NOMEM;
     struct sp_process *process;
     sp_err err = sp__process_create(runtime, &plain_behaviour, plain, options, &process);
-    if (err == SP_OK)
+    if (err == SP_OK) {
+        if (equipment != NULL)
+            equipment->give(process, equipment->arg);
         err = sp__process_publish(process, options, out_pid);
+    }
     if (err != SP_OK)
         sp__free(plain);
     return err;
+}
+
+sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
+                sp_pid *out_pid)
+{
+    return sp__spawn(fn, arg, options, NULL, out_pid);
 }
