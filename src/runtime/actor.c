@@ -53,7 +53,10 @@ sp_err sp__mailbox_push(struct sp__actor *actor, struct sp_message *message, boo
         if (bounded && actor->mailbox_max != UINT32_MAX) {
             /* acquire: pairs with the release in took. */
             uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
-            if ((uint32_t)(state >> 32) - taken >= actor->mailbox_max)
+            uint32_t length = (uint32_t)(state >> 32) - taken;
+            /* Negative: what was pushed since we read `state` is taken already, and the swap
+             * below will fail. */
+            if (length >= actor->mailbox_max && (int32_t)length >= 0)
                 return SP_ERR_FULL;
         }
         wanted = state + SP__ACTOR_PUSH_ONE;
