@@ -2,7 +2,7 @@
  * with SPAWNED_UCONTEXT. See fiber_context.h.
  *
  * Differs from the assembly in three ways. The C library's switch sets the signal mask,
- * which is a system call: some 200 ns instead of 6. The mask therefore moves with the
+ * which is a system call: some 280 ns instead of 6. The mask therefore moves with the
  * fiber; all workers have the same one. And a fresh fiber starts with the floating-point
  * modes of the thread that got it, not with the defaults.
  */
