@@ -173,9 +173,9 @@ static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out
     if (timer_of(runtime, id) == timer && timer->target == target && !timer->cancelled &&
         sp__list_linked(&timer->link)) {
         *out_expiry = timer->expiry_ns;
-        bool repeats = timer->period_ns != 0;
+        /* Off the wheel but not fired yet: fire() waits for this lock and will see it. */
+        active = true;
         ours = timer_cancel_locked(timer);
-        active = ours || repeats;
     }
     sp__lock_unlock(&target->lock);
     if (ours)
