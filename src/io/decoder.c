@@ -42,7 +42,7 @@ enum sp_decode sp__decoder_step(struct sp__decoder *decoder, struct sp__window *
     if (window->size < decoder->wanted && !window->ended)
         return SP_DECODE_MORE;
     struct sp_decoding step = {
-        .bytes = window->bytes,
+        .bytes = window->size > 0 ? window->bytes : "",
         .size = window->size,
         .ended = window->ended,
     };
