@@ -109,9 +109,23 @@ void puppet_exit(sp_pid puppet, const char *text)
     wait_gone(puppet);
 }
 
+static bool puppet_count_one(const struct sp_message *message, void *arg)
+{
+    *(size_t *)arg += !puppet_is_order(message, NULL);
+    return false;
+}
+
 static void puppet_order_mailbox(void *arg)
 {
-    *(size_t *)arg = sp_mailbox_length();
+    *(size_t *)arg = queued();
+}
+
+size_t queued(void)
+{
+    size_t count = 0;
+    struct sp_message *message;
+    CHECK_ERR(sp_receive_select(puppet_count_one, &count, sp_nowait(), &message), SP_ERR_TIMEOUT);
+    return count;
 }
 
 size_t puppet_mailbox(sp_pid puppet)
@@ -198,9 +212,10 @@ void expect_exit(sp_pid pid, const char *text)
 
 void expect_nothing(void)
 {
-    CHECK_INT(sp_mailbox_length(), 0);
     struct sp_message *message;
-    CHECK_ERR(sp_receive(sp_nowait(), &message), SP_ERR_TIMEOUT);
+    if (sp_receive(sp_nowait(), &message) == SP_OK)
+        FAIL("expected nothing, got message '%s'", sp_message_type(message)->name);
+    CHECK_INT(sp_mailbox_length(), 0);
 }
 
 void expect_death(sp_pid pid, const char *text)

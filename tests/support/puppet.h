@@ -41,7 +41,7 @@ void puppet_do(sp_pid puppet, puppet_order_fn fn, void *arg);
 void puppet_tell(sp_pid puppet, puppet_order_fn fn, void *arg);
 /** It ends with error(SP_OK, text); NULL: it returns. Waits until it is gone. */
 void puppet_exit(sp_pid puppet, const char *text);
-/** Messages in its mailbox besides this order. */
+/** Messages and notices in its mailbox that are no orders. */
 size_t puppet_mailbox(sp_pid puppet);
 /** Link `puppet` with `pid`; the result of sp_link(). */
 sp_err puppet_link(sp_pid puppet, sp_pid pid);
@@ -50,6 +50,8 @@ void puppet_expect_exit(sp_pid puppet, sp_pid pid, const char *text);
 /** It is alive and nothing but this order is in its mailbox. */
 void puppet_expect_quiet(sp_pid puppet);
 
+/** Messages and notices in this process's mailbox that are no orders. */
+size_t queued(void);
 /** The next message of this process. */
 struct sp_message *expect_message(void);
 /** It is a DOWN with that reference, pid and text. */
