@@ -5,12 +5,12 @@
  */
 #include "base/alloc.h"
 
+#include "base/atomic.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef SPAWNED_FAULT_INJECTION
-
-#include "base/atomic.h"
 
 /* How many more allocations succeed; negative once the failure is behind us or none is asked
  * for. All orders are relaxed: a test arms the counter before it starts what it tests. */

@@ -38,8 +38,8 @@ sp_err sp__buf_reserve(struct sp__buf *buf, size_t size) SP_NONNULL SP_NODISCARD
 
 /** Adds a copy of `size` bytes (which are not inside the buffer).
  *  Errors: as sp__buf_reserve(); then nothing was added. Context: any. */
-sp_err sp__buf_append(struct sp__buf *buf, const void *bytes, size_t size)
-    SP_NONNULL_ARGS(1) SP_NODISCARD;
+sp_err sp__buf_append(struct sp__buf *buf, const void *bytes, size_t size) SP_NONNULL_ARGS(1)
+    SP_NODISCARD;
 
 /** Gives the memory of an empty buffer back; does nothing to another.
  *  Context: any. */

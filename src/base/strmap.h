@@ -37,14 +37,14 @@ void *sp__strmap_get(const struct sp__strmap *map, const char *key, size_t size)
  *  Errors: SP_ERR_EXISTS (the map keeps the old value), SP_ERR_NOMEM, SP_ERR_LIMIT (2^30
  *  entries), SP_ERR_TOOBIG (a key of 2 GiB or more). Ownership: the key is copied; the map stores
  *  the value (not NULL) and never frees it. Context: any. */
-sp_err sp__strmap_add(struct sp__strmap *map, const char *key, size_t size,
-                      void *value) SP_NONNULL SP_NODISCARD;
+sp_err sp__strmap_add(struct sp__strmap *map, const char *key, size_t size, void *value)
+    SP_NONNULL SP_NODISCARD;
 
 /** Adds a key, or replaces its value, which keeps its place in the order.
  *  Errors: as sp__strmap_add() without SP_ERR_EXISTS; none for a key that is there.
  *  Context: any. */
-sp_err sp__strmap_put(struct sp__strmap *map, const char *key, size_t size,
-                      void *value) SP_NONNULL SP_NODISCARD;
+sp_err sp__strmap_put(struct sp__strmap *map, const char *key, size_t size, void *value)
+    SP_NONNULL SP_NODISCARD;
 
 /** Removes a key and returns what it had, or NULL.
  *  Ownership: the value is the caller's again; the copy of the key is freed. Context: any. */
@@ -59,7 +59,7 @@ static inline size_t sp__strmap_count(const struct sp__strmap *map)
 /** Steps through the map in insertion order: false at the end. Begin with *cursor 0. Between two
  *  steps anything may be removed; nothing may be added.
  *  Context: any. */
-bool sp__strmap_next(const struct sp__strmap *map, uint32_t *cursor,
-                     sp__strmap_item *out_item) SP_NONNULL;
+bool sp__strmap_next(const struct sp__strmap *map, uint32_t *cursor, sp__strmap_item *out_item)
+    SP_NONNULL;
 
 #endif

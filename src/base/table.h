@@ -63,8 +63,8 @@ typedef struct sp__table_probe {
 
 /** An empty table; allocates nothing.
  *  Context: any. */
-void sp__table_init(struct sp__table *table, sp__table_hash_fn *hash,
-                    struct sp__hash_seed seed) SP_NONNULL;
+void sp__table_init(struct sp__table *table, sp__table_hash_fn *hash, struct sp__hash_seed seed)
+    SP_NONNULL;
 
 /** Frees the table, not what its entries refer to.
  *  Context: any. */

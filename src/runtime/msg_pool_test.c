@@ -190,6 +190,14 @@ TEST(msg_cache_holds_two_batches_at_most)
     sp__msg_pool_finish(&pool);
 }
 
+static int batches_empty(const struct sp__msg_depot *depot)
+{
+    int count = 0;
+    for (struct sp__msg_batch *batch = depot->empty; batch != NULL; batch = batch->next)
+        count++;
+    return count;
+}
+
 /* What one worker allocates and another frees goes round through the pool, not up. */
 TEST(msg_one_way_traffic_between_caches_does_not_grow)
 {
@@ -204,6 +212,7 @@ TEST(msg_one_way_traffic_between_caches_does_not_grow)
         sp__msg_free(&to, &pool, object.ptr, object.class_index);
     }
     CHECK(sp__msg_pool_bytes(&pool) <= 2 * SLAB);
+    CHECK(batches_empty(&pool.depots[4]) <= 2);
     sp__msg_cache_finish(&from);
     sp__msg_cache_finish(&to);
     sp__msg_pool_finish(&pool);

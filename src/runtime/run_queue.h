@@ -41,14 +41,14 @@ void sp__run_queue_init(struct sp__run_queue *queue) SP_NONNULL;
  *  and then `item` to `spill` and returns how many that are, in order: the caller puts them on
  *  its overflow queue.
  *  Context: scheduler, the owner. */
-size_t sp__run_queue_push(struct sp__run_queue *queue, void *item,
-                          void *spill[SP__RUN_QUEUE_SPILL]) SP_NONNULL SP_NODISCARD;
+size_t sp__run_queue_push(struct sp__run_queue *queue, void *item, void *spill[SP__RUN_QUEUE_SPILL])
+    SP_NONNULL SP_NODISCARD;
 
 /** Adds as many of the `count` items as fit and returns their number: for taking a share of an
  *  overflow queue.
  *  Context: scheduler, the owner. */
-size_t sp__run_queue_push_many(struct sp__run_queue *queue, void *const *items,
-                               size_t count) SP_NONNULL SP_NODISCARD;
+size_t sp__run_queue_push_many(struct sp__run_queue *queue, void *const *items, size_t count)
+    SP_NONNULL SP_NODISCARD;
 
 /** Takes the oldest item, or NULL.
  *  Context: scheduler, the owner. */
@@ -58,8 +58,8 @@ void *sp__run_queue_pop(struct sp__run_queue *queue) SP_NONNULL SP_NODISCARD;
  *  the others to `into`, which has room for half a queue (it is empty as a rule). NULL: there was
  *  nothing to take.
  *  Context: scheduler, the owner of `into`, any thread in regard to `from`. */
-void *sp__run_queue_steal(struct sp__run_queue *into,
-                          struct sp__run_queue *from) SP_NONNULL SP_NODISCARD;
+void *sp__run_queue_steal(struct sp__run_queue *into, struct sp__run_queue *from)
+    SP_NONNULL SP_NODISCARD;
 
 /** How many items, exact for the owner while nobody steals, else a recent value.
  *  Context: any. */
