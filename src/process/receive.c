@@ -65,18 +65,16 @@ void sp__process_append(struct sp_process *self, struct sp_message *moved, bool 
         saved_push_back(self, moved);
         return;
     }
-    /* Behind the notices that are ahead already. */
+    /* Behind the notices that are ahead already. If the last one saved is a notice, all are: a
+     * supervisor that loses 100,000 children at once must not count them for each. */
     struct sp_message *last = self->saved;
-    struct sp_message *before = last;
-    while (before != NULL && (sp__message_next(before)->flags & SP__MESSAGE_NOTICE)) {
-        before = sp__message_next(before);
-        if (before == last)
-            break;
-    }
-    if (before == NULL || (before == last && (last->flags & SP__MESSAGE_NOTICE))) {
+    if (last == NULL || (last->flags & SP__MESSAGE_NOTICE)) {
         saved_push_back(self, moved);
         return;
     }
+    struct sp_message *before = last;
+    while (sp__message_next(before)->flags & SP__MESSAGE_NOTICE)
+        before = sp__message_next(before);
     sp__message_set_next(moved, sp__message_next(before));
     sp__message_set_next(before, moved);
 }
