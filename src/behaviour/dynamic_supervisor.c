@@ -80,7 +80,7 @@ static void dynamic_retry_after(struct sp__child *child, sp_duration delay)
 {
     /* The key leads back in O(1), and the pid stays until the restart has succeeded. */
     if (sp__child_retry_after(child, delay, &dynamic_retry_op, sp_pid_key(child->pid)) != SP_OK)
-        sp_server_stop_self(sp_reason_shutdown());
+        sp_server_stop_self(sp__child_give_up(child));
 }
 
 static const char *dynamic_child_id(const struct sp__child *child)
@@ -128,7 +128,7 @@ static void dynamic_restart(struct dynamic *self, struct sp__child *child)
 {
     child->status = SP_CHILD_RESTARTING;
     if (!dynamic_admit(self, child)) {
-        sp_server_stop_self(sp_reason_shutdown());
+        sp_server_stop_self(sp__child_give_up(child));
         return;
     }
     sp_duration delay = sp__child_delay(child);
@@ -171,6 +171,7 @@ static void sp__dynamic_supervisor_exit(struct dynamic *self, const struct sp_ex
             sp_reason_is_normal(notice->reason) ? SP_LOG_DEBUG : SP_LOG_ERROR,
             "supervisor %s: %s %s ended: %s", sp__supervisor_text(text), dynamic_child_id(child),
             sp_pid_format(notice->pid, pid), sp_reason_text(notice->reason));
+    sp__child_ended(child, notice->reason);
     if (sp__child_judge(child, notice->reason) == SP__CHILD_RESTART)
         dynamic_restart(self, child);
     else

@@ -140,10 +140,10 @@ static void supervisor_stop_one(struct supervisor *self, struct sp__child *child
 
 /* ---- restart ---- */
 
-/* The reason is `shutdown`: the supervisor above decides by its own rules. */
-static void supervisor_end(void)
+/* The reason is `shutdown`, whatever the cause: the supervisor above decides by its own rules. */
+static void supervisor_give_up(struct sp__child *child)
 {
-    sp_server_stop_self(sp_reason_shutdown());
+    sp_server_stop_self(sp__child_give_up(child));
 }
 
 static struct sp__child *supervisor_group_first(struct supervisor *self, struct sp__child *leader)
@@ -191,7 +191,7 @@ static void supervisor_start_failed(struct supervisor *self, struct sp__child *c
         return;
     }
     if (sp__child_retry_after(child, sp_ns(0), &supervisor_retry_op, child->serial) != SP_OK)
-        supervisor_end();
+        supervisor_give_up(child);
 }
 
 /* Starts the group in order, up to the first that fails. */
@@ -231,7 +231,7 @@ static bool supervisor_admit(struct supervisor *self, struct sp__child *child)
 static void supervisor_restart(struct supervisor *self, struct sp__child *child)
 {
     if (!supervisor_admit(self, child)) {
-        supervisor_end();
+        supervisor_give_up(child);
         return;
     }
     sp_duration delay = sp__child_delay(child);
@@ -239,7 +239,7 @@ static void supervisor_restart(struct supervisor *self, struct sp__child *child)
     if (delay.ns == 0)
         supervisor_start_group(self, child);
     else if (sp__child_retry_after(child, delay, &supervisor_retry_op, child->serial) != SP_OK)
-        supervisor_end();
+        supervisor_give_up(child);
 }
 
 /* A child without backoff that failed to start: this is its next restart. One with backoff was
@@ -296,7 +296,7 @@ static void supervisor_child_done(struct supervisor *self, struct sp__child *chi
     sp__log(sp_runtime_current(), SP_LOG_INFO,
             "supervisor %s: a significant child has ended: shutting down",
             sp__supervisor_text(text));
-    supervisor_end();
+    sp_server_stop_self(sp_reason_shutdown());
 }
 
 static void supervisor_log_end(struct sp__child *child, const struct sp_exit_notice *notice)
@@ -315,6 +315,7 @@ static void sp__supervisor_exit(struct supervisor *self, const struct sp_exit_no
     if (child == NULL)
         return;
     supervisor_log_end(child, notice);
+    sp__child_ended(child, notice->reason);
     (void)sp__map_remove(&self->by_pid, sp_pid_key(child->pid));
     child->pid = SP_PID_NONE;
     child->status = SP_CHILD_STOPPED;

@@ -3,6 +3,7 @@
 #include "behaviour/supervisor_child.h"
 
 #include "base/alloc.h"
+#include "process/process.h"
 #include "runtime/log.h"
 
 #include <stdio.h>
@@ -34,6 +35,7 @@ void sp__child_destroy(struct sp__child *child)
         return;
     sp__child_args_free(child->args, child->own_args);
     sp__child_def_unref(child->def);
+    sp_reason_unref(child->reason);
     sp__free(child);
 }
 
@@ -70,7 +72,7 @@ static sp_err child_start_function(struct sp__child *child, sp_pid *out_pid)
         return SP_ERR_INVALID;
     err = sp_link(pid);
     if (err != SP_OK) {
-        (void)!sp_kill(pid);
+        sp_ignore(sp_kill(pid));
         return err;
     }
     *out_pid = pid;
@@ -114,6 +116,21 @@ static sp_err child_deliver_stash(struct sp__child *child)
     return err == SP_ERR_NOPROC ? SP_OK : err;
 }
 
+static void child_start_failed(struct sp__child *child, const struct sp__child_failure *failure)
+{
+    if (failure->err == SP_ERR_IGNORED) {
+        sp__child_retry_cancel(child);
+        return;
+    }
+    const struct sp_reason *reason = failure->reason;
+    if (reason != NULL)
+        sp_reason_ref(reason);
+    else
+        reason = sp_reason_error(failure->err, "%s", sp_err_name(failure->err));
+    sp_reason_unref(child->reason);
+    child->reason = reason;
+}
+
 sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_failure)
 {
     sp_pid pid;
@@ -129,8 +146,8 @@ sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_fa
     out_failure->err = err;
     if (err == SP_OK)
         sp__backoff_started(&child->backoff, sp_now());
-    else if (err == SP_ERR_IGNORED)
-        sp__child_retry_cancel(child);
+    else
+        child_start_failed(child, out_failure);
     return err;
 }
 
@@ -153,9 +170,9 @@ void sp__child_stop_begin(struct sp__child *child)
     /* NOPROC: it is dead, which is what is asked for. Without memory for the signal the kill at
      * the end of the budget ends it. */
     if (child_is_brutal(child))
-        (void)!sp_kill(child->pid);
+        sp_ignore(sp_kill(child->pid));
     else
-        (void)!sp_signal(child->pid, sp_reason_shutdown());
+        sp_ignore(sp_signal(child->pid, sp_reason_shutdown()));
 }
 
 /* It did not end in time. */
@@ -168,7 +185,7 @@ static void child_kill(struct sp__child *child)
         sp__log(sp_runtime_current(), SP_LOG_WARNING,
                 "supervisor %s: child %s did not shut down within %lld ms, killed", self, text,
                 (long long)(child->def->spec.shutdown.ns / SP_NS_PER_MS));
-    (void)!sp_kill(child->pid);
+    sp_ignore(sp_kill(child->pid));
     if (sp_join(child->pid, CHILD_KILL_GRACE, NULL) != SP_OK)
         sp__log(sp_runtime_current(), SP_LOG_ERROR,
                 "supervisor %s: child %s was killed, but does not stop running; given up", self,
@@ -185,8 +202,6 @@ void sp__child_stop_end(struct sp__child *child, sp_time began)
         until = sp_at(sp_time_add(began, sp_ns(shutdown.ns)));
     if (sp_join(child->pid, until, NULL) != SP_OK)
         child_kill(child);
-    sp_unlink(child->pid);
-    child->pid = SP_PID_NONE;
     child->status = SP_CHILD_STOPPED;
 }
 
@@ -194,9 +209,24 @@ void sp__child_stop(struct sp__child *child)
 {
     sp__child_stop_begin(child);
     sp__child_stop_end(child, sp_now());
+    sp_unlink(child->pid);
+    child->pid = SP_PID_NONE;
 }
 
 /* ---- restart ---- */
+
+void sp__child_ended(struct sp__child *child, const struct sp_reason *reason)
+{
+    sp_reason_unref(child->reason);
+    child->reason = sp_reason_ref(reason);
+}
+
+const struct sp_reason *sp__child_give_up(const struct sp__child *child)
+{
+    if (child->reason == NULL)
+        return sp_reason_shutdown();
+    return sp__reason_with_cause(sp_reason_shutdown(), child->reason);
+}
 
 enum sp__child_verdict sp__child_judge(const struct sp__child *child,
                                        const struct sp_reason *reason)
@@ -267,7 +297,7 @@ bool sp__child_retry_due(struct sp__child *child, uint32_t attempt)
 void sp__child_retry_settle(struct sp__child *child)
 {
     if (child->waiting && child->timer.id != 0)
-        (void)!sp_timer_cancel(child->timer, NULL);
+        sp_ignore(sp_timer_cancel(child->timer, NULL));
     child->waiting = false;
 }
 

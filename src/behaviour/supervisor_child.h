@@ -40,6 +40,7 @@ struct sp__child {
     bool waiting;
     sp_time retry_at;
     sp_timer timer; /* sends the retry message, where it comes later */
+    const struct sp_reason *reason; /* of its last end or failed start, a reference; or NULL */
     struct sp__backoff backoff;
     struct sp__stash stash;
 };
@@ -79,15 +80,16 @@ sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_fa
  *  Context: the supervisor. */
 const char *sp__child_failure_text(const struct sp__child_failure *failure) SP_NONNULL;
 
-/** Stop a RUNNING child within its budget. Afterwards it is dead, STOPPED, and its EXIT will not
- *  be seen. (One whose handler does not even suspend to be killed is given up after a while.)
+/** Stop a RUNNING child within its budget. Afterwards it is dead, STOPPED, without a pid, and its
+ *  EXIT will not be seen. (One whose handler does not even suspend to be killed is given up after a while.)
  *  Context: the supervisor, may suspend. */
 void sp__child_stop(struct sp__child *child) SP_NONNULL;
 
 /** The first half of a stop: the exit signal. Context: the supervisor. */
 void sp__child_stop_begin(struct sp__child *child) SP_NONNULL;
 
-/** The second half: wait until `began` + its budget, then kill, and wait for that.
+/** The second half: wait until `began` + its budget, then kill, and wait for that. The child is
+ *  STOPPED then, but its EXIT may still be seen: for a supervisor that ends itself.
  *  Context: the supervisor, may suspend. */
 void sp__child_stop_end(struct sp__child *child, sp_time began) SP_NONNULL;
 
@@ -97,6 +99,13 @@ enum sp__child_verdict {
     SP__CHILD_KEEP,   /* its spec stays */
     SP__CHILD_FORGET, /* its spec goes, too */
 };
+
+/** Remember why it ended. Context: the supervisor. */
+void sp__child_ended(struct sp__child *child, const struct sp_reason *reason) SP_NONNULL;
+
+/** `shutdown`, because of the last end or failed start of this child: the reason of a supervisor
+ *  that gives up. Ownership: the caller holds one reference. Context: the supervisor. */
+const struct sp_reason *sp__child_give_up(const struct sp__child *child) SP_NONNULL SP_NODISCARD;
 
 /** Judge a child that ended by itself with `reason`. Context: any. */
 enum sp__child_verdict sp__child_judge(const struct sp__child *child,

@@ -32,7 +32,7 @@ static void stash_forward(sp_pid to)
 {
     struct sp_message *message;
     while (sp_receive(sp_nowait(), &message) == SP_OK)
-        (void)!sp_message_forward(message, to);
+        sp_ignore(sp_message_forward(message, to));
 }
 
 static void stash_run(void *arg)
@@ -73,7 +73,7 @@ sp_err sp__stash_open(const char *name, const struct sp_server_class *server_cla
 /* Waits until the stand-in is gone and takes its EXIT notice out of the supervisor's mailbox. */
 static void stash_reap(struct sp__stash *stash)
 {
-    (void)!sp_join(stash->pid, sp_never(), NULL);
+    sp_ignore(sp_join(stash->pid, sp_never(), NULL));
     sp_unlink(stash->pid);
     stash->pid = SP_PID_NONE;
 }
@@ -84,7 +84,7 @@ sp_err sp__stash_deliver(struct sp__stash *stash, const char *name, sp_pid child
     /* NOPROC: it could not take the name, and holds nothing. */
     sp_err err = sp_send(stash->pid, &stash_release_type, &release);
     if (err != SP_OK && err != SP_ERR_NOPROC)
-        (void)!sp_kill(stash->pid);
+        sp_ignore(sp_kill(stash->pid));
     stash_reap(stash);
     return sp_register(name, child);
 }
@@ -93,6 +93,6 @@ void sp__stash_drop(struct sp__stash *stash)
 {
     if (sp_pid_is_none(stash->pid))
         return;
-    (void)!sp_kill(stash->pid);
+    sp_ignore(sp_kill(stash->pid));
     stash_reap(stash);
 }

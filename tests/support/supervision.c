@@ -371,7 +371,7 @@ static void gate_release(struct gate *self)
 {
     self->open = true;
     for (unsigned i = 0; i < self->waiting; i++)
-        (void)!gate_pass_reply(self->requests[i], &(sp_empty){ 0 });
+        sp_ignore(gate_pass_reply(self->requests[i], &(sp_empty){ 0 }));
     self->waiting = 0;
 }
 
