@@ -29,8 +29,9 @@ struct sp__list {
     struct sp__list *prev;
 };
 
-/** The struct of type `type` whose member `member` is at `ptr`. */
-#define sp__container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+/** The struct of type `type` (which may be const) whose member `member` is at `ptr`. */
+#define sp__container_of(ptr, type, member) \
+    ((type *)(uintptr_t)((const char *)(ptr)-offsetof(type, member)))
 
 /** Makes `list` empty (a head), or unlinked (a member). */
 static inline void sp__list_init(struct sp__list *list)

@@ -40,7 +40,7 @@ void *sp__server_extra_of(struct sp__server *server) SP_NONNULL;
 
 static inline const struct sp_op *sp__message_op(const struct sp_message *message)
 {
-    return sp__container_of(message->type, struct sp_op, in);
+    return sp__container_of(message->type, const struct sp_op, in);
 }
 
 /** The request of a start: a call that carries the arguments. */
