@@ -292,15 +292,25 @@ static void main_process(void *arg)
     call->status = call->fn(call->arg);
 }
 
+static bool main_is_down(const struct sp_message *message, void *arg)
+{
+    const struct sp_down *down = sp_message_down(message);
+    return down != NULL && down->ref.id == ((sp_monitor_ref *)arg)->id;
+}
+
 static int main_run(struct main_call *call)
 {
-    const struct sp_reason *reason = NULL;
-    sp_pid pid;
-    sp_err err = sp_spawn(main_process, call, &(struct sp_spawn_options){ .name = "main" }, &pid);
+    /* Monitored from birth: it may have ended before we come to wait for it. */
+    sp_monitor_ref ref;
+    struct sp_message *message;
+    sp_err err = sp_spawn(main_process, call,
+                          &(struct sp_spawn_options){ .name = "main", .out_monitor = &ref }, NULL);
     if (err == SP_OK)
-        err = sp_join(pid, sp_never(), &reason);
-    bool normal = err == SP_OK && sp_reason_is_normal(reason);
-    sp_reason_unref(reason);
+        err = sp_receive_select(main_is_down, &ref, sp_never(), &message);
+    if (err != SP_OK)
+        return EXIT_FAILURE;
+    bool normal = sp_reason_is_normal(sp_message_down(message)->reason);
+    sp_message_free(message);
     return normal ? call->status : EXIT_FAILURE;
 }
 
