@@ -80,6 +80,7 @@ static struct sp_reason *reason_new(enum sp_reason_kind kind, sp_err code, const
     return reason;
 }
 
+SP_PRINTF(3, 0)
 static const struct sp_reason *reason_format(enum sp_reason_kind kind, sp_err code,
                                              const char *format, va_list args)
 {
