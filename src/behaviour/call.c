@@ -2,6 +2,8 @@
 #include "base/alloc.h"
 #include "behaviour/server.h"
 #include "process/send.h"
+#include "runtime/mailbox.h"
+#include "runtime/message_pool.h"
 
 #include <string.h>
 
@@ -131,7 +133,7 @@ static sp_err call_send(struct sp_process *self, struct call_target *target,
                                                         .index = target->index };
     memcpy(sp__message_payload(message), in, op->in.size);
     struct sp__send send = { .to = target->pid };
-    sp_err err = sp__send_message(sp__process_runtime(self), &send, message);
+    sp_err err = sp__send_message(sp__context(), &send, message);
     if (err != SP_OK)
         sp__message_release(message);
     target->number = send.number;

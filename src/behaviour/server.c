@@ -5,6 +5,7 @@
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
+#include "runtime/message_pool.h"
 
 #include <string.h>
 
@@ -44,6 +45,7 @@ static void server_ask_stop(struct sp_process *self, const struct sp_reason *mov
         extra->stop = moved_reason;
     else
         sp_reason_unref(moved_reason);
+    self->attention |= SP__ATTEND_STOP;
 }
 
 static sp_err server_init(struct sp_process *self, struct sp__server *server, const void *args)
@@ -56,6 +58,8 @@ static sp_err server_init(struct sp_process *self, struct sp__server *server, co
         err = class->init(server->state, args);
     if (err == SP_OK) {
         self->flags |= SP__PROCESS_STARTED;
+        if (class->hook != NULL)
+            self->attention |= SP__ATTEND_STEP;
         return SP_OK;
     }
     /* The starter is answered when nothing is left of us: see server_finish(). */
@@ -175,7 +179,7 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
         sp__mailbox_took(&self->actor);
         sp__count(&counters->dropped_stale);
     } else if (call_is_over(message)) {
-        sp__process_took(self, message);
+        sp__process_took(sp__context(), self, message);
     } else {
         return false;
     }
@@ -203,11 +207,12 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         frame.out = frame.out_heap = sp__malloc(out_size);
     bool hooked = server->class->hook != NULL;
     if (!hooked)
-        sp__process_took(self, moved_message);
+        sp__process_took(sp__context(), self, moved_message);
     server->frame = &frame;
     sp_err result = SP_ERR_NOMEM;
     if (frame.out != NULL) {
-        memset(frame.out, 0, out_size);
+        if (out_size != 0)
+            memset(frame.out, 0, out_size);
         if (frame.call)
             atomic_store_explicit(&self->handling_since, sp__now(self->actor.runtime),
                                   memory_order_relaxed);
@@ -216,7 +221,7 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
             atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
     }
     if (hooked && !frame.kept)
-        sp__process_took(self, moved_message);
+        sp__process_took(sp__context(), self, moved_message);
     return frame_end(server, &frame, result) ? SP__HANDLED_DONE : SP__HANDLED_KEPT;
 }
 
@@ -249,9 +254,6 @@ static void server_dispatch(struct sp_process *self, struct sp__server *server,
                             struct sp_message *message)
 {
     const struct sp__server_hook *hook = server->class->hook;
-    struct sp__extra *extra = self->extra;
-    if (extra != NULL)
-        extra->idle_after = sp_ns(0); /* any message cancels the inactivity timeout */
     uint8_t kind = message->type->kind & (uint8_t)~SP__KIND_RESERVED;
     bool own = kind == SP__KIND_START || message_is_parent_exit(self, message) ||
                ((kind == SP__KIND_CALL || kind == SP__KIND_CAST) &&
@@ -270,11 +272,12 @@ static const struct sp_reason *server_look(struct sp_process *self)
         if (end != NULL)
             return end;
     }
-    struct sp__extra *extra = self->extra;
-    if (extra == NULL || extra->stop == NULL)
+    if (!(self->attention & SP__ATTEND_STOP))
         return NULL;
+    struct sp__extra *extra = self->extra;
     const struct sp_reason *stop = extra->stop;
     extra->stop = NULL;
+    self->attention &= (uint8_t)~SP__ATTEND_STOP;
     return stop;
 }
 
@@ -283,15 +286,20 @@ static const struct sp_reason *server_look(struct sp_process *self)
 static const struct sp_reason *server_control(struct sp_process *self)
 {
     const struct sp_reason *end = server_look(self);
-    if (end == NULL && sp__callbacks_run(self))
+    if (end == NULL && (self->attention & SP__ATTEND_CALLBACKS) && sp__callbacks_run(self))
         end = server_look(self);
     return end;
 }
 
 /* Something of the class's own that goes before the next message. */
-static bool server_step(struct sp__server *server, struct sp__extra *extra)
+static bool server_step(struct sp_process *self, struct sp__server *server)
 {
     const struct sp_server_class *class = server->class;
+    struct sp__extra *extra = self->extra;
+    if (!(self->flags & SP__PROCESS_STARTED))
+        return false;
+    if (class->hook == NULL)
+        self->attention &= (uint8_t)~SP__ATTEND_STEP;
     if (extra != NULL && extra->run_continue) {
         extra->run_continue = false;
         if (class->on_continue != NULL)
@@ -305,11 +313,9 @@ static bool server_step(struct sp__server *server, struct sp__extra *extra)
 static bool server_idle(struct sp_process *self, struct sp__server *server)
 {
     struct sp__extra *extra = self->extra;
-    if (extra == NULL || extra->idle_after.ns == 0) {
-        if (extra != NULL && extra->idle_at != 0) {
-            extra->idle_at = 0;
-            sp__scheduler_set_deadline(&self->actor, INT64_MAX);
-        }
+    if (extra->idle_after.ns == 0) {
+        self->attention &= (uint8_t)~SP__ATTEND_IDLE;
+        sp__scheduler_set_deadline(&self->actor, INT64_MAX);
         return false;
     }
     int64_t now = sp__now(sp__process_runtime(self));
@@ -326,33 +332,77 @@ static bool server_idle(struct sp_process *self, struct sp__server *server)
     return true;
 }
 
+/* A cast to an ordinary server, which is most messages of most programs. */
+static bool server_cast_fast(struct sp__context *context, struct sp_process *self,
+                             struct sp__server *server, struct sp_message *message)
+{
+    const struct sp_op *op = sp__message_op(message);
+    if (message->type->kind != SP__KIND_CAST || message->flags != 0 ||
+        op->server != server->class || server->class->hook != NULL)
+        return false;
+    struct sp__frame frame = { .message = message };
+    sp__process_took(context, self, message);
+    server->frame = &frame;
+    op->cast(server->state, sp__message_payload(message));
+    server->frame = NULL;
+    if (message->type->destroy != NULL)
+        message->type->destroy(sp__message_payload(message));
+    /* The handler may have suspended and gone on elsewhere. */
+    sp__message_give(sp__context(), message);
+    return true;
+}
+
+static void server_message(struct sp_process *self, struct sp__server *server,
+                           struct sp_message *message)
+{
+    if (self->attention & SP__ATTEND_IDLE) {
+        struct sp__extra *extra = self->extra;
+        extra->idle_at = 0; /* any message cancels the inactivity timeout */
+        extra->idle_after = sp_ns(0);
+    }
+    if (!server_cast_fast(sp__context(), self, server, message))
+        server_dispatch(self, server, message);
+}
+
+/* The mailbox is empty, or its next message not linked yet. True: look again. */
+static bool server_pause(struct sp_process *self, struct sp__server *server,
+                         enum sp__turn *out_turn)
+{
+    *out_turn = SP__TURN_YIELD;
+    if (!sp__mailbox_waiting(&self->actor)) {
+        if ((self->attention & SP__ATTEND_IDLE) && server_idle(self, server))
+            return true;
+        *out_turn = SP__TURN_IDLE;
+    }
+    sp__process_before_leaving(self);
+    return false;
+}
+
 static enum sp__turn server_turn(struct sp__actor *actor)
 {
     struct sp_process *self = (struct sp_process *)(void *)actor;
     struct sp__server *server = self->data;
+    enum sp__turn turn = SP__TURN_YIELD;
     for (uint32_t budget = actor->runtime->options.throughput;; budget--) {
-        const struct sp_reason *end = server_control(self);
+        const struct sp_reason *end = NULL;
+        if (sp__actor_signalled(actor) || self->attention != 0)
+            end = server_control(self);
         if (end != NULL) {
             sp__process_exit(self, end);
             return SP__TURN_DEAD;
         }
         if (budget == 0) {
-            sp__process_run_park_hooks(self);
+            sp__process_before_leaving(self);
             return SP__TURN_YIELD;
         }
-        if ((self->flags & SP__PROCESS_STARTED) && server_step(server, self->extra))
+        if ((self->attention & SP__ATTEND_STEP) && server_step(self, server))
             continue;
-        struct sp_message *message = sp__process_next(self);
-        if (message != NULL) {
-            if (self->extra != NULL)
-                self->extra->idle_at = 0;
-            server_dispatch(self, server, message);
-        } else if (sp__mailbox_waiting(actor)) {
-            return SP__TURN_YIELD; /* a sender is about to link its message */
-        } else if (!server_idle(self, server)) {
-            sp__process_run_park_hooks(self);
-            return SP__TURN_IDLE;
-        }
+        struct sp_message *message =
+            sp__process_has_next(self) ? sp__process_next(self) : NULL;
+        if (message != NULL)
+            server_message(self, server, message);
+        else if (!server_pause(self, server, &turn))
+            return turn;
     }
 }
 
@@ -439,9 +489,12 @@ void sp_server_continue(void)
 {
     struct sp__extra *extra =
         sp__server_self() == NULL ? NULL : sp__process_extra(sp__process_self());
-    if (extra != NULL)
+    if (extra != NULL) {
         extra->run_continue = true;
-    else if (sp__server_self() != NULL)
+        sp__process_self()->attention |= SP__ATTEND_STEP;
+        return;
+    }
+    if (sp__server_self() != NULL)
         sp_exit(sp_reason_out_of_memory());
 }
 
@@ -455,6 +508,7 @@ void sp_server_idle_after(sp_duration d)
         sp_exit(sp_reason_out_of_memory());
     extra->idle_after = d;
     extra->idle_at = 0;
+    self->attention |= SP__ATTEND_IDLE;
 }
 
 sp_pid sp_server_from(void)

@@ -30,6 +30,7 @@ void sp__callback_queue(struct sp_process *self, struct sp__callback *callback)
     struct sp__extra *extra = sp__process_extra(self);
     /* The callback's owner made room with sp__process_extra() before it was ever posted. */
     sp__list_push_back(&extra->callbacks, &callback->link);
+    self->attention |= SP__ATTEND_CALLBACKS;
 }
 
 void sp__callback_cancel(struct sp_process *self, struct sp__callback *callback)
@@ -47,6 +48,7 @@ void sp__callback_cancel(struct sp_process *self, struct sp__callback *callback)
 
 bool sp__callbacks_run(struct sp_process *self)
 {
+    self->attention &= (uint8_t)~SP__ATTEND_CALLBACKS;
     if (self->extra == NULL)
         return false;
     bool ran = false;

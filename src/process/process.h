@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "runtime/scheduler.h"
+#include "runtime/slab.h"
 #include "spawned/process.h"
 
 #include <stdarg.h>
@@ -69,6 +70,16 @@ enum {
     SP__PROCESS_NO_TERMINATE = 64, /* it was killed, or hit by an exit signal */
 };
 
+/* Bits of sp_process.attention: what a server's turn has to look at besides its mailbox, so that
+ * one that has nothing of it pays one test. Owner only; a bit may be set without need. */
+enum {
+    SP__ATTEND_STOP = 1,      /* extra.stop */
+    SP__ATTEND_CALLBACKS = 2, /* extra.callbacks */
+    SP__ATTEND_STEP = 4,      /* on_continue, or the hook */
+    SP__ATTEND_PARK = 8,      /* extra.park_hooks */
+    SP__ATTEND_IDLE = 16,     /* the inactivity timeout */
+};
+
 /* Bits of sp_process.shared; atomic. */
 enum {
     SP__SHARED_GROUP_MEMBER = 1, /* in a process group */
@@ -87,6 +98,7 @@ struct sp_process {
     uint8_t flags;
     uint8_t overflow; /* enum sp_overflow */
     uint8_t stage;    /* enum sp__exit_stage */
+    uint8_t attention; /* SP__ATTEND_ */
     bool closed SP__GUARDED_BY(lock); /* relations accept nothing more */
     _Atomic uint32_t shared;
     const struct sp__behaviour *behaviour;
@@ -162,7 +174,17 @@ static inline sp_pid sp__process_pid(const struct sp_process *process)
 }
 
 /** The living process of `pid`, or NULL. Context: any with a context, inside an epoch section. */
-struct sp_process *sp__process_lookup(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
+static inline struct sp_process *sp__process_lookup(struct sp_runtime *runtime, sp_pid pid)
+{
+    if (pid.node != 0)
+        return NULL;
+    struct sp_process *process = sp__slab_get(runtime->processes, pid.slot);
+    /* acquire: pairs with the release in create; the process is complete. */
+    if (process == NULL ||
+        atomic_load_explicit(&process->serial, memory_order_acquire) != pid.serial)
+        return NULL;
+    return process;
+}
 
 /** Sections of the calling thread. Context: any with a context. */
 static inline void sp__process_enter(void)
@@ -289,8 +311,22 @@ static inline bool sp__process_has_next(struct sp_process *self)
     return self->saved != NULL || sp__mailbox_waiting(&self->actor);
 }
 
+/** Let a sender in that waits for room. Context: the owner. */
+void sp__send_room(struct sp_process *self) SP_NONNULL;
+
 /** A message is taken out for good: counts, and lets a waiting sender in. Context: the owner. */
-void sp__process_took(struct sp_process *self, struct sp_message *message) SP_NONNULL;
+static inline void sp__process_took(struct sp__context *context, struct sp_process *self,
+                                    const struct sp_message *message)
+{
+    if (message->flags & SP__MESSAGE_NOTICE)
+        return;
+    sp__mailbox_took(&self->actor);
+    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
+    sp__count(&context->counters.handled);
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
+        sp__send_room(self);
+}
 
 /** Put a notice (or any message of its own) behind all that is in the mailbox, or ahead.
  *  Context: the owner. */
@@ -337,6 +373,13 @@ SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self,
 
 /** Run what is listed. Context: the owner. */
 void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
+
+/** The same, where there is something. Context: the owner. */
+static inline void sp__process_before_leaving(struct sp_process *self)
+{
+    if (self->attention & SP__ATTEND_PARK)
+        sp__process_run_park_hooks(self);
+}
 
 /** Suspend until there may be something to do, or `until_ns`. Context: the owner; suspends. */
 void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns) SP_NONNULL;

@@ -39,6 +39,8 @@ static struct sp_message *saved_remove_after(struct sp_process *self, struct sp_
 
 static struct sp_message *receive_fetch(struct sp_process *self)
 {
+    if (!sp__mailbox_waiting(&self->actor))
+        return NULL;
     if (!self->actor.shared_fetch)
         return sp__mailbox_fetch(&self->actor);
     sp__lock_lock(&self->lock);
@@ -84,18 +86,6 @@ struct sp_message *sp__process_next(struct sp_process *self)
     if (self->saved != NULL)
         return saved_remove_after(self, self->saved);
     return receive_fetch(self);
-}
-
-void sp__process_took(struct sp_process *self, struct sp_message *message)
-{
-    if (message->flags & SP__MESSAGE_NOTICE)
-        return;
-    sp__mailbox_took(&self->actor);
-    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
-    atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
-    sp__count(&sp__context()->counters.handled);
-    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
-        sp__send_room(self);
 }
 
 void sp__process_purge(struct sp_process *self,
@@ -174,7 +164,7 @@ static bool receive_accept(struct sp_process *self, struct sp_message *message)
         sp__message_destroy(message);
         return false;
     }
-    sp__process_took(self, message);
+    sp__process_took(sp__context(), self, message);
     received_add(self, message);
     return true;
 }

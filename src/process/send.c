@@ -1,4 +1,6 @@
 #include "process/send.h"
+#include "runtime/mailbox.h"
+#include "runtime/message_pool.h"
 
 #include "base/alloc.h"
 #include "process/reply.h"
@@ -69,7 +71,7 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
 }
 
 /* Inside an epoch section. */
-static sp_err send_push(struct sp_process *to, struct sp__send *send, struct sp_message *message)
+static inline sp_err send_push(struct sp_process *to, struct sp__send *send, struct sp_message *message)
 {
     bool bounded = !send->unbounded && !(message->type->kind & SP__KIND_RESERVED);
     sp_err err = sp__mailbox_push(&to->actor, message, bounded, &send->number);
@@ -95,13 +97,12 @@ static void send_after(struct sp__send *send)
         send->on_high_water(send->to, send->length, send->high_water_arg);
 }
 
-sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
-                        struct sp_message *message)
+static inline sp_err send_deliver(struct sp__context *context, struct sp__send *send,
+                                  struct sp_message *message)
 {
-    struct sp__context *context = sp__context();
     sp__count(&context->counters.sent);
     sp__epoch_enter(&context->epoch);
-    struct sp_process *to = sp__process_lookup(runtime, send->to);
+    struct sp_process *to = sp__process_lookup(context->runtime, send->to);
     sp_err err = to == NULL ? SP_ERR_NOPROC : send_push(to, send, message);
     sp__epoch_leave(&context->epoch);
     if (err == SP_ERR_NOPROC)
@@ -111,20 +112,34 @@ sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
     return err;
 }
 
-sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
-                     const struct sp_msg_type *type, const void *payload)
+sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
+                        struct sp_message *message)
 {
-    struct sp_message *message = sp__message_new(type, type->size, 0, from);
+    return send_deliver(context, send, message);
+}
+
+/* A copy of the payload to `to`. */
+static inline sp_err send_copy(struct sp__context *context, sp_pid from, sp_pid to,
+                               const struct sp_msg_type *type, const void *payload)
+{
+    struct sp_message *message = sp__message_take(context, type, type->size, 0, from);
     if (message == NULL) {
         sp__payload_destroy(type, payload);
         return SP_ERR_NOMEM;
     }
-    memcpy(sp__message_payload(message), payload, type->size);
+    sp__payload_copy(sp__message_payload(message), payload, type->size);
     struct sp__send send = { .to = to };
-    sp_err err = sp__send_message(runtime, &send, message);
+    sp_err err = send_deliver(context, &send, message);
     if (err != SP_OK)
         sp__message_destroy(message);
     return err;
+}
+
+sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
+                     const struct sp_msg_type *type, const void *payload)
+{
+    (void)runtime;
+    return send_copy(sp__context(), from, to, type, payload);
 }
 
 sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
@@ -142,12 +157,13 @@ sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
 
 sp_err sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload)
 {
-    struct sp_process *self = sp__process_self();
-    if (self == NULL) {
+    struct sp__context *context = sp__context();
+    if (context == NULL || context->current == NULL) {
         sp__payload_destroy(type, payload);
         return SP_ERR_NOTCONTEXT;
     }
-    return sp__send_from(sp__process_runtime(self), sp__process_pid(self), to, type, payload);
+    struct sp_process *self = (struct sp_process *)(void *)context->current;
+    return send_copy(context, sp__process_pid(self), to, type, payload);
 }
 
 sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
@@ -157,7 +173,7 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
         return SP_ERR_NOTCONTEXT;
     sp__receive_release(self, moved_message);
     struct sp__send send = { .to = to };
-    sp_err err = sp__send_message(sp__process_runtime(self), &send, moved_message);
+    sp_err err = sp__send_message(sp__context(), &send, moved_message);
     if (err != SP_OK) {
         sp__reply_fail_message(moved_message, err, NULL);
         sp__message_destroy(moved_message);
@@ -291,7 +307,7 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
         return err;
     for (;;) {
         struct sp__send send = { .to = to };
-        err = sp__send_message(runtime, &send, message);
+        err = sp__send_message(sp__context(), &send, message);
         if (err != SP_ERR_FULL || sp_pid_equal(to, sp__process_pid(self)))
             break;
         err = send_wait_for_room(self, to, until);

@@ -21,7 +21,7 @@ struct sp__send {
 
 /** Deliver a message, by the overflow policy of the receiver. Counts.
  *  Errors: NOPROC, FULL. Ownership: taken on SP_OK only. Context: any with a context. */
-SP_NODISCARD sp_err sp__send_message(struct sp_runtime *runtime, struct sp__send *send,
+SP_NODISCARD sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
                                      struct sp_message *message) SP_NONNULL;
 
 /** A copy of `*payload` to `to`, as if `from` had sent it.
@@ -42,9 +42,7 @@ static inline void sp__payload_destroy(const struct sp_msg_type *type, const voi
         type->destroy((void *)(uintptr_t)payload);
 }
 
-/** There is room in the mailbox: let one sender that waits in (all of them: the process ends).
- *  Context: the owner. */
-void sp__send_room(struct sp_process *self) SP_NONNULL;
+/** The process ends: let in all who wait. Context: the owner. */
 void sp__send_room_all(struct sp_process *self) SP_NONNULL;
 
 #endif

@@ -81,6 +81,7 @@ static const struct sp_reason *signal_stop(struct sp_process *self,
         return sp_reason_out_of_memory();
     if (extra->stop == NULL)
         extra->stop = sp_reason_ref(signal->reason);
+    self->attention |= SP__ATTEND_STOP;
     return NULL;
 }
 

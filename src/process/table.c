@@ -15,18 +15,6 @@ const char *sp_pid_format(sp_pid pid, char text[SP_PID_TEXT_MAX])
     return text;
 }
 
-struct sp_process *sp__process_lookup(struct sp_runtime *runtime, sp_pid pid)
-{
-    if (pid.node != 0)
-        return NULL;
-    struct sp_process *process = sp__slab_get(runtime->processes, pid.slot);
-    /* acquire: pairs with the release in create; the process is complete. */
-    if (process == NULL ||
-        atomic_load_explicit(&process->serial, memory_order_acquire) != pid.serial)
-        return NULL;
-    return process;
-}
-
 sp_pid sp_self(void)
 {
     struct sp_process *self = sp__process_self();

@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "process/relation.h"
 #include "process/send.h"
+#include "runtime/mailbox.h"
+#include "runtime/message_pool.h"
 #include "runtime/slab.h"
 
 #include <string.h>

@@ -7,12 +7,14 @@ sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *ho
         return SP_ERR_NOMEM;
     if (!sp__list_linked(&hook->link))
         sp__list_push_back(&extra->park_hooks, &hook->link);
+    self->attention |= SP__ATTEND_PARK;
     return SP_OK;
 }
 
 void sp__process_run_park_hooks(struct sp_process *self)
 {
     struct sp__extra *extra = self->extra;
+    self->attention &= (uint8_t)~SP__ATTEND_PARK;
     if (extra == NULL)
         return;
     for (struct sp__list *link; (link = sp__list_pop_front(&extra->park_hooks)) != NULL;) {
@@ -23,7 +25,7 @@ void sp__process_run_park_hooks(struct sp_process *self)
 
 void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
 {
-    sp__process_run_park_hooks(self);
+    sp__process_before_leaving(self);
     sp__scheduler_park_until(&self->actor, receiving, until_ns);
 }
 
@@ -55,7 +57,7 @@ void sp_yield(void)
     struct sp_process *self = sp__process_self();
     if (self == NULL || !sp__process_check(self))
         return;
-    sp__process_run_park_hooks(self);
+    sp__process_before_leaving(self);
     self->actor.runtime->ops->yield(&self->actor);
     sp_ignore(sp__process_check(sp__process_self()));
 }

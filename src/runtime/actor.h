@@ -98,13 +98,6 @@ struct sp__actor {
 void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
                     enum sp__turn (*turn)(struct sp__actor *), uint32_t mailbox_max) SP_NONNULL;
 
-/** Append a message. `*out_number` is its number: it is at position number - taken.
- *  Errors: NOPROC (closed), FULL (only with `bounded`).
- *  Ownership: taken on SP_OK only.
- *  Context: any thread with a context, inside an epoch section or the owner. */
-SP_NODISCARD sp_err sp__mailbox_push(struct sp__actor *actor, struct sp_message *message,
-                                     bool bounded, uint32_t *out_number) SP_NONNULL;
-
 /** Take the oldest message off the queue, or NULL when there is none, or only one that its
  *  sender has not linked yet. Not counted as taken: sp__mailbox_took() does that.
  *  Context: the owner. */

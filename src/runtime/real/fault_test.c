@@ -18,7 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Stays as it is, at one address. */
+#ifdef __clang__
 #define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE __attribute__((noipa))
+#endif
 
 #if defined(SP__FIBER_ASAN) || defined(SP__FIBER_TSAN)
 #define SANITIZED 1
