@@ -13,7 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Stays as it is, at one address. */
+#ifdef __clang__
 #define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE __attribute__((noipa))
+#endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -61,7 +66,7 @@ static NOINLINE void overflow(void *arg)
 
 static void sleep_then_write(void *arg)
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 3; i++)
         sp_sleep(sp_us(50));
     write_nowhere(arg);
 }
@@ -372,16 +377,17 @@ TEST(ten_thousand_faults_leave_nothing_behind)
     long warm = 0;
     for (int i = 0; i < rounds; i++) {
         sp_reason_unref(reason_of(faults[i % 4], (struct sp_spawn_options){ 0 }));
-        if (i == rounds / 10)
+        if (i == rounds / 2)
             warm = resident_pages();
     }
-    /* 100 bytes for each would be 1 MB; the harness itself moves by some pages. */
+    /* One reason forgotten each time, with its 32 frames, would be 500 pages. */
     long growth = resident_pages() - warm;
-    CHECK(SANITIZED || growth < 200);
+    CHECK(sp_test_slow() || growth < 300);
     struct sp_stats stats;
-    sp_runtime_stats(world_runtime(), &stats);
+    do /* the last one has told of its end, and is about to be gone */
+        sp_runtime_stats(world_runtime(), &stats);
+    while (stats.processes > 1);
     CHECK_INT(stats.faults, rounds);
-    CHECK_INT(stats.processes, 1);
     check_world_works();
     world_close();
 }
