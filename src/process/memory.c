@@ -58,7 +58,7 @@ void *sp_try_alloc(size_t size)
     struct allocation *allocation = sp__malloc(sizeof(*allocation) + size);
     if (allocation == NULL)
         return NULL;
-    allocation->resource.release = allocation_release;
+    allocation->resource = (struct sp__resource){ .release = allocation_release };
     allocation->size = size;
     sp__resource_add(self, &allocation->resource);
     memory_count(self, size, 0);
@@ -130,7 +130,7 @@ sp_err sp_defer(void (*fn)(void *arg), void *arg)
     struct deferred *deferred = sp__malloc(sizeof(*deferred));
     if (deferred == NULL)
         return SP_ERR_NOMEM;
-    deferred->resource.release = deferred_release;
+    deferred->resource = (struct sp__resource){ .release = deferred_release };
     deferred->fn = fn;
     deferred->arg = arg;
     sp__resource_add(self, &deferred->resource);
