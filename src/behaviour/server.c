@@ -124,18 +124,21 @@ sp_err sp__server_default_run(void *arg, struct sp_message *message, void *out)
     }
 }
 
+static bool message_is_call(const struct sp_message *message)
+{
+    return (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL;
+}
+
 static uint32_t message_out_size(const struct sp_message *message)
 {
-    return (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL
-               ? sp__message_op(message)->out_size
-               : 0;
+    return message_is_call(message) ? sp__message_op(message)->out_size : 0;
 }
 
 static void server_answer(struct sp__frame *frame, sp_err err)
 {
     struct sp_message *message = frame->message;
     const struct sp_op *op = sp__message_op(message);
-    bool is_call = (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL;
+    bool is_call = message_is_call(message);
     frame->call = false;
     sp__reply_send(sp__message_call(message),
                    &(struct sp__reply){ .err = err,
@@ -156,6 +159,11 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
     /* Before the answer: a caller that goes on finds what it moved to us gone. */
     if (message->type->destroy != NULL)
         message->type->destroy(sp__message_payload(message));
+    /* A reply that does not go out, because of an error or because the request was taken; the
+     * destructor accepts what was never written. */
+    bool unsent = !frame->call || result != SP_OK;
+    if (unsent && message_is_call(message) && sp__message_op(message)->out_destroy != NULL)
+        sp__message_op(message)->out_destroy(frame->out);
     server->frame = frame->outer;
     if (frame->call)
         server_answer(frame, result);

@@ -70,7 +70,7 @@ static void exit_drain(struct sp_process *self)
         sp__reply_fail_message(message, SP_ERR_DIED, self->exit);
         sp__message_destroy(message);
     }
-    while (self->received != NULL)
+    while (!sp__process_is_server(self) && self->received != NULL)
         sp__receive_free(self, self->received);
 }
 

@@ -105,11 +105,15 @@ struct sp_process {
     void *data;                   /* the behaviour's */
     const struct sp_reason *exit; /* why it ends; a reference */
     struct sp_message *saved;     /* last of a ring: fetched, not yet taken; NULL: empty */
-    struct sp_message *received;  /* taken by sp_receive(), not yet freed; linked by next, aux */
+    union {
+        /* Plain processes: taken by sp_receive(), not yet freed; linked by next and aux. */
+        struct sp_message *received;
+        /* Servers: instant at which a call's handler began; 0: none runs. */
+        _Atomic int64_t handling_since;
+    };
     struct sp__resource *resources;
     struct sp__relations *relations; /* pointer: owner; content: lock */
     _Atomic(struct sp__extra *) extra;
-    _Atomic int64_t handling_since; /* instant a call's handler began; 0: none runs */
     struct sp__pending *pending; /* what the current call waits for; on its stack */
     union {
         struct {

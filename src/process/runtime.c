@@ -60,12 +60,23 @@ static sp_err runtime_seed(struct sp_runtime *runtime)
     return SP_OK;
 }
 
+/* What stays with a slot over all its users. */
+static void runtime_free_slots(struct sp_runtime *runtime)
+{
+    uint32_t high = runtime->processes == NULL ? 0 : sp__slab_high(runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot++) {
+        struct sp_process *process = sp__slab_get(runtime->processes, slot);
+        sp__free(process->actor.timer);
+    }
+}
+
 static void runtime_free(struct sp_runtime *runtime)
 {
     sp__epoch_finish(&runtime->epoch);
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);
+    runtime_free_slots(runtime);
     sp__slab_destroy(runtime->processes);
     sp__fiber_pool_destroy(runtime->fibers);
     sp__msg_pool_finish(&runtime->messages);
@@ -153,6 +164,10 @@ sp_err sp_thread_attach(struct sp_runtime *runtime)
     process->flags |= SP__PROCESS_FOREIGN | SP__PROCESS_TRAP_EXIT;
     process->actor.bound = context;
     context->current = &process->actor;
+    if (!sp__scheduler_prepare_deadline(&process->actor)) {
+        sp_thread_detach();
+        return SP_ERR_NOMEM;
+    }
     return SP_OK;
 }
 

@@ -97,7 +97,6 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->relations = NULL;
     process->extra = NULL;
     process->pending = NULL;
-    atomic_store_explicit(&process->handling_since, 0, memory_order_relaxed);
     process->started_ns = sp__now(runtime);
     atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
     sp_pid parent = sp_self();

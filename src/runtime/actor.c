@@ -12,8 +12,7 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
     atomic_init(&actor->signals, NULL);
     /* The token goes on counting over the slot's users, so that a late reply to a former one
      * never meets a wait of this one. */
-    atomic_store_explicit(&actor->deadline, INT64_MAX, memory_order_relaxed);
-    atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_relaxed);
+    /* `timer` stays too: NULL in memory that was never used. */
     actor->runtime = runtime;
     actor->bound = NULL;
     atomic_init(&actor->taken, 0);

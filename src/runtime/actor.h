@@ -68,6 +68,15 @@ enum {
     SP__WAIT_DONE = 3,
 };
 
+/** The deadline of an actor's wait. Most actors never have one. It stays with the actor's memory
+ *  when that gets a new user, so that a thread that fires it late touches nothing freed. */
+struct sp__wait_timer {
+    struct sp__timer_node node;
+    struct sp__actor *actor;
+    _Atomic int64_t deadline;  /* instant the current wait gives up; INT64_MAX: none */
+    _Atomic int64_t armed_for; /* what `node` is armed for; INT64_MAX: it is not */
+};
+
 struct sp__actor {
     _Atomic uint64_t state;
     _Atomic(struct sp_message *) tail;
@@ -75,9 +84,7 @@ struct sp__actor {
     struct sp_message *direct;
     _Atomic(struct sp__signal *) signals; /* newest first */
     _Atomic uint64_t wait;
-    _Atomic int64_t deadline;  /* instant the current wait gives up; INT64_MAX: none */
-    _Atomic int64_t armed_for; /* what `timer` is armed for; INT64_MAX: it is not */
-    struct sp__timer_node timer;
+    struct sp__wait_timer *timer; /* made at the first wait with a deadline; the slot's for good */
     struct sp_runtime *runtime;
     struct sp__context *bound; /* the thread it is tied to, or NULL: any worker */
     _Atomic uint32_t taken;    /* messages handed out; written by the owner */

@@ -39,6 +39,10 @@ void sp__scheduler_spin(unsigned spins);
 void sp__scheduler_park_until(struct sp__actor *actor, bool receiving,
                               int64_t deadline_ns) SP_NONNULL;
 
+/** Make what a deadline needs, where a failure can still be told. False: no memory.
+ *  Context: the owner. */
+SP_NODISCARD bool sp__scheduler_prepare_deadline(struct sp__actor *actor) SP_NONNULL;
+
 /** Set when an idle actor's deadline passes; INT64_MAX: never. It is then woken.
  *  Context: the owner. */
 void sp__scheduler_set_deadline(struct sp__actor *actor, int64_t deadline_ns) SP_NONNULL;

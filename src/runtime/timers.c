@@ -97,12 +97,12 @@ static void timers_fire(struct sp__timer_node *node)
         entry->fire(entry);
         return;
     }
-    struct sp__actor *actor = sp__container_of(node, struct sp__actor, timer);
+    struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
     /* seq_cst: pairs with set_deadline, which writes `deadline` and then reads `armed_for`; we
      * cleared `armed_for` under the lock before. One of us sees the other. An actor that waits
      * for something later by now is woken too, and arms its timer again itself. */
-    if (atomic_load_explicit(&actor->deadline, memory_order_seq_cst) != INT64_MAX)
-        sp__actor_wake(actor);
+    if (atomic_load_explicit(&timer->deadline, memory_order_seq_cst) != INT64_MAX)
+        sp__actor_wake(timer->actor);
 }
 
 /* Takes what is due off one shard, up to a batch. They are on no list afterwards, because the
@@ -118,8 +118,9 @@ static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
     for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; count++) {
         due[count] = sp__container_of(at, struct sp__timer_node, link);
         if ((due[count]->owner_bits & 1) == SP__TIMER_ACTOR) {
-            struct sp__actor *actor = sp__container_of(due[count], struct sp__actor, timer);
-            atomic_store_explicit(&actor->armed_for, INT64_MAX, memory_order_seq_cst);
+            struct sp__wait_timer *timer =
+                sp__container_of(due[count], struct sp__wait_timer, node);
+            atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_seq_cst);
         } else {
             shard->entries--;
         }

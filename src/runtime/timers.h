@@ -34,7 +34,7 @@ struct sp__timers {
 
 /* Kinds of entries, in owner_bits of the node beside the shard's number. */
 enum {
-    SP__TIMER_ACTOR = 0,   /* the node is sp__actor.timer */
+    SP__TIMER_ACTOR = 0,   /* the node is in a struct sp__wait_timer */
     SP__TIMER_MESSAGE = 1, /* the node is sp__timer_entry.node */
 };
 
