@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 enum {
-    BATCH_KEEP_BYTES = 4096, /* larger buffers are given back when a batch is emptied */
-    BATCH_KEEP_ITEMS = 64,
-    BATCH_KEEP_SPANS = 256,
+    /* What a batch begins with, and what it keeps at most when it is emptied: enough for 16
+     * commands of the usual size, little enough for an idle connection to hold. */
+    BATCH_ITEMS = 16,
+    BATCH_SPANS = 48,
+    BATCH_BYTES = 1024,
     BATCH_FEW_ARGS = 32, /* an item with more needs an allocation to run */
 };
 
@@ -31,22 +33,22 @@ void kv_batch_destroy(struct kv_batch *batch)
 
 void kv_batch_reset(struct kv_batch *batch)
 {
-    if (batch->item_cap > BATCH_KEEP_ITEMS) {
+    if (batch->item_cap > BATCH_ITEMS) {
         free(batch->item);
         batch->item = NULL;
         batch->item_cap = 0;
     }
-    if (batch->span_cap > BATCH_KEEP_SPANS) {
+    if (batch->span_cap > BATCH_SPANS) {
         free(batch->span);
         batch->span = NULL;
         batch->span_cap = 0;
     }
-    if (batch->bytes_cap > BATCH_KEEP_BYTES) {
+    if (batch->bytes_cap > BATCH_BYTES) {
         free(batch->bytes);
         batch->bytes = NULL;
         batch->bytes_cap = 0;
     }
-    if (batch->out.cap > BATCH_KEEP_BYTES)
+    if (batch->out.cap > BATCH_BYTES)
         resp_out_finish(&batch->out);
     batch->out.len = 0;
     batch->out.failed = false;
@@ -56,19 +58,29 @@ void kv_batch_reset(struct kv_batch *batch)
     batch->bytes_len = 0;
 }
 
-/* Makes room for `more` elements of `size` bytes after `used`. */
-static bool batch_reserve(void **block, size_t *cap, size_t used, size_t more, size_t size)
+/* A growing array: `used` of `cap` elements of `size` bytes; at first there will be `first`. */
+struct batch_array {
+    void *block;
+    size_t cap;
+    size_t used;
+    size_t size;
+    size_t first;
+};
+
+/* Makes room for `more` elements. */
+static bool batch_reserve(struct batch_array *array, size_t more)
 {
-    if (more <= *cap - used)
+    if (more <= array->cap - array->used)
         return true;
-    size_t want = *cap * 2 > used + more ? *cap * 2 : used + more;
-    if (want > SIZE_MAX / 2 / size)
+    size_t want = array->cap == 0 ? array->first : array->cap * 2;
+    want = want > array->used + more ? want : array->used + more;
+    if (want > SIZE_MAX / 2 / array->size)
         return false;
-    void *grown = realloc(*block, want * size);
+    void *grown = realloc(array->block, want * array->size);
     if (grown == NULL)
         return false;
-    *block = grown;
-    *cap = want;
+    array->block = grown;
+    array->cap = want;
     return true;
 }
 
@@ -82,16 +94,20 @@ static size_t batch_source_bytes(const struct kv_item_source *source)
 
 static bool batch_make_room(struct kv_batch *batch, const struct kv_item_source *source)
 {
-    void *item = batch->item, *span = batch->span, *bytes = batch->bytes;
+    struct batch_array item = { batch->item, batch->item_cap, batch->items, sizeof(*batch->item),
+                                BATCH_ITEMS };
+    struct batch_array span = { batch->span, batch->span_cap, batch->spans, sizeof(*batch->span),
+                                BATCH_SPANS };
+    struct batch_array bytes = { batch->bytes, batch->bytes_cap, batch->bytes_len, 1, BATCH_BYTES };
     /* One byte more, so that empty arguments have an address, too. */
-    size_t len = batch_source_bytes(source) + 1;
-    bool ok = batch_reserve(&item, &batch->item_cap, batch->items, 1, sizeof(*batch->item));
-    batch->item = item;
-    ok = ok &&
-         batch_reserve(&span, &batch->span_cap, batch->spans, source->count, sizeof(*batch->span));
-    batch->span = span;
-    ok = ok && batch_reserve(&bytes, &batch->bytes_cap, batch->bytes_len, len, 1);
-    batch->bytes = bytes;
+    bool ok = batch_reserve(&item, 1) && batch_reserve(&span, source->count) &&
+              batch_reserve(&bytes, batch_source_bytes(source) + 1);
+    batch->item = item.block;
+    batch->item_cap = item.cap;
+    batch->span = span.block;
+    batch->span_cap = span.cap;
+    batch->bytes = bytes.block;
+    batch->bytes_cap = bytes.cap;
     return ok;
 }
 

@@ -17,8 +17,10 @@ static size_t command_slot(const char *name, size_t len)
 static void command_index_add(struct kv_command_index *index, const struct kv_command *command)
 {
     assert(index->count < KV_COMMANDS_MAX);
+    size_t len = strlen(command->name);
+    index->name_len[index->count] = (uint8_t)len;
     index->command[index->count++] = command;
-    size_t slot = command_slot(command->name, strlen(command->name));
+    size_t slot = command_slot(command->name, len);
     while (index->slot[slot] != 0)
         slot = (slot + 1) % KV_COMMAND_SLOTS;
     index->slot[slot] = (uint8_t)index->count;
@@ -41,9 +43,10 @@ const struct kv_command *kv_command_find(const struct kv_command_index *index,
         return NULL;
     size_t slot = command_slot(name->ptr, name->len);
     for (; index->slot[slot] != 0; slot = (slot + 1) % KV_COMMAND_SLOTS) {
-        const struct kv_command *command = index->command[index->slot[slot] - 1];
-        if (kv_arg_is(name, command->name))
-            return command;
+        size_t at = index->slot[slot] - (size_t)1;
+        if (index->name_len[at] == name->len &&
+            strncasecmp(index->command[at]->name, name->ptr, name->len) == 0)
+            return index->command[at];
     }
     return NULL;
 }

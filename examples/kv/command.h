@@ -147,6 +147,7 @@ enum { KV_COMMANDS_MAX = 120, KV_COMMAND_SLOTS = 256 };
 struct kv_command_index {
     const struct kv_command *command[KV_COMMANDS_MAX];
     size_t count;
+    uint8_t name_len[KV_COMMANDS_MAX];
     uint8_t slot[KV_COMMAND_SLOTS]; /**< place in `command` + 1; 0: empty */
 };
 

@@ -58,12 +58,32 @@ static void dict_move_bucket(struct dict *dict, struct dict_node **from)
     }
 }
 
+static void dict_resize_begin(struct dict *dict, size_t size)
+{
+    /* Out of memory: the table works on at its old size. */
+    if (!dict_resizing(dict) && size <= DICT_SIZE_MAX)
+        (void)dict_table_alloc(dict, &dict->table[1], size);
+}
+
+static void dict_shrink(struct dict *dict)
+{
+    size_t size = dict->table[0].size;
+    if (dict_resizing(dict) || size <= DICT_SIZE_MIN || dict->count >= size / DICT_SHRINK)
+        return;
+    size_t want = DICT_SIZE_MIN;
+    while (want < dict->count * 2)
+        want *= 2;
+    dict_resize_begin(dict, want);
+}
+
 static void dict_resize_done(struct dict *dict)
 {
     dict_table_free(dict, &dict->table[0]);
     dict->table[0] = dict->table[1];
     dict->table[1] = (struct dict_table){ 0 };
     dict->moved = 0;
+    /* Nodes removed meanwhile may have left the new table too large already. */
+    dict_shrink(dict);
 }
 
 bool dict_step(struct dict *dict, size_t buckets)
@@ -84,13 +104,6 @@ bool dict_step(struct dict *dict, size_t buckets)
     if (dict->moved == from->size)
         dict_resize_done(dict);
     return dict_resizing(dict);
-}
-
-static void dict_resize_begin(struct dict *dict, size_t size)
-{
-    /* Out of memory: the table works on at its old size. */
-    if (!dict_resizing(dict) && size <= DICT_SIZE_MAX)
-        (void)dict_table_alloc(dict, &dict->table[1], size);
 }
 
 static struct dict_node **dict_chain_find(const struct dict *dict, struct dict_node **link,
@@ -135,17 +148,6 @@ sp_err dict_insert(struct dict *dict, struct dict_node *node)
     *link = node;
     dict->count++;
     return SP_OK;
-}
-
-static void dict_shrink(struct dict *dict)
-{
-    size_t size = dict->table[0].size;
-    if (dict_resizing(dict) || size <= DICT_SIZE_MIN || dict->count >= size / DICT_SHRINK)
-        return;
-    size_t want = DICT_SIZE_MIN;
-    while (want < dict->count * 2)
-        want *= 2;
-    dict_resize_begin(dict, want);
 }
 
 struct dict_node *dict_remove(struct dict *dict, struct dict_node **link)
