@@ -83,6 +83,15 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__free(runtime);
 }
 
+/* Room for the living, and for the dead that wait for their grace period: some batches of each
+ * thread. */
+static uint32_t runtime_slots(const struct sp_runtime_options *options)
+{
+    uint64_t slots = (uint64_t)options->processes_max +
+                     UINT64_C(4) * SP__EPOCH_BATCH * (options->workers + 64);
+    return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
+}
+
 static sp_err runtime_parts(struct sp_runtime *runtime)
 {
     const struct sp_runtime_options *options = &runtime->options;
@@ -90,7 +99,7 @@ static sp_err runtime_parts(struct sp_runtime *runtime)
         &(struct sp__fiber_options){ .stack_size = options->stack_size }, &runtime->fibers);
     if (err == SP_OK)
         err = sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
-                              options->processes_max, &runtime->processes);
+                              runtime_slots(options), &runtime->processes);
     if (err == SP_OK)
         err = sp__slab_create(sp__timer_slot_size(), 16, RUNTIME_PROCESSES_MAX,
                               &runtime->timer_slots);

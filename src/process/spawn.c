@@ -104,6 +104,29 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->parent_serial = parent.serial;
 }
 
+/* A slot, counted as a living process. The limit is on those; slots of the dead that wait for
+ * their grace period come on top. */
+static sp_err spawn_slot(struct sp_runtime *runtime, struct sp_process **out)
+{
+    uint32_t slot;
+    void *item;
+    uint64_t live = atomic_fetch_add_explicit(&runtime->live, 1, memory_order_relaxed);
+    sp_err err = live < runtime->options.processes_max ? SP_OK : SP_ERR_LIMIT;
+    if (err == SP_OK)
+        err = sp__slab_take(runtime->processes, &slot, &item);
+    if (err == SP_ERR_LIMIT && live < runtime->options.processes_max) {
+        sp__epoch_collect(&sp__context()->epoch);
+        err = sp__slab_take(runtime->processes, &slot, &item);
+    }
+    if (err != SP_OK) {
+        atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_relaxed);
+        return err;
+    }
+    *out = item;
+    (*out)->slot = slot;
+    return SP_OK;
+}
+
 sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour *behaviour,
                           void *data, const struct sp_spawn_options *options,
                           struct sp_process **out)
@@ -115,20 +138,17 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
         err = SP_ERR_SHUTDOWN;
     if (err != SP_OK)
         return err;
-    uint32_t slot;
-    void *item;
-    err = sp__slab_take(runtime->processes, &slot, &item);
+    struct sp_process *process;
+    err = spawn_slot(runtime, &process);
     if (err != SP_OK)
         return err;
-    struct sp_process *process = item;
-    process->slot = slot;
     spawn_fill(process, runtime, behaviour, data, options);
     err = spawn_extra(process, options);
     if (err != SP_OK) {
-        sp__slab_give(runtime->processes, slot);
+        atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_relaxed);
+        sp__slab_give(runtime->processes, process->slot);
         return err;
     }
-    atomic_fetch_add_explicit(&runtime->live, 1, memory_order_relaxed);
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
     /* release: pairs with the acquire in lookup. From here on it can be found; it does not run
      * before it is published, because QUEUED is set. */
