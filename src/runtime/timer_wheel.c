@@ -48,6 +48,7 @@ static void wheel_place(struct sp__wheel *wheel, struct sp__timer_node *node, in
 
 static void wheel_unplace(struct sp__wheel *wheel, struct sp__timer_node *node)
 {
+    assert(sp__wheel_armed(node));
     uint32_t level = (node->place - 1) / SP__WHEEL_SLOTS;
     uint32_t slot = (node->place - 1) % SP__WHEEL_SLOTS;
     node->place = 0;
