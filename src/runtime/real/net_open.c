@@ -66,7 +66,7 @@ static sp_err net_fail(const struct sp__io_open *how, int number)
 static sp_err net_fail_to_bind(const struct sp__io_open *how, int number)
 {
     sp_err err = net_fail(how, number);
-    return number == EADDRNOTAVAIL || number == ENOENT ? SP_ERR_NOTFOUND : err;
+    return number == EADDRNOTAVAIL || number == ENOENT || number == ENOTDIR ? SP_ERR_NOTFOUND : err;
 }
 
 static sp_err net_socket(const struct sp__io_open *how, int *out_fd)
@@ -85,10 +85,11 @@ static sp_err net_socket(const struct sp__io_open *how, int *out_fd)
 
 /* ---- listen ---- */
 
-/* A socket file on which nobody listens is what a crash left behind. */
+/* A socket file on which nobody listens is what a crash left behind. Asked with a socket of
+ * another type, so that who does listen sees no connection. */
 static bool net_unix_is_stale(const struct sockaddr_storage *system, socklen_t size)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
     bool stale = connect(fd, (const struct sockaddr *)system, size) != 0 && errno == ECONNREFUSED;

@@ -99,7 +99,10 @@ static sp_err real_start_workers(struct sp__real *real)
             return SP_ERR_LIMIT;
         }
     }
-    return SP_OK;
+    sp_err err = sp__watcher_start(real);
+    if (err != SP_OK)
+        real_join(real, real->worker_count);
+    return err;
 }
 
 static sp_err real_start(struct sp_runtime *runtime)
@@ -141,6 +144,7 @@ static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
     if (!real_await_zero(&real->threads_alive, deadline_ns) ||
         !sp__blocking_stop(real->blocking, deadline_ns))
         return false;
+    sp__watcher_stop(real);
     atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
     sp__real_wake_all(real);
     if (!real_await_zero(&real->workers_alive, deadline_ns))

@@ -10,7 +10,7 @@
  * worker lists itself as idle and then looks at all queues once more; making work
  * visible, a worker then looks at the idle list: one of both sees the other.
  *
- * Threads: as marked. Neighbours: scheduler.c, thread.c, monitor.c, poller.h, blocking.h.
+ * Threads: as marked. Neighbours: scheduler.c, thread.c, watcher.h, poller.h, blocking.h.
  * Source of the waking protocol: the Go scheduler (D. Vyukov, 2012) and its descendants.
  */
 #ifndef SPAWNED_RUNTIME_REAL_REAL_H
@@ -18,6 +18,7 @@
 
 #include "runtime/real/blocking.h"
 #include "runtime/real/poller.h"
+#include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
 #include "runtime/scheduler.h"
 
@@ -56,6 +57,7 @@ struct sp__real {
     struct sp__worker *workers;
     struct sp__poller *poller;
     struct sp__blocking *blocking;
+    struct sp__watcher watcher;
 
     struct sp__lock global_lock;
     struct sp__actor *global_first SP__GUARDED_BY(global_lock);
@@ -100,6 +102,8 @@ void sp__real_fiber(void *unused);
 void sp__real_after_switch(void);
 /** A worker's thread. */
 void *sp__real_worker_main(void *worker);
+/** Wake a worker that sleeps, if there is one. */
+void sp__real_wake_one(struct sp__real *real);
 /** Wake all workers: something global changed. */
 void sp__real_wake_all(struct sp__real *real);
 

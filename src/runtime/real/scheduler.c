@@ -28,7 +28,7 @@ static struct sp__worker *worker_pop_idle(struct sp__real *real)
     struct sp__worker *worker = NULL;
     if (link != NULL) {
         worker = sp__container_of(link, struct sp__worker, idle_link);
-        atomic_fetch_sub_explicit(&real->idle_count, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&real->idle_count, 1, memory_order_seq_cst);
         atomic_fetch_add_explicit(&real->searching, 1, memory_order_seq_cst);
         worker->searching = true;
         /* seq_cst: pairs with the sleeper, who takes `polling` and then reads the token. */
@@ -38,7 +38,7 @@ static struct sp__worker *worker_pop_idle(struct sp__real *real)
     return worker;
 }
 
-static void real_wake_one(struct sp__real *real)
+void sp__real_wake_one(struct sp__real *real)
 {
     struct sp__worker *worker = worker_pop_idle(real);
     if (worker == NULL)
@@ -56,13 +56,13 @@ static void real_notify(struct sp__real *real)
     sp__fence_full();
     if (atomic_load_explicit(&real->idle_count, memory_order_relaxed) != 0 &&
         atomic_load_explicit(&real->searching, memory_order_relaxed) == 0)
-        real_wake_one(real);
+        sp__real_wake_one(real);
 }
 
 void sp__real_wake_all(struct sp__real *real)
 {
     for (uint32_t i = 0; i < real->worker_count; i++)
-        real_wake_one(real);
+        sp__real_wake_one(real);
 }
 
 void sp__real_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns)
@@ -245,7 +245,7 @@ static void worker_list_idle(struct sp__worker *worker)
     struct sp__real *real = worker->real;
     sp__lock_lock(&real->idle_lock);
     sp__list_push_front(&real->idle, &worker->idle_link);
-    atomic_fetch_add_explicit(&real->idle_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&real->idle_count, 1, memory_order_seq_cst);
     sp__lock_unlock(&real->idle_lock);
 }
 
@@ -256,10 +256,11 @@ static void worker_unlist_idle(struct sp__worker *worker)
     sp__lock_lock(&real->idle_lock);
     if (atomic_load_explicit(&worker->token, memory_order_relaxed) == 0) {
         sp__list_remove(&worker->idle_link);
-        atomic_fetch_sub_explicit(&real->idle_count, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&real->idle_count, 1, memory_order_seq_cst);
     }
     atomic_store_explicit(&worker->token, 0, memory_order_relaxed);
     sp__lock_unlock(&real->idle_lock);
+    sp__watcher_worker_woke(&real->watcher);
 }
 
 /* In the poller, until an event, the next timer, or an interrupt. */

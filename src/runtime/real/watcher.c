@@ -1,0 +1,65 @@
+#include "runtime/real/watcher.h"
+
+#include "runtime/real/futex.h"
+#include "runtime/real/os_thread.h"
+#include "runtime/real/real.h"
+
+enum {
+    WATCHER_PERIOD_MS = 10,
+    WATCHER_QUIET_ROUNDS = 5, /* with all workers idle, before it sleeps without a timeout */
+};
+
+static bool watcher_all_idle(struct sp__real *real)
+{
+    return atomic_load_explicit(&real->idle_count, memory_order_seq_cst) == real->worker_count;
+}
+
+static void watcher_sleep_long(struct sp__real *real)
+{
+    struct sp__watcher *watcher = &real->watcher;
+    atomic_store_explicit(&watcher->asleep, 1, memory_order_seq_cst);
+    /* Stop wakes us like a worker does. */
+    if (watcher_all_idle(real) &&
+        atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
+        sp__futex_wait(&watcher->asleep, 1, INT64_MAX);
+    atomic_store_explicit(&watcher->asleep, 0, memory_order_relaxed);
+}
+
+static void *watcher_main(void *arg)
+{
+    struct sp__real *real = arg;
+    struct sp__watcher *watcher = &real->watcher;
+    unsigned quiet = 0;
+    while (atomic_load_explicit(&watcher->stop, memory_order_acquire) == 0) {
+        quiet = watcher_all_idle(real) ? quiet + 1 : 0;
+        if (quiet >= WATCHER_QUIET_ROUNDS) {
+            watcher_sleep_long(real);
+            quiet = 0;
+            continue;
+        }
+        if (atomic_load_explicit(&real->polling, memory_order_relaxed) == NULL)
+            sp__real_wake_one(real);
+        sp__futex_wait(&watcher->stop, 0, WATCHER_PERIOD_MS * INT64_C(1000000));
+    }
+    return NULL;
+}
+
+sp_err sp__watcher_start(struct sp__real *real)
+{
+    return sp__thread_create(&real->watcher.thread, watcher_main, real);
+}
+
+void sp__watcher_wake(struct sp__watcher *watcher)
+{
+    if (atomic_exchange_explicit(&watcher->asleep, 0, memory_order_seq_cst) != 0)
+        sp__futex_wake(&watcher->asleep, 1);
+}
+
+void sp__watcher_stop(struct sp__real *real)
+{
+    struct sp__watcher *watcher = &real->watcher;
+    atomic_store_explicit(&watcher->stop, 1, memory_order_seq_cst);
+    sp__futex_wake(&watcher->stop, 1);
+    sp__watcher_wake(watcher);
+    pthread_join(watcher->thread, NULL);
+}
