@@ -35,13 +35,14 @@ static void exit_log(struct sp_process *self)
 
 static void exit_release_names(struct sp_process *self)
 {
-    sp__relation_close(self);
     sp__registry_release(self);
     /* seq_cst: pairs with flag_group_member, which sets its bit and then looks at ENDING. */
     uint32_t shared =
         atomic_fetch_or_explicit(&self->shared, SP__SHARED_ENDING, memory_order_seq_cst);
     if (shared & SP__SHARED_GROUP_MEMBER)
         sp__groups_leave_all(sp__process_runtime(self)->groups, sp__process_pid(self));
+    /* Only now: who is refused a link or a monitor takes it for dead, and finds its name free. */
+    sp__relation_close(self);
     sp__timers_drop(self);
     sp__scheduler_clear_deadline(&self->actor);
 }
@@ -98,11 +99,15 @@ static void exit_retire(struct sp__epoch_node *node)
 
 static void exit_slot(struct sp_process *self)
 {
+    sp__epoch_retire(&sp__context()->epoch, &self->retired, exit_retire);
+}
+
+/* It cannot be found any more. The runtime does not go before its threads do, and so not before
+ * what is left of this exit. */
+static void exit_count(struct sp_process *self)
+{
     struct sp_runtime *runtime = sp__process_runtime(self);
-    struct sp__context *context = sp__context();
-    sp__count(&context->counters.exited);
-    sp__epoch_retire(&context->epoch, &self->retired, exit_retire);
-    /* acq_rel: the last but one is seen by the stopper with all it did. */
+    sp__count(&sp__context()->counters.exited);
     if (atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_acq_rel) <= 2)
         sp__runtime_last_gone(runtime);
 }
@@ -133,6 +138,7 @@ static void exit_done(struct sp_process *self)
     atomic_store_explicit(&self->serial, pid.serial | SP__SERIAL_DEAD, memory_order_release);
     exit_discard_signals(sp__actor_close(&self->actor));
     exit_release(self, true);
+    exit_count(self);
     sp__relation_tell(self, pid, self->exit);
     sp__send_room_all(self);
     if (self->behaviour->finish != NULL)

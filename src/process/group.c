@@ -1,7 +1,7 @@
 /* Process groups; the contract is in spawned/group.h, the structure in group.h.
  *
- * A join flags the process first and adds it second, both under the lock: exit looks at
- * the flag after it has closed the process, so either the flag is refused (NOPROC) or
+ * A join flags the process first and adds it second, both under the lock: exit marks the
+ * process as ending before it looks at the flag, so either the flag is refused (NOPROC) or
  * exit comes here and waits for the lock. Snapshots are copied into memory of the calling
  * process, so that nothing leaks when a callback ends the process.
  */

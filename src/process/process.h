@@ -99,7 +99,8 @@ struct sp_process {
     uint8_t overflow; /* enum sp_overflow */
     uint8_t stage;    /* enum sp__exit_stage */
     uint8_t attention; /* SP__ATTEND_ */
-    bool closed SP__GUARDED_BY(lock); /* relations accept nothing more */
+    bool nameless SP__GUARDED_BY(lock); /* takes no name any more */
+    bool closed SP__GUARDED_BY(lock);   /* relations accept nothing more */
     _Atomic uint32_t shared;
     const struct sp__behaviour *behaviour;
     void *data;                   /* the behaviour's */

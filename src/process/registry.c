@@ -41,7 +41,7 @@ static sp_err registry_insert(struct sp__registry *registry, struct sp_process *
                               const char *name)
 {
     struct sp__extra *extra = process->extra;
-    if (process->closed)
+    if (process->nameless)
         return SP_ERR_NOPROC;
     if (extra->name != NULL)
         return SP_ERR_EXISTS;
@@ -86,7 +86,9 @@ static void registry_remove(struct sp__registry *registry, struct sp_process *pr
 void sp__registry_release(struct sp_process *process)
 {
     struct sp__registry *registry = sp__process_runtime(process)->registry;
-    /* `closed` is set: no name can come after this look. */
+    sp__lock_lock(&process->lock);
+    process->nameless = true; /* no name can come after this */
+    sp__lock_unlock(&process->lock);
     if (process->extra == NULL || process->extra->name == NULL)
         return;
     sp__lock_lock(&registry->lock);
@@ -162,17 +164,19 @@ sp_err sp_whereis_class(const char *name, const void *class_tag, sp_pid *out_pid
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
     const void *tag = NULL;
+    bool closed = true;
     sp__process_enter();
     struct sp_process *process = registry_find(runtime, name);
     sp_pid pid = process == NULL ? SP_PID_NONE : sp__process_pid(process);
     if (process != NULL) {
         sp__lock_lock(&process->lock);
-        if (!process->closed)
+        closed = process->closed;
+        if (!closed)
             tag = registry_tag(process);
         sp__lock_unlock(&process->lock);
     }
     sp__process_leave();
-    if (process == NULL || (pid.serial & SP__SERIAL_DEAD))
+    if (closed || (pid.serial & SP__SERIAL_DEAD))
         return SP_ERR_NOTFOUND;
     if (tag != class_tag)
         return SP_ERR_BADCALL;

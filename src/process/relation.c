@@ -293,14 +293,15 @@ void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reas
         return;
     /* The section keeps the others' slots: one may end between our looking and locking. */
     sp__process_enter();
+    struct sp_process *other;
+    /* First what nobody is told of: who learns of the end finds nothing left of it. */
+    while (first_monitor(self, &other))
+        drop_monitor(self, other);
     struct sp__link link;
     while (first_link(self, &link))
         tell_link(self, pid, &link, reason);
-    struct sp_process *other;
     while (first_watcher(self, &other))
         tell_watcher(self, other, reason);
-    while (first_monitor(self, &other))
-        drop_monitor(self, other);
     sp__process_leave();
 }
 
@@ -359,10 +360,13 @@ void sp_unlink(sp_pid pid)
         return;
     }
     /* It has ended, or is ending: its exit is told, or was. An ending peer that still has our
-     * link is found by its own exit only: take our half away from it. */
-    sp__lock_lock(&self->lock);
-    mine = link_remove(self, pid);
-    sp__lock_unlock(&self->lock);
+     * link is found by its own exit only: take our half away from it. One that is alive may
+     * have linked itself with us just now: that link stays whole. */
+    if (peer == NULL) {
+        sp__lock_lock(&self->lock);
+        mine = link_remove(self, pid);
+        sp__lock_unlock(&self->lock);
+    }
     if (mine != NULL)
         sp__link_free(mine);
     if (sp__process_check(self))

@@ -86,6 +86,7 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->actor.shared_fetch = options->overflow == SP_OVERFLOW_DROP_OLDEST;
     process->stage = SP__EXIT_NOT;
     process->attention = 0;
+    process->nameless = false;
     process->closed = false;
     atomic_store_explicit(&process->shared, 0, memory_order_relaxed);
     process->behaviour = behaviour;

@@ -142,6 +142,7 @@ static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
 {
     struct sp__real *real = sp__real_of(runtime);
     if (!real_await_zero(&real->threads_alive, deadline_ns) ||
+        !real_await_zero(&real->foreign_attached, deadline_ns) ||
         !sp__blocking_stop(real->blocking, deadline_ns))
         return false;
     sp__watcher_stop(real);

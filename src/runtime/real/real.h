@@ -74,6 +74,7 @@ struct sp__real {
     struct sp__lock threads_lock;
     struct sp__list threads SP__GUARDED_BY(threads_lock);
     _Atomic uint32_t threads_alive;
+    _Atomic uint32_t foreign_attached;
     _Atomic uint32_t workers_alive;
 
     _Atomic bool stop;

@@ -126,6 +126,7 @@ sp_err sp__real_thread_attach(struct sp_runtime *runtime, struct sp__context **o
     *thread = (struct sp__thread){ .actor = NULL };
     sp__context_init(&thread->context, runtime, SP__CONTEXT_FOREIGN, 0);
     thread->context.backend = thread;
+    atomic_fetch_add_explicit(&sp__real_of(runtime)->foreign_attached, 1, memory_order_relaxed);
     *out_context = &thread->context;
     return SP_OK;
 }
@@ -133,6 +134,9 @@ sp_err sp__real_thread_attach(struct sp_runtime *runtime, struct sp__context **o
 void sp__real_thread_detach(struct sp__context *context)
 {
     struct sp__thread *thread = context->backend;
+    struct sp__real *real = sp__real_of(context->runtime);
     sp__context_finish(context);
     sp__free(thread);
+    /* release: pairs with the acquire in stop, which frees the runtime after it. */
+    atomic_fetch_sub_explicit(&real->foreign_attached, 1, memory_order_release);
 }
