@@ -20,21 +20,18 @@
  */
 #include "local.h"
 
+#include "support/run.h"
 #include "support/test.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,7 +82,7 @@ static int64_t wall_ms(void)
 struct reference {
     char dir[64];
     char path[96];
-    pid_t pid;
+    struct sp_test_program *program;
     int fd;
 };
 
@@ -94,35 +91,16 @@ static bool reference_installed(void)
     return access("/usr/bin/redis-server", X_OK) == 0;
 }
 
-static void reference_exec(const struct reference *reference, int out)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(out, STDOUT_FILENO);
-    execl("/usr/bin/redis-server", "redis-server", "--port", "0", "--unixsocket", reference->path,
-          "--save", "", "--databases", "1", "--dir", reference->dir, (char *)NULL);
-    _exit(127);
-}
-
-/* Starts the server and reads its log until it says that it is ready. */
 static void reference_start(struct reference *reference)
 {
     *reference = (struct reference){ .dir = "/tmp/spawned-kv-XXXXXX", .fd = -1 };
     CHECK(mkdtemp(reference->dir) != NULL);
     snprintf(reference->path, sizeof(reference->path), "%s/socket", reference->dir);
-    int out[2];
-    CHECK_INT(pipe2(out, O_CLOEXEC), 0);
-    reference->pid = fork();
-    CHECK(reference->pid >= 0);
-    if (reference->pid == 0)
-        reference_exec(reference, out[1]);
-    close(out[1]);
-    FILE *log = fdopen(out[0], "r");
-    char line[512];
-    bool ready = false;
-    while (!ready && fgets(line, sizeof(line), log) != NULL)
-        ready = strstr(line, "ready to accept connections") != NULL;
-    fclose(log);
-    CHECK(ready);
+    const char *const args[] = { "--port",      "0", "--unixsocket", reference->path, "--save", "",
+                                 "--databases", "1", "--dir",        reference->dir,  NULL };
+    struct sp_test_command command = { .program = "redis-server", .args = args };
+    reference->program = sp_test_program_start(&command);
+    sp_test_program_await(reference->program, "ready to accept connections");
 }
 
 static void reference_connect(struct reference *reference)
@@ -137,9 +115,11 @@ static void reference_connect(struct reference *reference)
 
 static void reference_stop(struct reference *reference)
 {
+    struct sp_test_output output;
     close(reference->fd);
-    kill(reference->pid, SIGKILL);
-    waitpid(reference->pid, NULL, 0);
+    sp_test_program_signal(reference->program, SIGKILL);
+    sp_test_program_finish(reference->program, &output);
+    sp_test_output_free(&output);
     unlink(reference->path);
     rmdir(reference->dir);
 }
@@ -470,13 +450,13 @@ static void scan_all(struct diff *diff, const char *rest, bool ours, struct byte
     size_t count = 0;
     uint64_t cursor = 0;
     do {
-        char line[512];
-        struct bytes request = { 0 };
-        snprintf(line, sizeof(line), "scan %" PRIu64 " %s", cursor, rest);
-        line_request(line, &request);
+        struct bytes request = { 0 }, line = { 0 };
+        bytes_addf(&line, "scan %" PRIu64 " %s", cursor, rest);
+        line_request(line.data, &request);
         diff_send(diff, &request);
         cursor = scan_page(ours ? &diff->ours : &diff->theirs, &keys, &count);
         free(request.data);
+        free(line.data);
     } while (cursor != 0);
     result->len = 0;
     bytes_addf(result, "*%zu\r\n", count);
@@ -598,15 +578,9 @@ static void diff_file(struct diff *diff, FILE *file)
     free(block.data);
 }
 
-/* tests/kv_corpus, found from where this file was compiled. */
 static void corpus_path(char *path, size_t size, const char *name)
 {
-    char here[512];
-    snprintf(here, sizeof(here), "./%s", __FILE__);
-    if (__FILE__[0] == '/')
-        snprintf(here, sizeof(here), "%s", __FILE__);
-    *strrchr(here, '/') = '\0';
-    snprintf(path, size, "%s/../../tests/kv_corpus/%s", here, name);
+    snprintf(path, size, "%s/tests/kv_corpus/%s", SP_TEST_SOURCE_DIR, name);
 }
 
 static void diff_corpus(int protocol)

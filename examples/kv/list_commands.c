@@ -3,8 +3,6 @@
 
 #include "number.h"
 
-#include <math.h>
-
 static void list_push(struct kv_call *call, bool front)
 {
     struct kv_entry *entry;
@@ -159,14 +157,15 @@ bool kv_block_timeout(const struct kv_arg *arg, struct resp_out *out, int64_t *o
         resp_error(out, "ERR timeout is not a float or out of range");
         return false;
     }
-    /* A part of a millisecond counts as one, so that a short timeout is not "without end". */
-    long double ms = ceill(seconds * 1000);
+    long double ms = seconds * 1000;
     /* Numbers past the range of the clock are refused with the same words as negative ones. */
-    if (ms < 0 || ms >= (long double)INT64_MAX) {
+    if (ms <= -1 || ms >= (long double)INT64_MAX) {
         resp_error(out, "ERR timeout is negative");
         return false;
     }
-    *out_ms = (int64_t)ms;
+    /* A part of a millisecond counts as one, so that a short timeout is not "without end". */
+    int64_t whole = (int64_t)ms;
+    *out_ms = (long double)whole < ms ? whole + 1 : whole;
     return true;
 }
 

@@ -196,11 +196,11 @@ static void run_without(struct client *client, const char *victim)
 }
 
 /* A key that lies in another shard than `other`. */
-static const char *key_apart(const struct kv_pipeline *pipeline, const char *other, char text[16])
+static const char *key_apart(const struct kv_pipeline *pipeline, const char *other, char text[32])
 {
     uint32_t shard = kv_shard_of(kv_hash(&pipeline->seed, other, strlen(other)), pipeline->shards);
     for (int i = 0;; i++) {
-        snprintf(text, 16, "other-%d", i);
+        snprintf(text, 32, "other-%d", i);
         if (kv_shard_of(kv_hash(&pipeline->seed, text, strlen(text)), pipeline->shards) != shard)
             return text;
     }
@@ -209,7 +209,7 @@ static const char *key_apart(const struct kv_pipeline *pipeline, const char *oth
 TEST(pipeline_lost_shard_fails_only_its_own_requests)
 {
     struct client client;
-    char text[16];
+    char text[32];
     client_open(&client, 4, 0);
     struct kv_pipeline *pipeline = &client.local.pipeline;
     const char *other = key_apart(pipeline, "gone", text);
@@ -235,7 +235,7 @@ TEST(pipeline_lost_shard_fails_only_its_own_requests)
 TEST(pipeline_sends_one_batch_to_each_shard)
 {
     struct client client;
-    char text[16];
+    char text[32];
     client_open(&client, 2, 0);
     struct kv_pipeline *pipeline = &client.local.pipeline;
     const char *other = key_apart(pipeline, "a", text);
