@@ -76,7 +76,9 @@ SP_API SP_NODISCARD sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime,
                                               sp_deadline deadline,
                                               struct sp_stop_report *out_report);
 
-/** Make the calling thread a process of `runtime`. Attaching twice is INVALID.
+/** Make the calling thread a process of `runtime`. It traps exits from the start: a thread
+ *  cannot be ended by a signal. Killed all the same, it is no process any more (its calls say
+ *  NOTCONTEXT) until it detaches and attaches again. Attaching twice is INVALID.
  *  Errors: NOMEM, LIMIT, INVALID.
  *  Ownership: undone by sp_thread_detach(), or by the runtime's end.
  *  Context: a thread that is not a process. */

@@ -21,8 +21,8 @@
  * A wrong request, reply, state or server type is a compile error on the user's line; an
  * operation without SP_ON_CALL or SP_ON_CAST is a link error that names it.
  *
- * What a call handler returns is what the call returns; `*out` reaches the caller on
- * SP_OK only. An idle server owns no stack: a handler is a plain function call, and only
+ * What a call handler returns is what the call returns; `*out` starts zeroed and reaches the
+ * caller on SP_OK only (else a reply that owns something is destroyed, written or not). An idle server owns no stack: a handler is a plain function call, and only
  * one that suspends (call, sleep, I/O) holds a stack meanwhile.
  */
 #ifndef SPAWNED_SERVER_H
@@ -36,10 +36,12 @@ SP_EXTERN_C_BEGIN
 
 struct sp__server_hook;
 
-/** What a class of servers does. Made by SP_CLASS; every callback but `init` may be NULL. */
+/** What a class of servers does. Made by SP_CLASS; every callback may be NULL. Without
+ *  init the state is all zero. */
 struct sp_server_class {
     const char *name;
     size_t state_size;
+    size_t args_size; /**< of the start's arguments, which are copied; 0: borrowed */
     /** SP_OK: runs. SP_ERR_IGNORED: declines, no error. Else: failed with that error. */
     sp_err (*init)(void *state, const void *args);
     /** After a stop, an exit signal while trapping, or a fault in a handler; exactly once. */
@@ -80,7 +82,8 @@ struct sp_server_options {
  *  name. sp_call_outcome() then has the reason.
  *  Errors: what init returned; IGNORED (it declined); INITFAILED (it exited or faulted);
  *  TIMEOUT; EXISTS, NOMEM, LIMIT, INVALID, NOTCONTEXT.
- *  Ownership: `args` is borrowed until init returned.
+ *  Ownership: `args` is copied, `args_size` bytes; what it points to must live until init is
+ *  done with it.
  *  Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_server_start(
     const struct sp_server_class *server_class, const void *args,
@@ -391,6 +394,7 @@ typedef struct sp_empty {
     const struct sp_server_class S##_class = {                                                \
         .name = #S,                                                                           \
         .state_size = sizeof(S##__state_type),                                                \
+        .args_size = sizeof(S##__args_type),                                                  \
         __VA_ARGS__                                                                           \
     }
 

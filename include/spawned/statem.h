@@ -275,6 +275,7 @@ SP_API SP_NONNULL bool sp_statem_timeout_cancel(const struct sp_op *event);
     static const struct sp_statem_class S##__machine = { S##__machine_name, S##__machine_event }; \
     const struct sp_server_class S##_class = { .name = #S,                                        \
                                                .state_size = sizeof(S##__state_type),             \
+                                               .args_size = sizeof(S##__args_type),               \
                                                .hook = &sp_statem_hook,                           \
                                                .hook_class = &S##__machine,                       \
                                                __VA_ARGS__ }

@@ -261,25 +261,48 @@ static struct sp__server *server_new(const struct sp_server_class *class)
     return server;
 }
 
-/* The first message of the new process; it is not running yet. */
-static sp_err start_send(struct sp_process *self, struct sp_process *process, const void *args,
-                         uint64_t token, int64_t until)
+/* The message that runs init, with a copy of the arguments (`args_size` 0: the pointer). */
+static struct sp_message *start_message(const void *args, size_t args_size, unsigned flags)
 {
+    if (args_size > UINT32_MAX / 2)
+        return NULL;
+    if (args == NULL)
+        args_size = 0;
     struct sp_message *message =
-        sp__message_new(&sp__server_start_type, sizeof(struct sp__server_start),
-                        SP__MESSAGE_CALL, sp__process_pid(self));
+        sp__message_new(&sp__server_start_type,
+                        (uint32_t)(sizeof(struct sp__server_start) + args_size), flags, sp_self());
     if (message == NULL)
-        return SP_ERR_NOMEM;
-    *sp__message_call(message) = (struct sp__reply_to){ .caller = sp__process_pid(self),
-                                                        .token = token,
-                                                        .deadline_ns = until };
-    ((struct sp__server_start *)sp__message_payload(message))->args = args;
+        return NULL;
+    struct sp__server_start *start = sp__message_payload(message);
+    start->args = args;
+    if (args_size != 0)
+        start->args = memcpy(start->copy, args, args_size);
+    return message;
+}
+
+/* The first message of the new process, which is not running yet. */
+static sp_err start_push(struct sp_process *process, struct sp_message *message)
+{
     uint32_t number;
     sp__count(&sp__context()->counters.sent);
     sp_err err = sp__mailbox_push(&process->actor, message, false, &number);
     if (err != SP_OK)
         sp__message_release(message);
     return err;
+}
+
+static sp_err start_send(struct sp_process *self, struct sp_process *process, const void *args,
+                         uint64_t token, int64_t until)
+{
+    const struct sp__server *server = process->data;
+    struct sp_message *message =
+        start_message(args, server->class->args_size, SP__MESSAGE_CALL);
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    *sp__message_call(message) = (struct sp__reply_to){ .caller = sp__process_pid(self),
+                                                        .token = token,
+                                                        .deadline_ns = until };
+    return start_push(process, message);
 }
 
 /* Too slow: it is killed, and gone when we return, unless its init never suspends. */
@@ -360,22 +383,8 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
 
 static sp_err spawn_send(struct sp_process *process, const void *args, size_t args_size)
 {
-    enum { HEAD = (sizeof(struct sp__server_start) + 15) & ~(size_t)15 };
-    if (args_size > UINT32_MAX - HEAD)
-        return SP_ERR_INVALID;
-    struct sp_message *message = sp__message_new(
-        &sp__server_start_type, (uint32_t)(HEAD + args_size), 0, sp_self());
-    if (message == NULL)
-        return SP_ERR_NOMEM;
-    char *payload = sp__message_payload(message);
-    memcpy(payload + HEAD, args, args_size);
-    ((struct sp__server_start *)(void *)payload)->args = payload + HEAD;
-    uint32_t number;
-    sp__count(&sp__context()->counters.sent);
-    sp_err err = sp__mailbox_push(&process->actor, message, false, &number);
-    if (err != SP_OK)
-        sp__message_release(message);
-    return err;
+    struct sp_message *message = start_message(args, args_size, 0);
+    return message == NULL ? SP_ERR_NOMEM : start_push(process, message);
 }
 
 sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *args,

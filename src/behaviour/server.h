@@ -46,7 +46,8 @@ static inline const struct sp_op *sp__message_op(const struct sp_message *messag
 /** The request of a start: a call that carries the arguments. */
 extern const struct sp_msg_type sp__server_start_type;
 struct sp__server_start {
-    const void *args; /* the starter waits, so they live */
+    const void *args; /* the copy behind it, or NULL */
+    _Alignas(16) char copy[];
 };
 
 /** Start a server without waiting for its init, which gets a copy of `args`; one that fails is an

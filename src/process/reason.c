@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "process/process.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -138,9 +139,12 @@ const struct sp_reason *sp__reason_fault(const struct sp_fault *fault)
     sp__text_init(&text, buffer, sizeof(buffer));
     if (fault->stack_overflow)
         sp__text_add(&text, "fault: stack overflow in %s", fault->handler);
+    else if (fault->signal == 11 || fault->signal == 7) /* only these two have an address */
+        sp__text_add(&text, "fault: %s at 0x%" PRIxPTR " in %s", reason_signal_name(fault->signal),
+                     (uintptr_t)fault->address, fault->handler);
     else
-        sp__text_add(&text, "fault: %s at %p in %s", reason_signal_name(fault->signal),
-                     fault->address, fault->handler);
+        sp__text_add(&text, "fault: %s in %s", reason_signal_name(fault->signal),
+                     fault->handler);
     struct sp_reason *reason = reason_new(SP_REASON_FAULT, SP_OK, buffer, fault);
     return reason == NULL ? &reason_out_of_memory : reason;
 }
