@@ -215,6 +215,30 @@ TEST(case_21_the_name_is_free_when_down_is_seen)
     world_close();
 }
 
+static void die_at_once(void *arg)
+{
+    (void)arg;
+}
+
+/* Also a DOWN `noproc` for a process that is about to be gone. */
+TEST(case_21_the_name_is_free_when_any_down_is_seen)
+{
+    int rounds = sp_test_slow() ? 200 : 5000;
+    world_open(NULL);
+    for (int i = 0; i < rounds; i++) {
+        sp_pid b;
+        CHECK_OK(sp_spawn(die_at_once, NULL, &(struct sp_spawn_options){ .name = "n" }, &b));
+        for (int spin = (i * 37) % 500; spin > 0; spin--)
+            CHECK(sp_now().ns >= 0);
+        sp_monitor_ref ref;
+        CHECK_OK(sp_monitor(b, &ref));
+        sp_message_free(expect_message());
+        CHECK_OK(sp_register("n", sp_self()));
+        CHECK_OK(sp_unregister("n"));
+    }
+    world_close();
+}
+
 TEST(case_24_dead_monitors_leave_nothing_behind)
 {
     enum { WATCHERS = 1000 };

@@ -78,6 +78,18 @@ static void lab_wait_at_gate(struct lab *self)
     sp_ignore(gate_pass(self->args.gate, &(sp_empty){ 0 }, &(sp_empty){ 0 }, sp_never()));
 }
 
+static void lab_note(struct lab *self, int64_t number)
+{
+    sp_err err = note_send(self->args.reports_to, &(struct note){ number, sp_self() });
+    CHECK(err == SP_OK || err == SP_ERR_NOPROC); /* the case may have ended */
+}
+
+static void lab_wait_for(struct lab *self, sp_pid pid)
+{
+    lab_note(self, LAB_WAITING);
+    CHECK_OK(sp_join(pid, sp_never(), NULL));
+}
+
 static sp_err lab_init(struct lab *self, const struct lab_args *args)
 {
     self->args = *args;
@@ -88,7 +100,7 @@ static sp_err lab_init(struct lab *self, const struct lab_args *args)
     if (args->how == LAB_FAULTS)
         lab_write_nowhere();
     if (args->how == LAB_WAITS)
-        lab_wait_at_gate(self);
+        lab_wait_for(self, args->waits_for);
     if (args->continues)
         sp_server_continue();
     if (args->idle_after.ns != 0)
@@ -108,11 +120,6 @@ static void lab_terminate(struct lab *self, const struct sp_reason *reason)
         lab_wait_at_gate(self);
     if (self->args.terminate_faults)
         lab_write_nowhere();
-}
-
-static void lab_note(struct lab *self, int64_t number)
-{
-    send_note(self->args.reports_to, number);
 }
 
 static void lab_continue(struct lab *self)
@@ -157,10 +164,10 @@ static sp_err lab_on_fail(struct lab *self, const sp_err *in, int64_t *out)
     return *in;
 }
 
-static sp_err lab_on_wait(struct lab *self, const int64_t *in, int64_t *out)
+static sp_err lab_on_wait(struct lab *self, const sp_pid *in, int64_t *out)
 {
-    lab_wait_at_gate(self);
-    *out = *in;
+    lab_wait_for(self, *in);
+    *out = 1;
     return SP_OK;
 }
 

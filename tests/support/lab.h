@@ -36,7 +36,7 @@ enum lab_init_how {
     LAB_FAILS, /* returns `init_err` */
     LAB_EXITS, /* with error "init boom" */
     LAB_FAULTS,
-    LAB_WAITS, /* at the gate, then starts */
+    LAB_WAITS, /* for the end of `waits_for`, then starts */
 };
 
 struct lab_args {
@@ -44,6 +44,7 @@ struct lab_args {
     sp_err init_err;
     sp_pid reports_to; /* gets a farewell from terminate, and notes */
     gate_ref gate;
+    sp_pid waits_for;
     bool continues;       /* calls sp_server_continue() */
     bool terminate_waits; /* terminate waits at the gate */
     bool terminate_faults;
@@ -55,8 +56,9 @@ SP_SERVER(lab, struct lab_args);
 SP_CALL(lab, add, int64_t, int64_t);
 /** Returns the error it is given. */
 SP_CALL(lab, fail, sp_err, int64_t);
-/** Waits at the gate, then returns what it was given. */
-SP_CALL(lab, wait, int64_t, int64_t);
+/** Reports LAB_WAITING, and answers when the process in the argument has ended: not a call, which
+ *  would end with this one's deadline. */
+SP_CALL(lab, wait, sp_pid, int64_t);
 /** Waits at the gate, without an answer. */
 SP_CAST(lab, wait_cast, sp_empty);
 /** Ends with error `boom`. */
@@ -91,6 +93,7 @@ struct farewell {
 SP_MESSAGE(farewell, struct farewell);
 
 /* Numbers of the notes that a lab sends to `reports_to`. */
+#define LAB_WAITING INT64_C(-1999)
 #define LAB_CONTINUED INT64_C(-2000)
 #define LAB_TIMED_OUT INT64_C(-2001)
 #define LAB_DOWN INT64_C(-2002)
