@@ -26,6 +26,7 @@ struct bench_workload {
     void (*run)(const struct bench_options *options);
     /** On the program's own thread: it makes its runtime itself. */
     void (*raw)(const struct bench_options *options);
+    bool quiet; /* processes end abnormally on purpose: no log */
     bool apart; /* not part of "all" */
 };
 
@@ -65,6 +66,9 @@ SP_MESSAGE(bench_done, struct bench_done);
 
 /** Wait in the main process for `count` of them; returns the sum of their values. */
 int64_t bench_await(uint64_t count);
+
+/** A fault: write through a null pointer. */
+void bench_write_nowhere(void);
 
 /** Wait in a process until only `count` processes are left. */
 void bench_await_processes(uint64_t count);

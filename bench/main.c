@@ -91,7 +91,8 @@ static SP_NORETURN void child_run(const struct bench_workload *workload,
     if (dup2(out, STDOUT_FILENO) < 0)
         bench_fail("no output");
     struct bench_child child = { workload, options };
-    struct sp_runtime_options create = { .workers = options->workers, .log = child_log };
+    struct sp_runtime_options create = { .workers = options->workers,
+                                         .log = workload->quiet ? NULL : child_log };
     int status = EXIT_SUCCESS;
     if (workload->raw)
         workload->raw(options);

@@ -99,3 +99,9 @@ void bench_await_processes(uint64_t count)
         sp_yield();
     }
 }
+
+void bench_write_nowhere(void)
+{
+    static volatile int *volatile nowhere;
+    *nowhere = 1;
+}
