@@ -180,13 +180,15 @@ static int64_t soak_round(sp_duration length)
 {
     struct soak soak = { .main = sp_self(), .end = sp_time_add(sp_now(), length) };
     struct sp_spawn_options spawn = { .arg_size = sizeof soak };
+    struct sp_stats before;
+    sp_runtime_stats(sp_runtime_current(), &before);
     sp_pid supervisor = soak_start_workers();
     bench_must(sp_spawn(torment_loop, &soak, &spawn, NULL), "spawning the tormentor");
     for (int i = 0; i < SOAK_CLIENTS; i++)
         bench_must(sp_spawn(client_loop, &soak, &spawn, NULL), "spawning a client");
     int64_t answered = bench_await(SOAK_CLIENTS + 1);
     bench_must(sp_stop(supervisor, NULL, sp_never()), "stopping the supervisor");
-    bench_await_processes(1);
+    bench_await_processes(before.processes);
     return answered;
 }
 
