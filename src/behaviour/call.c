@@ -7,6 +7,14 @@
 
 #include <string.h>
 
+struct call_target {
+    sp_pid pid;
+    uint64_t token;
+    uint32_t index;
+    int64_t until;
+    uint32_t number; /* out */
+};
+
 /* ---- the outcome of a failure ---- */
 
 static void outcome_set(struct sp_process *self, const struct sp_call_outcome *outcome)
@@ -43,8 +51,8 @@ void sp_call_outcome(struct sp_call_outcome *out_outcome)
 }
 
 /* How far a request got whose caller has given up. Inside an epoch section. */
-static void outcome_stage(struct sp_process *server, uint32_t number,
-                          const struct sp__reply_to *to, struct sp_call_outcome *outcome)
+static void outcome_stage(struct sp_process *server, uint32_t number, const struct sp__reply_to *to,
+                          struct sp_call_outcome *outcome)
 {
     uint32_t taken = atomic_load_explicit(&server->actor.taken, memory_order_acquire);
     int32_t position = (int32_t)(number - taken);
@@ -63,26 +71,27 @@ static void outcome_stage(struct sp_process *server, uint32_t number,
         outcome->running = sp_ns(sp__now(sp__process_runtime(server)) - since);
 }
 
-static void outcome_timeout(struct sp_process *self, sp_pid pid, const struct sp_op *op,
-                            uint32_t number, uint64_t token)
+static void outcome_timeout(struct sp_process *self, const struct call_target *target,
+                            const struct sp_op *op, bool deferred)
 {
-    struct sp__reply_to to = { .caller = sp__process_pid(self), .token = token };
+    struct sp__reply_to to = { .caller = sp__process_pid(self), .token = target->token };
     struct sp_call_outcome outcome = { .stage = SP_CALL_ENDED,
-                                       .server = pid,
+                                       .server = target->pid,
                                        .operation = op->in.name };
     sp__process_enter();
-    struct sp_process *server = sp__process_lookup(sp__process_runtime(self), pid);
-    if (server != NULL)
-        outcome_stage(server, number, &to, &outcome);
+    struct sp_process *server = sp__process_lookup(sp__process_runtime(self), target->pid);
+    if (server != NULL && deferred)
+        outcome.stage = SP_CALL_DEFERRED;
+    else if (server != NULL)
+        outcome_stage(server, target->number, &to, &outcome);
     sp__process_leave();
     outcome_set(self, &outcome);
 }
 
 static void outcome_refused(struct sp_process *self, sp_pid pid, const char *operation)
 {
-    outcome_set(self, &(struct sp_call_outcome){ .stage = SP_CALL_NOT_SENT,
-                                                 .server = pid,
-                                                 .operation = operation });
+    outcome_set(self, &(struct sp_call_outcome){
+                          .stage = SP_CALL_NOT_SENT, .server = pid, .operation = operation });
 }
 
 static void outcome_ended(struct sp_process *self, sp_pid pid, const char *operation,
@@ -98,8 +107,7 @@ static void outcome_ended(struct sp_process *self, sp_pid pid, const char *opera
 
 static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
 {
-    int64_t until =
-        sp__scheduler_instant(sp__process_runtime(self), deadline, sp_after_sec(5));
+    int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_after_sec(5));
     struct sp__server *server = sp__server_self();
     struct sp__frame *frame = server == NULL ? NULL : server->frame;
     /* What is being handled has a caller who waits no longer than this. */
@@ -110,27 +118,17 @@ static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
     return until;
 }
 
-struct call_target {
-    sp_pid pid;
-    uint64_t token;
-    uint32_t index;
-    int64_t until;
-    uint32_t number; /* out */
-};
-
 /* Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
-static sp_err call_send(struct sp_process *self, struct call_target *target,
-                        const struct sp_op *op, const void *in)
+static sp_err call_send(struct sp_process *self, struct call_target *target, const struct sp_op *op,
+                        const void *in)
 {
     sp_pid from = sp__process_pid(self);
-    struct sp_message *message =
-        sp__message_new(&op->in, op->in.size, SP__MESSAGE_CALL, from);
+    struct sp_message *message = sp__message_new(&op->in, op->in.size, SP__MESSAGE_CALL, from);
     if (message == NULL)
         return SP_ERR_NOMEM;
-    *sp__message_call(message) = (struct sp__reply_to){ .caller = from,
-                                                        .token = target->token,
-                                                        .deadline_ns = target->until,
-                                                        .index = target->index };
+    *sp__message_call(message) = (struct sp__reply_to){
+        .caller = from, .token = target->token, .deadline_ns = target->until, .index = target->index
+    };
     memcpy(sp__message_payload(message), in, op->in.size);
     struct sp__send send = { .to = target->pid };
     sp_err err = sp__send_message(sp__context(), &send, message);
@@ -178,7 +176,7 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
     if (err == SP_OK)
         return call_finish(self, &slot, server, op);
     if (err == SP_ERR_TIMEOUT)
-        outcome_timeout(self, server, op, target.number, target.token);
+        outcome_timeout(self, &target, op, slot.deferred);
     return err;
 }
 
@@ -295,8 +293,7 @@ static sp_err start_send(struct sp_process *self, struct sp_process *process, co
                          uint64_t token, int64_t until)
 {
     const struct sp__server *server = process->data;
-    struct sp_message *message =
-        start_message(args, server->class->args_size, SP__MESSAGE_CALL);
+    struct sp_message *message = start_message(args, server->class->args_size, SP__MESSAGE_CALL);
     if (message == NULL)
         return SP_ERR_NOMEM;
     *sp__message_call(message) = (struct sp__reply_to){ .caller = sp__process_pid(self),
@@ -321,8 +318,8 @@ static sp_err start_process(struct sp_process *self, struct sp__server *server, 
     if (err != SP_OK)
         return err;
     process->flags |= SP__PROCESS_HOOK_STOP;
-    int64_t until = sp__scheduler_instant(sp__process_runtime(self), options->start_deadline,
-                                          sp_never());
+    int64_t until =
+        sp__scheduler_instant(sp__process_runtime(self), options->start_deadline, sp_never());
     struct sp__pending_slot slot = { 0 };
     struct sp__pending pending = { .slots = &slot, .count = 1, .remaining = 1 };
     self->pending = &pending;
@@ -353,7 +350,8 @@ static sp_err start_process(struct sp_process *self, struct sp__server *server, 
 
 static void start_existing(const struct sp_server_options *options)
 {
-    if (options->out_existing != NULL && sp_whereis(options->spawn.name, options->out_existing) != SP_OK)
+    if (options->out_existing != NULL &&
+        sp_whereis(options->spawn.name, options->out_existing) != SP_OK)
         *options->out_existing = SP_PID_NONE;
 }
 

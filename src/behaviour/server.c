@@ -101,8 +101,7 @@ sp_err sp__server_default_run(void *arg, struct sp_message *message, void *out)
     const struct sp_op *op = sp__message_op(message);
     switch (message->type->kind & ~SP__KIND_RESERVED) {
     case SP__KIND_CALL:
-        return op->server == server->class ? op->call(server->state, payload, out)
-                                           : SP_ERR_BADCALL;
+        return op->server == server->class ? op->call(server->state, payload, out) : SP_ERR_BADCALL;
     case SP__KIND_CAST:
         if (op->server == server->class)
             op->cast(server->state, payload);
@@ -175,8 +174,7 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
 static bool call_is_over(struct sp_message *message)
 {
     return (message->flags & SP__MESSAGE_CALL) && !(message->flags & SP__MESSAGE_ANSWERED) &&
-           message->type != &sp__server_start_type &&
-           sp__reply_expired(sp__message_call(message));
+           message->type != &sp__server_start_type && sp__reply_expired(sp__message_call(message));
 }
 
 /* Its caller has given up, or its timer was cancelled: freed without being handled. */
@@ -213,9 +211,7 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
     frame.out = out;
     if (out_size > SERVER_OUT_MAX)
         frame.out = frame.out_heap = sp__malloc(out_size);
-    bool hooked = server->class->hook != NULL;
-    if (!hooked)
-        sp__process_took(sp__context(), self, moved_message);
+    sp__process_took(sp__context(), self, moved_message);
     server->frame = &frame;
     sp_err result = SP_ERR_NOMEM;
     if (frame.out != NULL) {
@@ -228,8 +224,6 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         if (frame.outer == NULL)
             atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
     }
-    if (hooked && !frame.kept)
-        sp__process_took(sp__context(), self, moved_message);
     return frame_end(server, &frame, result) ? SP__HANDLED_DONE : SP__HANDLED_KEPT;
 }
 
@@ -239,7 +233,12 @@ bool sp__server_keep(void)
     struct sp__frame *frame = server == NULL ? NULL : server->frame;
     if (frame == NULL || (frame->message->flags & SP__MESSAGE_ANSWERED))
         return false;
-    frame->kept = true;
+    if (!frame->kept) {
+        frame->kept = true;
+        sp__process_put_back(sp__context(), sp__process_self(), frame->message);
+        if (frame->call)
+            sp__reply_defer(sp__message_call(frame->message));
+    }
     return true;
 }
 
@@ -407,8 +406,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
         }
         if ((self->attention & SP__ATTEND_STEP) && server_step(self, server))
             continue;
-        struct sp_message *message =
-            sp__process_has_next(self) ? sp__process_next(self) : NULL;
+        struct sp_message *message = sp__process_has_next(self) ? sp__process_next(self) : NULL;
         if (message != NULL)
             server_message(self, server, message);
         else if (!server_pause(self, server, &turn))

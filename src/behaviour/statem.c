@@ -124,11 +124,15 @@ static struct sp_message *statem_queue_take(struct statem_queue *queue,
     return at;
 }
 
+/** At the end of the machine; what came through the mailbox is dead. */
 static void statem_queue_free(struct statem_queue *queue)
 {
     struct sp_message *message;
-    while ((message = statem_queue_pop(queue)) != NULL)
+    while ((message = statem_queue_pop(queue)) != NULL) {
+        if (!(message->flags & SP__MESSAGE_NOTICE))
+            sp__count(&sp__context()->counters.dead_noproc);
         sp_message_free(message);
+    }
 }
 
 /* ---- who calls ---- */

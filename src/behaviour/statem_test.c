@@ -501,6 +501,29 @@ TEST(statem_postponed_calls_fail_when_the_machine_ends)
     world_close();
 }
 
+TEST(statem_every_message_is_accounted_for)
+{
+    world_open(NULL);
+    rig_ref rig = rig_begin(NULL);
+    rig_do(rig, rig_to_b, NULL);
+    for (int i = 0; i < 3; i++)
+        rig_put_number(rig, i);
+    rig_do(rig, rig_repeat, NULL);
+    struct sp_stats stats;
+    sp_runtime_stats(world_runtime(), &stats);
+    CHECK_INT(stats.queued, 3);
+    CHECK_INT(stats.sent, stats.handled + stats.queued + stats.dead_noproc);
+    CHECK_OK(sp_kill(rig.pid));
+    wait_gone(rig.pid);
+    do /* it is told before it is counted */
+        sp_runtime_stats(world_runtime(), &stats);
+    while (stats.processes > 1);
+    CHECK_INT(stats.queued, 0);
+    CHECK_INT(stats.dead_noproc, 3);
+    CHECK_INT(stats.sent, stats.handled + stats.dead_noproc);
+    world_close();
+}
+
 TEST(statem_postponed_events_count_in_the_mailbox)
 {
     world_open(NULL);

@@ -333,6 +333,23 @@ static inline void sp__process_took(struct sp__context *context, struct sp_proce
         sp__send_room(self);
 }
 
+/** Undo sp__process_took(): the message waits to be handled again, and counts. A sender that
+ *  found its place meanwhile makes the mailbox longer than its bound by one.
+ *  Context: the owner, with the context it runs in now. */
+static inline void sp__process_put_back(struct sp__context *context, struct sp_process *self,
+                                        const struct sp_message *message)
+{
+    if (message->flags & SP__MESSAGE_NOTICE)
+        return;
+    sp__mailbox_put_back(&self->actor);
+    /* relaxed: statistics of the owner. Modulo 2^64 the sum over the contexts stays right, though
+     * another one may have counted the message. */
+    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    atomic_store_explicit(&self->handled, handled - 1, memory_order_relaxed);
+    uint64_t count = atomic_load_explicit(&context->counters.handled, memory_order_relaxed);
+    atomic_store_explicit(&context->counters.handled, count - 1, memory_order_relaxed);
+}
+
 /** Put a notice (or any message of its own) behind all that is in the mailbox, or ahead.
  *  Context: the owner. */
 void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first) SP_NONNULL;

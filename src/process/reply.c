@@ -46,6 +46,18 @@ void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply
         reply->out_destroy((void *)(uintptr_t)reply->out);
 }
 
+void sp__reply_defer(const struct sp__reply_to *to)
+{
+    struct sp__context *context = sp__context();
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
+    if (caller != NULL && sp__wait_claim(&caller->actor, to->token)) {
+        caller->pending->slots[to->index].deferred = true;
+        sp__wait_release(&caller->actor, to->token);
+    }
+    sp__epoch_leave(&context->epoch);
+}
+
 bool sp__reply_expired(const struct sp__reply_to *to)
 {
     struct sp__context *context = sp__context();

@@ -18,6 +18,7 @@ struct sp__pending_slot {
     void *out;
     uint32_t out_size;
     bool done;
+    bool deferred; /* handled, and left for later */
     sp_err err;
     const struct sp_reason *reason; /* of the server's death; a reference */
 };
@@ -41,12 +42,16 @@ struct sp__reply {
  *  Context: any with a context. */
 void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply) SP_NONNULL;
 
+/** Let the caller know that its request was handled and left for later, for when it gives up.
+ *  Context: any with a context. */
+void sp__reply_defer(const struct sp__reply_to *to) SP_NONNULL;
+
 /** Has the caller given up? Context: any with a context. */
 bool sp__reply_expired(const struct sp__reply_to *to) SP_NONNULL;
 
 /** A call nobody will answer: fails at its caller. Nothing for other messages.
  *  Context: any with a context. */
-void sp__reply_fail_message(struct sp_message *message, sp_err err,
-                            const struct sp_reason *reason) SP_NONNULL_ARGS(1);
+void sp__reply_fail_message(struct sp_message *message, sp_err err, const struct sp_reason *reason)
+    SP_NONNULL_ARGS(1);
 
 #endif

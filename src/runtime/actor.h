@@ -136,6 +136,18 @@ static inline void sp__mailbox_took(struct sp__actor *actor)
     atomic_store_explicit(&actor->taken, taken + 1, memory_order_release);
 }
 
+/** Undo sp__mailbox_took(): the message counts again. Context: the owner. */
+static inline void sp__mailbox_put_back(struct sp__actor *actor)
+{
+    /* release: as in took. */
+    if (actor->shared_fetch) {
+        atomic_fetch_sub_explicit(&actor->taken, 1, memory_order_release);
+        return;
+    }
+    uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_relaxed);
+    atomic_store_explicit(&actor->taken, taken - 1, memory_order_release);
+}
+
 /** Messages in the mailbox: a recent value for others, exact for the owner. Context: any. */
 static inline uint32_t sp__mailbox_length(struct sp__actor *actor)
 {
