@@ -90,7 +90,9 @@ typedef bool (*sp_select_fn)(const struct sp_message *message, void *arg);
 
 /** Take the first message that `select` accepts; the others keep their place. Each message
  *  is looked at once per call.
- *  Errors, ownership, context: as sp_receive(). */
+ *  Errors: as sp_receive().
+ *  Ownership: as sp_receive().
+ *  Context: as sp_receive(); `select` may not suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 4) sp_err sp_receive_select(sp_select_fn select, void *arg,
                                                                    sp_deadline deadline,
                                                                    struct sp_message **out);

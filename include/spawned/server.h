@@ -116,7 +116,10 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 2, 3) sp_err
     sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
                          size_t count, sp_deadline deadline);
 
-/** Cast: a message without an answer. Errors, ownership: as sp_send(). Context: process. */
+/** Cast: a message without an answer; the typed functions of SP_CAST use it.
+ *  Errors: as sp_send().
+ *  Ownership: as sp_send().
+ *  Context: process. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_server_cast(sp_pid server,
                                                                 const struct sp_op *op,
                                                                 const void *in);

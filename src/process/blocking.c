@@ -1,3 +1,9 @@
+/* sp_blocking(): work on a thread that may block, on a copy of the caller's data.
+ *
+ * The job owns the copy; its end is a reply like any other, so a caller that has given up or
+ * died is found gone, and the job frees itself. Threads: the caller, then a blocking thread.
+ * Neighbours: reply.h, runtime/backend.h.
+ */
 #include "base/alloc.h"
 #include "process/process.h"
 #include "process/reply.h"

@@ -1,3 +1,9 @@
+/* The beginning of a process: a slot, everything written, then the serial that makes it
+ * findable, then its name, link and monitor, and only then it is made ready.
+ *
+ * So a process is never seen half made, and never runs before whoever asked for a link or a
+ * monitor has it. Threads: any process. Neighbours: exit.c is the other end.
+ */
 #include "base/alloc.h"
 #include "process/process.h"
 #include "process/registry.h"

@@ -1,3 +1,9 @@
+/* Looking at processes: pids as text, the parts made on demand, inspection, listing.
+ *
+ * Inspection reads what others write: counters and state are atomic, the rest is read under
+ * the process's lock and only while it is not closed.
+ * Threads: any with a context. Neighbours: process.h, runtime/slab.h.
+ */
 #include "process/process.h"
 
 #include "base/alloc.h"

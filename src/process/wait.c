@@ -1,3 +1,8 @@
+/* Waiting: for an operation that somebody else completes, for time, for a turn.
+ *
+ * Every wait is the same loop: done? told to exit? too late? else park; a wake-up without a
+ * cause is harmless. Threads: the owner. Neighbours: runtime/actor.h (tokens), signal.c.
+ */
 #include "process/process.h"
 
 sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *hook)

@@ -1,3 +1,8 @@
+/* The context of a thread: how code finds it, and how it joins and leaves a runtime.
+ *
+ * Threads: its own; the list of contexts is under the runtime's lock.
+ * Neighbours: core.h says what a context is.
+ */
 #include "runtime/core.h"
 
 static _Thread_local struct sp__context *context_current;

@@ -1,3 +1,10 @@
+/* The workers: queues, looking for work, sleeping, running, and what is left to do after a
+ * switch of fibers.
+ *
+ * real.h has the drawing and the waking protocol, runtime/scheduler.h why the loop runs on a
+ * fiber. Threads: workers, except sp__real_ready(), _wake_one(), _timer_earlier(): any.
+ * Neighbours: thread.c (threads of their own), poller.h, watcher.h, fault.h.
+ */
 #include "runtime/real/real.h"
 
 #include "runtime/real/fault.h"
