@@ -157,6 +157,7 @@ static void batch_run_item(struct kv_batch *batch, struct kv_item *item, struct 
     call->number = 0;
     call->cursor = item->cursor;
     call->budget = item->budget;
+    call->fed = false;
     item->reply_at = batch->out.len;
     batch->out.protocol = item->protocol;
     if (item->spans < BATCH_FEW_ARGS) {
@@ -176,9 +177,13 @@ static void batch_run_item(struct kv_batch *batch, struct kv_item *item, struct 
     item->budget = call->budget;
 }
 
-void kv_batch_run(struct kv_batch *batch, struct kv_store *store, int64_t now_ms)
+void kv_batch_run(struct kv_batch *batch, struct kv_store *store, struct kv_waiters *waiters,
+                  int64_t now_ms)
 {
     struct kv_call call = { .store = store, .now_ms = now_ms, .out = &batch->out };
-    for (; batch->ran < batch->items; batch->ran++)
+    for (; batch->ran < batch->items; batch->ran++) {
         batch_run_item(batch, &batch->item[batch->ran], &call);
+        if (call.fed && waiters != NULL)
+            kv_waiters_serve(waiters, &call.key, now_ms);
+    }
 }

@@ -17,6 +17,7 @@
 
 #include "command.h"
 #include "resp_reader.h"
+#include "waiters.h"
 
 /** One request, or one part of a request on several keys. */
 struct kv_item {
@@ -72,7 +73,9 @@ void kv_batch_reset(struct kv_batch *batch) SP_NONNULL;
 SP_NODISCARD sp_err kv_batch_add(struct kv_batch *batch, const struct kv_item_source *source)
     SP_NONNULL;
 
-/** Runs the items that have not run yet, in order. Context: any. */
-void kv_batch_run(struct kv_batch *batch, struct kv_store *store, int64_t now_ms) SP_NONNULL;
+/** Runs the items that have not run yet, in order. After each that added to a list, those in
+ *  `waiters` (NULL: nobody ever waits) are served. Context: any. */
+void kv_batch_run(struct kv_batch *batch, struct kv_store *store, struct kv_waiters *waiters,
+                  int64_t now_ms) SP_NONNULL_ARGS(1, 2);
 
 #endif

@@ -96,6 +96,7 @@ struct kv_call {
     int64_t number;  /**< out: what KV_MERGE_SUM adds up; for arrays, elements written */
     uint64_t cursor; /**< SCAN, in and out: bucket of this shard, 0 when it is through */
     int64_t budget;  /**< SCAN, in and out: elements still wanted */
+    bool fed;        /**< out: the key's list got elements, for which clients may wait */
 };
 
 struct kv_session_call;

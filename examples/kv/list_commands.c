@@ -13,6 +13,7 @@ static void list_push(struct kv_call *call, bool front)
         err = kv_store_create(call->store, &call->key, KV_LIST, &entry);
     for (size_t i = 2; i < call->argc && err == SP_OK; i++)
         err = kv_list_push(entry->list, &call->argv[i], front);
+    call->fed = entry != NULL && entry->list->count > 0;
     if (err == SP_OK) {
         resp_int(call->out, (int64_t)entry->list->count);
         return;

@@ -197,7 +197,7 @@ static void local_rounds(struct kv_local *local)
             struct kv_batch *batch = kv_pipeline_take(&local->pipeline, shard);
             if (batch == NULL)
                 continue;
-            kv_batch_run(batch, &local->store[shard], local->now_ms);
+            kv_batch_run(batch, &local->store[shard], NULL, local->now_ms);
             kv_pipeline_done(&local->pipeline, shard, batch);
         }
     } while (kv_pipeline_next(&local->pipeline));

@@ -185,7 +185,7 @@ static void run_without(struct client *client, const char *victim)
             kv_batch_destroy(batch);
             kv_pipeline_lose(pipeline, shard, "ERR the shard crashed");
         } else {
-            kv_batch_run(batch, &client->local.store[shard], 0);
+            kv_batch_run(batch, &client->local.store[shard], NULL, 0);
             kv_pipeline_done(pipeline, shard, batch);
         }
     }
@@ -247,7 +247,7 @@ TEST(pipeline_sends_one_batch_to_each_shard)
         struct kv_batch *batch = kv_pipeline_take(pipeline, shard);
         CHECK_INT(batch->items, 5);
         CHECK(kv_pipeline_take(pipeline, shard) == NULL);
-        kv_batch_run(batch, &client.local.store[shard], 0);
+        kv_batch_run(batch, &client.local.store[shard], NULL, 0);
         kv_pipeline_done(pipeline, shard, batch);
         CHECK(kv_pipeline_take(pipeline, shard) == NULL);
     }
@@ -284,7 +284,7 @@ TEST(pipeline_blocking_pop_says_when_it_found_nothing)
         for (uint32_t shard = 0; shard < 3; shard++) {
             struct kv_batch *batch = kv_pipeline_take(pipeline, shard);
             if (batch != NULL) {
-                kv_batch_run(batch, &client.local.store[shard], 0);
+                kv_batch_run(batch, &client.local.store[shard], NULL, 0);
                 kv_pipeline_done(pipeline, shard, batch);
             }
         }
