@@ -103,16 +103,18 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_server_call(sp_pid server,
 
 /** One target of a multi-call. */
 struct sp_multi {
-    sp_pid server; /**< in: whom to ask */
-    sp_err err;    /**< out: as of sp_server_call() */
-    void *out;     /**< in: where its reply goes */
+    sp_pid server;  /**< in: whom to ask */
+    const void *in; /**< in: its own request; NULL: the common one */
+    void *out;      /**< in: where its reply goes */
+    sp_err err;     /**< out: as of sp_server_call() */
 };
 
 /** Call the same operation of `count` servers at once and wait for all answers.
  *  Errors: TIMEOUT (some did not answer; each target's own error is in `err`), NOMEM,
- *  INVALID (a request type that owns something), NOTCONTEXT. Default deadline: 5 s.
+ *  INVALID (a request that owns something cannot be common), NOTCONTEXT. Default deadline: 5 s.
+ *  Ownership: each target's own request as sp_send(), also on failure.
  *  Context: process, may suspend. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 2, 3) sp_err
+SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 3) sp_err
     sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
                          size_t count, sp_deadline deadline);
 

@@ -187,7 +187,7 @@ sp_err sp_server_cast(sp_pid server, const struct sp_op *op, const void *in)
 
 /* ---- several at once ---- */
 
-static void multi_send(struct sp_process *self, const struct sp_op *op, const void *in,
+static void multi_send(struct sp_process *self, const struct sp_op *op, const void *common,
                        struct sp_multi *targets, struct sp__pending *pending,
                        struct call_target *base)
 {
@@ -195,16 +195,39 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
         struct call_target target = *base;
         target.pid = targets[i].server;
         target.index = i;
+        const void *in = targets[i].in != NULL ? targets[i].in : common;
         sp_err err = sp_pid_equal(target.pid, sp__process_pid(self))
                          ? SP_ERR_DEADLOCK
                          : call_send(self, &target, op, in);
-        if (err != SP_OK)
-            /* Answered by ourselves, like any other answer. */
-            sp__reply_send(&(struct sp__reply_to){ .caller = sp__process_pid(self),
-                                                   .token = base->token,
-                                                   .index = i },
-                           &(struct sp__reply){ .err = err });
+        if (err == SP_OK)
+            continue;
+        sp__payload_destroy(&op->in, in);
+        /* Answered by ourselves, like any other answer. */
+        sp__reply_send(&(struct sp__reply_to){ .caller = sp__process_pid(self),
+                                               .token = base->token,
+                                               .index = i },
+                       &(struct sp__reply){ .err = err });
     }
+}
+
+/* Has every target a request that it may take? */
+static bool multi_valid(const struct sp_op *op, const void *common,
+                        const struct sp_multi *targets, size_t count)
+{
+    bool valid = count <= UINT32_MAX && (op->in.destroy == NULL || common == NULL);
+    for (size_t i = 0; i < count; i++)
+        valid = valid && (targets[i].in != NULL || common != NULL);
+    return valid;
+}
+
+/* Nothing was sent: what the targets were to take is destroyed. */
+static sp_err multi_refuse(const struct sp_op *op, const struct sp_multi *targets, size_t count,
+                           sp_err err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (targets[i].in != NULL)
+            sp__payload_destroy(&op->in, targets[i].in);
+    return err;
 }
 
 static void multi_collect(struct sp_multi *targets, struct sp__pending *pending)
@@ -221,14 +244,14 @@ sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_mu
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
-        return SP_ERR_NOTCONTEXT;
-    if (op->in.destroy != NULL || count > UINT32_MAX)
-        return SP_ERR_INVALID;
+        return multi_refuse(op, targets, count, SP_ERR_NOTCONTEXT);
+    if (!multi_valid(op, in, targets, count))
+        return multi_refuse(op, targets, count, SP_ERR_INVALID);
     if (count == 0)
         return SP_OK;
     struct sp__pending_slot *slots = sp_try_alloc(count * sizeof(*slots));
     if (slots == NULL)
-        return SP_ERR_NOMEM;
+        return multi_refuse(op, targets, count, SP_ERR_NOMEM);
     memset(slots, 0, count * sizeof(*slots));
     for (size_t i = 0; i < count; i++) {
         slots[i].out = targets[i].out;
