@@ -636,7 +636,8 @@ static uint64_t draw(struct draw *d, uint64_t below)
 }
 
 /* What stands for a letter of a template: a few that collide, and some that are wrong. The two
- * servers see the clock a moment apart, so nothing here depends on it: no TTL, no GT, no LT;
+ * servers see the clock a moment apart, so nothing here depends on it: no TTL, no GT, no LT, and no
+ * key that is to expire now;
  * the corpus has those. */
 static const char *const draw_keys[] = { "k0", "k1", "k2", "k3", "k4", "k5", "k6", "", "l0", "h0" };
 static const char *const draw_values[] = {
@@ -667,10 +668,16 @@ static const char *const draw_ints[] = { "0",
 static const char *const draw_fields[] = { "f0", "f1", "f2", "f3", "f4", "" };
 static const char *const draw_seconds[] = { "1000", "2000", "99999", "x", "-1", "0" };
 static const char *const draw_millis[] = { "1000000", "2000000", "x", "-1", "0", "-100" };
-static const char *const draw_words[] = {
-    "nx",      "xx",  "get",   "keepttl", "ex 1000", "px 1000000", "exat 9999999999",
-    "persist", "foo", "pxat 1"
-};
+static const char *const draw_words[] = { "nx",
+                                          "xx",
+                                          "get",
+                                          "keepttl",
+                                          "ex 1000",
+                                          "px 1000000",
+                                          "exat 9999999999",
+                                          "persist",
+                                          "foo",
+                                          "pxat 9999999999999" };
 static const char *const draw_globs[] = { "*",    "k?",     "k[0-3]", "?0", "[^k]*", "*[",
                                           "\\k1", "[k-l]0", "k*1",    "**", "[]",    "h[0" };
 
