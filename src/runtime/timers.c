@@ -90,14 +90,20 @@ int64_t sp__timers_next(struct sp__timers *timers)
     return next;
 }
 
-static void timers_fire(struct sp__timer_node *node)
+/* A node that is due. Its owner may arm it again, which writes the node, before it is fired. */
+struct timers_due {
+    struct sp__timer_node *node;
+    unsigned kind;
+};
+
+static void timers_fire(struct timers_due due)
 {
-    if ((node->owner_bits & 1) == SP__TIMER_MESSAGE) {
-        struct sp__timer_entry *entry = sp__container_of(node, struct sp__timer_entry, node);
+    if (due.kind == SP__TIMER_MESSAGE) {
+        struct sp__timer_entry *entry = sp__container_of(due.node, struct sp__timer_entry, node);
         entry->fire(entry);
         return;
     }
-    struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
+    struct sp__wait_timer *timer = sp__container_of(due.node, struct sp__wait_timer, node);
     /* seq_cst: pairs with set_deadline, which writes `deadline` and then reads `armed_for`; we
      * cleared `armed_for` under the lock before. One of us sees the other. An actor that waits
      * for something later by now is woken too, and arms its timer again itself. */
@@ -108,7 +114,7 @@ static void timers_fire(struct sp__timer_node *node)
 /* Takes what is due off one shard, up to a batch. They are on no list afterwards, because the
  * owner of an actor may arm its node again as soon as the lock is free. */
 static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
-                          struct sp__timer_node *due[TIMERS_BATCH], bool *out_more)
+                          struct timers_due due[TIMERS_BATCH], bool *out_more)
 {
     struct sp__list expired;
     sp__list_init(&expired);
@@ -116,10 +122,10 @@ static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
     sp__lock_lock(&shard->lock);
     *out_more = sp__wheel_advance(&shard->wheel, now_ns, TIMERS_BATCH, &expired);
     for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; count++) {
-        due[count] = sp__container_of(at, struct sp__timer_node, link);
-        if ((due[count]->owner_bits & 1) == SP__TIMER_ACTOR) {
-            struct sp__wait_timer *timer =
-                sp__container_of(due[count], struct sp__wait_timer, node);
+        struct sp__timer_node *node = sp__container_of(at, struct sp__timer_node, link);
+        due[count] = (struct timers_due){ node, node->owner_bits & 1 };
+        if (due[count].kind == SP__TIMER_ACTOR) {
+            struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
             atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_seq_cst);
         } else {
             shard->entries--;
@@ -138,7 +144,7 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
         struct sp__timer_shard *shard = &runtime->timers->shards[i];
         bool more = atomic_load_explicit(&shard->next, memory_order_acquire) <= now_ns;
         while (more) {
-            struct sp__timer_node *due[TIMERS_BATCH];
+            struct timers_due due[TIMERS_BATCH];
             /* The section keeps the actors and entries until we are through with them. */
             sp__epoch_enter(&context->epoch);
             size_t count = timers_take(shard, now_ns, due, &more);
