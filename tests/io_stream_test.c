@@ -222,10 +222,10 @@ TEST(stream_send_to_a_slow_reader_goes_on_by_itself)
 {
     io_open(NULL);
     struct io_link link = link_open(&link_small);
-    enum { SIZE = 1024 * 1024 };
+    enum { SIZE = 512 * 1024 };
     io_pattern(large_out, SIZE, 5);
     CHECK_OK(end_send(&link.a, large_out, SIZE)); /* never touched by the writer again */
-    CHECK_ERR(end_send(&link.a, "x", 1), SP_OK);
+    CHECK_OK(end_send(&link.a, "x", 1));
     CHECK_OK(end_read_exact(&link.b, large_in, SIZE, IO_PATIENCE));
     CHECK(memcmp(large_in, large_out, SIZE) == 0);
     end_expect(&link.b, "x", 1);
@@ -386,7 +386,6 @@ TEST(stream_killed_while_it_waits_leaves_nothing)
         struct io_order read, write;
         char bytes[1];
         end_begin_read_exact(&link.b, &read, bytes, 1, sp_never());
-        end_begin_write(&link.a, &write, large_out, 0, sp_never());
         CHECK_OK(sp_kill(link.b.puppet));
         wait_gone(link.b.puppet);
         end_begin_write(&link.a, &write, large_out, LARGE, sp_never());

@@ -13,7 +13,7 @@
 struct sp__poller {
     int epoll_fd;
     int event_fd; /* written by an interrupt; never read: each write is an edge */
-    bool coarse;  /* the kernel waits in milliseconds only; the polling thread's */
+    bool coarse;  /* wait in milliseconds; the polling thread's */
     struct sp_runtime *runtime;
     /* Interrupted, and the poller has not noticed yet. */
     SP__CACHE_ALIGNED _Atomic bool interrupted;
@@ -61,7 +61,13 @@ sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__poller **out)
     struct sp__poller *poller = sp__aligned_alloc(_Alignof(struct sp__poller), sizeof(*poller));
     if (poller == NULL)
         return SP_ERR_NOMEM;
-    *poller = (struct sp__poller){ .epoll_fd = -1, .event_fd = -1, .runtime = runtime };
+    *poller = (struct sp__poller){
+        .epoll_fd = -1,
+        .event_fd = -1,
+        /* The sanitizer knows that epoll_wait() comes after epoll_ctl(), but not epoll_pwait2(). */
+        .coarse = SP__TSAN,
+        .runtime = runtime,
+    };
     sp_err err = poller_open(poller);
     if (err != SP_OK) {
         sp__poller_destroy(poller);
