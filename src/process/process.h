@@ -102,6 +102,7 @@ struct sp_process {
     bool nameless SP__GUARDED_BY(lock); /* takes no name any more */
     bool closed SP__GUARDED_BY(lock);   /* relations accept nothing more */
     _Atomic uint32_t shared;
+    _Atomic uint32_t waits_slot; /* slot + 1 of the process its call waits for; 0: none */
     const struct sp__behaviour *behaviour;
     void *data;                   /* the behaviour's */
     const struct sp_reason *exit; /* why it ends; a reference */
@@ -151,9 +152,6 @@ struct sp__extra {
     const char *call_operation;
     int64_t call_running_ns;
     const struct sp_reason *call_reason;
-    /* The process its call waits for; read by anyone. */
-    _Atomic uint64_t waits_serial;
-    _Atomic uint32_t waits_slot;
     sp_duration idle_after; /* servers: inactivity timeout */
     int64_t idle_at;        /* when it comes; 0: not set yet */
     bool run_continue;      /* servers: on_continue is due */
@@ -406,8 +404,15 @@ static inline void sp__process_before_leaving(struct sp_process *self)
 /** Suspend until there may be something to do, or `until_ns`. Context: the owner; suspends. */
 void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns) SP_NONNULL;
 
-/** For inspection: whom the running process waits for; SP_PID_NONE: nobody. */
-void sp__process_waits_for(struct sp_process *self, sp_pid pid) SP_NONNULL;
+/** For inspection: whom the running process waits for; SP_PID_NONE: nobody. The slot is enough:
+ *  it gets no new user while anybody waits for the one it has.
+ *  Context: the owner. */
+static inline void sp__process_waits_for(struct sp_process *self, sp_pid pid)
+{
+    /* relaxed: whoever reads it gets a recent value. */
+    atomic_store_explicit(&self->waits_slot, sp_pid_is_none(pid) ? 0 : pid.slot + 1,
+                          memory_order_relaxed);
+}
 
 /** Wait for the operation `token`, until `deadline_ns`.
  *  Errors: TIMEOUT (nothing will touch the result any more), NOTCONTEXT (a foreign process was

@@ -95,6 +95,7 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->nameless = false;
     process->closed = false;
     atomic_store_explicit(&process->shared, 0, memory_order_relaxed);
+    atomic_store_explicit(&process->waits_slot, 0, memory_order_relaxed);
     process->behaviour = behaviour;
     process->data = data;
     process->exit = NULL;

@@ -146,6 +146,16 @@ static void info_relations(const struct sp_process *process, struct sp_process_i
     info->watchers = relations->watcher_count;
 }
 
+/* Inside an epoch section. */
+static sp_pid info_waits_for(struct sp_process *process)
+{
+    uint32_t slot = atomic_load_explicit(&process->waits_slot, memory_order_relaxed);
+    struct sp_process *other =
+        slot == 0 ? NULL : sp__slab_get(sp__process_runtime(process)->processes, slot - 1);
+    sp_pid pid = other == NULL ? SP_PID_NONE : sp__process_pid(other);
+    return pid.serial & SP__SERIAL_DEAD ? SP_PID_NONE : pid;
+}
+
 static void info_extra(const struct sp_process *process, struct sp_process_info *info)
 {
     const struct sp__extra *extra = process->extra;
@@ -154,8 +164,6 @@ static void info_extra(const struct sp_process *process, struct sp_process_info 
     if (extra->name != NULL)
         snprintf(info->name, sizeof(info->name), "%s", extra->name);
     info->memory = atomic_load_explicit(&extra->memory, memory_order_relaxed);
-    info->waits_for.slot = atomic_load_explicit(&extra->waits_slot, memory_order_relaxed);
-    info->waits_for.serial = atomic_load_explicit(&extra->waits_serial, memory_order_acquire);
 }
 
 sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
@@ -179,6 +187,7 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
     }
     sp__lock_unlock(&process->lock);
     info.status = process_status(process);
+    info.waits_for = info_waits_for(process);
     info.mailbox = sp__mailbox_length(&process->actor);
     info.trap_exit = (process->flags & SP__PROCESS_TRAP_EXIT) != 0;
     info.parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };

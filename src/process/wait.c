@@ -47,16 +47,6 @@ sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadlin
     return SP_OK;
 }
 
-void sp__process_waits_for(struct sp_process *self, sp_pid pid)
-{
-    struct sp__extra *extra = sp__process_extra(self);
-    if (extra == NULL)
-        return; /* only inspection misses it */
-    atomic_store_explicit(&extra->waits_slot, pid.slot, memory_order_relaxed);
-    /* release: who reads the serial reads its slot. */
-    atomic_store_explicit(&extra->waits_serial, pid.serial, memory_order_release);
-}
-
 void sp_yield(void)
 {
     struct sp_process *self = sp__process_self();
