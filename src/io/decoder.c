@@ -48,7 +48,8 @@ enum sp_decode sp__decoder_step(struct sp__decoder *decoder, struct sp__window *
     };
     enum sp_decode said = decoder->codec->decode(decoder->state, &step);
     assert(step.consumed <= window->size);
-    window->bytes += step.consumed;
+    if (step.consumed > 0) /* an empty window may have no bytes to count from */
+        window->bytes += step.consumed;
     window->size -= step.consumed;
     decoder->wanted = 0;
     if (said == SP_DECODE_FRAME) {
