@@ -97,8 +97,8 @@ static void send_after(struct sp__send *send)
         send->on_high_water(send->to, send->length, send->high_water_arg);
 }
 
-static inline sp_err send_deliver(struct sp__context *context, struct sp__send *send,
-                                  struct sp_message *message)
+sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
+                        struct sp_message *message)
 {
     sp__count(&context->counters.sent);
     sp__epoch_enter(&context->epoch);
@@ -112,15 +112,41 @@ static inline sp_err send_deliver(struct sp__context *context, struct sp__send *
     return err;
 }
 
-sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
-                        struct sp_message *message)
+/* The rare half of send_copy(): anything but a place in an ordinary mailbox. */
+static SP_NOINLINE sp_err send_slow(struct sp__context *context, sp_pid to,
+                                    struct sp_message *message)
 {
-    return send_deliver(context, send, message);
+    struct sp__send send = { .to = to };
+    sp_err err = sp__send_message(context, &send, message);
+    if (err != SP_OK)
+        sp__message_destroy(message);
+    return err;
+}
+
+/* Into an ordinary mailbox with room. False: it is not, or the process is gone; nothing was done.
+ * Always inlined: this is the path of nearly every message, and the calls would cost as much as
+ * the work. */
+__attribute__((always_inline)) static inline bool send_fast(struct sp__context *context, sp_pid to,
+                                                            struct sp_message *message)
+{
+    bool sent = false;
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *process = sp__process_lookup(context->runtime, to);
+    if (process != NULL && !(atomic_load_explicit(&process->shared, memory_order_relaxed) &
+                             SP__SHARED_HIGH_WATER)) {
+        uint32_t number;
+        sent = sp__mailbox_push(&process->actor, message, true, &number) == SP_OK;
+    }
+    sp__epoch_leave(&context->epoch);
+    if (sent)
+        sp__count(&context->counters.sent);
+    return sent;
 }
 
 /* A copy of the payload to `to`. */
-static inline sp_err send_copy(struct sp__context *context, sp_pid from, sp_pid to,
-                               const struct sp_msg_type *type, const void *payload)
+__attribute__((always_inline)) static inline sp_err
+send_copy(struct sp__context *context, sp_pid from, sp_pid to, const struct sp_msg_type *type,
+          const void *payload)
 {
     struct sp_message *message = sp__message_take(context, type, type->size, 0, from);
     if (message == NULL) {
@@ -128,11 +154,7 @@ static inline sp_err send_copy(struct sp__context *context, sp_pid from, sp_pid 
         return SP_ERR_NOMEM;
     }
     sp__payload_copy(sp__message_payload(message), payload, type->size);
-    struct sp__send send = { .to = to };
-    sp_err err = send_deliver(context, &send, message);
-    if (err != SP_OK)
-        sp__message_destroy(message);
-    return err;
+    return send_fast(context, to, message) ? SP_OK : send_slow(context, to, message);
 }
 
 sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,

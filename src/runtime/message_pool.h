@@ -10,7 +10,7 @@
 #include <string.h>
 
 /** sp__message_new() on the context's own caches. */
-SP_NODISCARD static inline struct sp_message *
+SP_NODISCARD __attribute__((always_inline)) static inline struct sp_message *
 sp__message_take(struct sp__context *context, const struct sp_msg_type *type, uint32_t size,
                  unsigned flags, sp_pid from)
 {
