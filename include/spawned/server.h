@@ -131,7 +131,7 @@ enum sp_call_stage {
     SP_CALL_NONE = 0,  /**< no call failed yet */
     SP_CALL_NOT_SENT,  /**< the mailbox refused it, or the server was dead */
     SP_CALL_QUEUED,    /**< waits at `position` in the mailbox */
-    SP_CALL_HANDLING,  /**< its handler has been running for `running` */
+    SP_CALL_HANDLING,  /**< its handler has been running for `running`, within some ms */
     SP_CALL_DEFERRED,  /**< the handler returned; the reply was left for later */
     SP_CALL_ENDED,     /**< the server died, or dropped the request */
     SP_CALL_NODE_GONE, /**< its node is not reachable */

@@ -218,7 +218,8 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         if (out_size != 0)
             memset(frame.out, 0, out_size);
         if (frame.call)
-            atomic_store_explicit(&self->handling_since, sp__now(self->actor.runtime),
+            atomic_store_explicit(&self->handling_since,
+                                  self->actor.runtime->ops->now_coarse(self->actor.runtime),
                                   memory_order_relaxed);
         result = run(arg, moved_message, frame.out);
         if (frame.outer == NULL)

@@ -37,12 +37,15 @@ void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
 sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
 {
     struct sp__actor *actor = &self->actor;
+    /* A deadline of the future was computed just now: the clock is read after the first park. */
+    bool look = deadline_ns == 0;
     while (!sp__wait_done(actor, token)) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
-        if (deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
+        if (look && deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
             return sp__wait_close(actor, token) ? SP_ERR_TIMEOUT : SP_OK;
         sp__process_park(self, false, deadline_ns);
+        look = true;
     }
     return SP_OK;
 }

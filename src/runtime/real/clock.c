@@ -20,6 +20,11 @@ int64_t sp__clock_monotonic_ns(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+int64_t sp__clock_coarse_ns(void)
+{
+    return clock_read(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t sp__clock_wall_ns(void)
 {
     return clock_read(CLOCK_REALTIME);

@@ -15,6 +15,12 @@ static int64_t real_now(struct sp_runtime *runtime)
     return sp__clock_monotonic_ns();
 }
 
+static int64_t real_now_coarse(struct sp_runtime *runtime)
+{
+    (void)runtime;
+    return sp__clock_coarse_ns();
+}
+
 static int64_t real_wall(struct sp_runtime *runtime)
 {
     (void)runtime;
@@ -174,6 +180,7 @@ const struct sp__backend_ops sp__backend_real = {
     .name = "real",
     .cpus = real_cpus,
     .now = real_now,
+    .now_coarse = real_now_coarse,
     .wall = real_wall,
     .entropy = real_entropy,
     .start = real_start,
