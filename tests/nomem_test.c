@@ -1,0 +1,329 @@
+/* Every allocation of the core fails once: what was asked for then fails with NOMEM, or the
+ * process concerned ends with out_of_memory, and nothing is left behind (which the address
+ * sanitizer's leak check sees). Needs a build with SPAWNED_FAULT_INJECTION.
+ */
+#include "base/alloc.h"
+#include "support/lab.h"
+#include "support/rig.h"
+
+#ifdef SPAWNED_FAULT_INJECTION
+
+/** More steps than any of the operations has allocations. */
+enum { STEPS_MAX = 500 };
+
+/** Does something with the runtime of the case; may be called again and again. */
+typedef sp_err (*nomem_step_fn)(void);
+
+/** Calls `step` with its first, second, ... allocation failing, until none fails. Other threads
+ *  may get the failure instead: their process ends, or what they did is done again. */
+static void walk(nomem_step_fn step)
+{
+    bool failed = true;
+    for (int n = 0; failed; n++) {
+        CHECK(n < STEPS_MAX);
+        sp__alloc_fail_after(n);
+        sp_err err = step();
+        failed = sp__alloc_failed();
+        sp__alloc_fail_after(-1);
+        if (!failed)
+            CHECK_OK(err);
+        else if (err != SP_OK && err != SP_ERR_DIED && err != SP_ERR_INITFAILED)
+            CHECK_ERR(err, SP_ERR_NOMEM);
+    }
+}
+
+/** Notices and messages of the step before. */
+static void drop_messages(void)
+{
+    struct sp_message *message;
+    while (sp_receive(sp_nowait(), &message) == SP_OK)
+        sp_message_free(message);
+}
+
+/** Joins, though joining needs memory too. */
+static void wait_gone_anyhow(sp_pid pid)
+{
+    sp_err err;
+    while ((err = sp_join(pid, WORLD_PATIENCE, NULL)) == SP_ERR_NOMEM)
+        sp_yield();
+    CHECK_OK(err);
+}
+
+static void quiet(void *arg)
+{
+    (void)arg;
+}
+
+static sp_err step_runtime(void)
+{
+    struct sp_runtime *runtime;
+    sp_err err = sp_runtime_create(&(struct sp_runtime_options){ .workers = 2 }, &runtime);
+    if (err != SP_OK)
+        return err;
+    err = sp_thread_attach(runtime);
+    sp_thread_detach();
+    sp_err stopped = sp_runtime_destroy(runtime, WORLD_PATIENCE, NULL);
+    return err == SP_OK ? stopped : err;
+}
+
+TEST(nomem_in_a_runtimes_life)
+{
+    walk(step_runtime);
+}
+
+static sp_err step_spawn(void)
+{
+    int arg = 7;
+    sp_monitor_ref ref;
+    sp_pid pid;
+    sp_err err = sp_spawn(quiet, &arg,
+                          &(struct sp_spawn_options){ .name = "n",
+                                                      .label = "quiet",
+                                                      .arg_size = sizeof arg,
+                                                      .link = true,
+                                                      .memory_max = 1 << 20,
+                                                      .out_monitor = &ref },
+                          &pid);
+    if (err == SP_OK)
+        wait_gone_anyhow(pid);
+    drop_messages();
+    sp_pid holder;
+    CHECK_ERR(sp_whereis("n", &holder), SP_ERR_NOTFOUND);
+    return err;
+}
+
+TEST(nomem_in_spawn)
+{
+    world_open(NULL);
+    walk(step_spawn);
+    world_close();
+}
+
+static sp_pid other;
+
+static sp_err step_relations(void)
+{
+    sp_monitor_ref ref;
+    sp_err err = sp_link(other);
+    if (err != SP_OK)
+        return err;
+    sp_unlink(other);
+    err = sp_monitor(other, &ref);
+    if (err != SP_OK)
+        return err;
+    CHECK(sp_demonitor(ref, SP_DEMONITOR_FLUSH));
+    err = sp_monitor_name("nobody", &ref);
+    drop_messages();
+    if (err != SP_OK)
+        return err;
+    return sp_signal(other, sp_reason_normal());
+}
+
+TEST(nomem_in_links_monitors_and_signals)
+{
+    world_open(NULL);
+    other = puppet_start(NULL);
+    walk(step_relations);
+    puppet_expect_quiet(other);
+    world_close();
+}
+
+static bool count_name(const char *name, sp_pid pid, void *arg)
+{
+    (void)name;
+    (void)pid;
+    ++*(int *)arg;
+    return true;
+}
+
+static bool count_group(const char *group, size_t members, void *arg)
+{
+    (void)group;
+    *(int *)arg += (int)members;
+    return true;
+}
+
+static sp_err step_names(void)
+{
+    int count = 0;
+    sp_err err = sp_register("n", other);
+    if (err != SP_OK)
+        return err;
+    err = sp_registered_each(count_name, &count);
+    CHECK_INT(count, err == SP_OK);
+    CHECK_OK(sp_unregister("n"));
+    CHECK_INT(sp_registered_count(), 0);
+    return err;
+}
+
+static sp_err step_groups(void)
+{
+    int count = 0;
+    struct note note = { 1, sp_self() };
+    sp_err err = sp_group_join("g", other);
+    if (err != SP_OK) {
+        CHECK_INT(sp_group_count(), 0);
+        return err;
+    }
+    err = sp_group_each(count_group, &count);
+    CHECK_INT(count, err == SP_OK);
+    struct sp_broadcast counts = { 0, 0 };
+    if (err == SP_OK)
+        err = sp_group_send("g", &note_type, &note, &counts);
+    CHECK_OK(sp_group_leave("g", other));
+    CHECK_INT(sp_group_count(), 0);
+    return err;
+}
+
+TEST(nomem_in_names_and_groups)
+{
+    world_open(NULL);
+    other = puppet_start(NULL);
+    walk(step_names);
+    walk(step_groups);
+    world_close();
+}
+
+static sp_err step_timers(void)
+{
+    struct note note = { 1, sp_self() };
+    sp_timer timer;
+    sp_err err = sp_timer_start(sp_self(), &note_type, &note,
+                                &(struct sp_timer_options){ .after = sp_sec(600) }, &timer);
+    if (err != SP_OK)
+        return err;
+    err = sp_timer_start(sp_self(), &note_type, &note,
+                         &(struct sp_timer_options){ .after = sp_sec(600), .key = 3 }, NULL);
+    CHECK_OK(sp_timer_cancel(timer, NULL));
+    if (err == SP_OK)
+        CHECK_OK(sp_timer_cancel_key(3, NULL));
+    return err;
+}
+
+TEST(nomem_in_timers)
+{
+    world_open(NULL);
+    walk(step_timers);
+    struct sp_stats stats;
+    sp_runtime_stats(world_runtime(), &stats);
+    CHECK_INT(stats.timers, 0);
+    world_close();
+}
+
+static sp_err step_server(void)
+{
+    lab_ref lab;
+    struct lab_args args = { .reports_to = sp_self() };
+    struct sp_server_options options = { .spawn = { .name = "lab" } };
+    sp_err err = lab_start(&args, &options, &lab);
+    if (err != SP_OK)
+        return err;
+    int64_t sum = 0;
+    int64_t more = 1;
+    struct sp_multi target = { .server = lab.pid, .out = &sum };
+    err = lab_add(lab, &more, &sum, WORLD_PATIENCE);
+    if (err == SP_OK)
+        err = sp_server_multi_call(&lab_add_op, &more, &target, 1, WORLD_PATIENCE);
+    if (err == SP_OK)
+        err = target.err;
+    if (err == SP_OK)
+        err = lab_report(lab, &more);
+    sp_err stopped = lab_stop(lab, WORLD_PATIENCE);
+    while (stopped == SP_ERR_NOMEM)
+        stopped = lab_stop(lab, WORLD_PATIENCE);
+    CHECK(stopped == SP_OK || stopped == SP_ERR_NOPROC);
+    drop_messages();
+    return err;
+}
+
+TEST(nomem_in_servers)
+{
+    world_open(NULL);
+    walk(step_server);
+    world_close();
+}
+
+static sp_err step_memory(void)
+{
+    void *memory = sp_try_alloc(1000);
+    if (memory == NULL)
+        return SP_ERR_NOMEM;
+    sp_free(memory);
+    return sp_defer(quiet, NULL);
+}
+
+static sp_err step_reasons(void)
+{
+    const struct sp_reason *error = sp_reason_error(SP_ERR_IO, "%s", "boom");
+    const struct sp_reason *shutdown = sp_reason_shutdown_with("%s", "done");
+    bool missing = sp_reason_kind(error) == SP_REASON_OUT_OF_MEMORY ||
+                   sp_reason_kind(shutdown) == SP_REASON_OUT_OF_MEMORY;
+    sp_reason_unref(error);
+    sp_reason_unref(shutdown);
+    return missing ? SP_ERR_NOMEM : SP_OK;
+}
+
+static sp_err step_blocking(void)
+{
+    int data = 5;
+    return sp_blocking(quiet, &data, sizeof data, WORLD_PATIENCE);
+}
+
+TEST(nomem_in_memory_reasons_and_blocking)
+{
+    world_open(NULL);
+    walk(step_memory);
+    walk(step_reasons);
+    walk(step_blocking);
+    world_close();
+}
+
+/* ---- state machines: they end with out_of_memory ---- */
+
+static void set_everything(struct rig *self, void *arg)
+{
+    (void)self;
+    (void)arg;
+    sp_statem_state_timeout(sp_sec(600));
+    sp_statem_event_timeout(sp_ns(0));
+    rig_set_alarm(sp_sec(600), 1);
+    rig_raise_mark(1);
+}
+
+static sp_err step_statem(void)
+{
+    rig_ref rig;
+    sp_pid self = sp_self();
+    sp_err err = rig_start(&self, NULL, &rig);
+    if (err != SP_OK)
+        return err;
+    struct rig_order order = { set_everything, NULL };
+    err = rig_run(rig, &order, &(sp_empty){ 0 }, WORLD_PATIENCE);
+    if (err == SP_ERR_DIED) {
+        struct sp_call_outcome outcome;
+        sp_call_outcome(&outcome);
+        if (outcome.reason != NULL)
+            CHECK_INT(sp_reason_kind(outcome.reason), SP_REASON_OUT_OF_MEMORY);
+    }
+    while (sp_kill(rig.pid) == SP_ERR_NOMEM)
+        sp_yield();
+    wait_gone_anyhow(rig.pid);
+    drop_messages();
+    return err;
+}
+
+TEST(nomem_in_state_machines)
+{
+    world_open(NULL);
+    walk(step_statem);
+    world_close();
+}
+
+#else
+
+TEST(nomem_needs_fault_injection)
+{
+    SKIP("built without SPAWNED_FAULT_INJECTION");
+}
+
+#endif
