@@ -25,7 +25,7 @@ function(spawned_add_example_test program prefix)
     else()
         add_test(NAME example_${program} COMMAND sh -c "exec \"$@\" </dev/null" sh ${run})
     endif()
-    set_tests_properties(example_${program} PROPERTIES LABELS "example;cross" TIMEOUT 300)
+    set_tests_properties(example_${program} PROPERTIES LABELS "example;cross" TIMEOUT 120)
 endfunction()
 
 file(GLOB spawned_examples CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/*.c)
