@@ -67,12 +67,12 @@ struct sp_codec {
 
 /** Options of sp_lines. */
 struct sp_lines_options {
-    size_t line_max; /**< bytes without the ending; default 65,536 */
+    size_t line_max; /**< bytes of a decoded line, without its ending; default 65,536 */
     bool crlf;       /**< encoded lines end in CR LF; both are read in any case */
 };
 
 /** Lines that end in LF or CR LF. A longer one is TOOBIG. An unfinished one at the end of the
- *  stream counts as a line. Encoding one that contains LF is INVALID. */
+ *  stream counts as a line. Encoding one that contains LF or ends in CR is INVALID. */
 SP_API extern const struct sp_codec sp_lines;
 
 /* ---- frames with their length in front ---- */

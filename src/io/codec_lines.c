@@ -75,8 +75,6 @@ static sp_err lines_encode(void *state, const struct sp_frame *frame, struct sp_
 {
     const struct lines_state *self = state;
     size_t size = frame->size;
-    if (size > self->line_max)
-        return SP_ERR_TOOBIG;
     if (size > 0 && (memchr(frame->bytes, '\n', size) != NULL || frame->bytes[size - 1] == '\r'))
         return SP_ERR_INVALID; /* would be read as something else */
     char *room;
