@@ -858,6 +858,85 @@ TEST(a_server_with_a_thread_of_its_own_answers_like_any)
     world_close();
 }
 
+static atomic_bool spin_on;
+
+/** Blocks its thread: no call of the runtime's, no suspension. */
+static void spin_thread(void *arg)
+{
+    send_note(*(sp_pid *)arg, 1);
+    while (atomic_load(&spin_on)) {}
+}
+
+TEST(what_blocks_on_a_thread_of_its_own_delays_nobody)
+{
+    world_open(&(struct sp_runtime_options){ .workers = 1 });
+    spin_on = true;
+    sp_pid self = sp_self();
+    sp_pid spinning;
+    CHECK_OK(sp_spawn(spin_thread, &self,
+                      &(struct sp_spawn_options){ .own_thread = true, .arg_size = sizeof self },
+                      &spinning));
+    CHECK_INT(expect_note(), 1); /* it blocks by now */
+    lab_ref lab = lab_begin(NULL, NULL);
+    for (int64_t i = 1; i <= 10; i++)
+        CHECK_INT(lab_sum(lab, 1), i);
+    CHECK(sp_is_alive(spinning));
+    spin_on = false;
+    wait_gone(spinning);
+    world_close();
+}
+
+/* ---- blocking work ---- */
+
+struct work {
+    int in;
+    int out;
+};
+
+static void work_double(void *data)
+{
+    struct work *work = data;
+    work->out = 2 * work->in;
+}
+
+static void work_spin(void *data)
+{
+    (void)data;
+    while (atomic_load(&spin_on)) {}
+}
+
+TEST(blocking_work_gets_a_copy_and_gives_it_back)
+{
+    world_open(NULL);
+    struct work work = { 21, 0 };
+    CHECK_OK(sp_blocking(work_double, &work, sizeof work, WORLD_PATIENCE));
+    CHECK_INT(work.out, 42);
+    world_close();
+}
+
+static void blocking_and_report(void *arg)
+{
+    sp_err err = sp_blocking(work_spin, NULL, 0, WORLD_PATIENCE);
+    CHECK_OK(note_send(*(sp_pid *)arg, &(struct note){ err, sp_self() }));
+}
+
+TEST(blocking_work_delays_nobody_and_can_be_given_up)
+{
+    world_open(&(struct sp_runtime_options){ .workers = 1 });
+    spin_on = true;
+    struct work work = { 21, 0 };
+    sp_pid self = sp_self();
+    CHECK_OK(sp_spawn(blocking_and_report, &self,
+                      &(struct sp_spawn_options){ .arg_size = sizeof self }, NULL));
+    CHECK_ERR(sp_blocking(work_spin, &work, sizeof work, SHORTLY), SP_ERR_TIMEOUT);
+    CHECK_INT(lab_sum(lab_begin(NULL, NULL), 1), 1);
+    expect_nothing();
+    spin_on = false;
+    CHECK_INT(expect_note(), SP_OK);
+    CHECK_INT(work.out, 0); /* the result of what was given up is dropped */
+    world_close();
+}
+
 /* ---- silence ---- */
 
 TEST(silence_calls_on_timeout_once)
