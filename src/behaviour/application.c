@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/strmap.h"
+#include "behaviour/deadline.h"
 #include "behaviour/supervisor_child.h"
 #include "runtime/log.h"
 
@@ -366,15 +367,6 @@ const struct sp_server_class sp__application_class = {
 
 /* ---- the public functions ---- */
 
-sp_deadline sp__application_until(sp_deadline deadline, sp_deadline fallback)
-{
-    if (deadline.kind == SP_DEADLINE_DEFAULT)
-        deadline = fallback;
-    if (deadline.kind == SP_DEADLINE_AFTER)
-        deadline = sp_at(sp_time_add(sp_now(), sp_ns(deadline.ns)));
-    return deadline;
-}
-
 static bool application_spec_valid(const struct sp_application_spec *spec)
 {
     return application_name_valid(spec->name) &&
@@ -401,7 +393,7 @@ sp_err sp__application_start_watched(const struct sp_application_spec *spec, sp_
     sp_empty out;
     if (!application_spec_valid(spec) || !application_master_name(spec->name, name))
         return SP_ERR_INVALID;
-    deadline = sp__application_until(deadline, sp_never());
+    deadline = sp__deadline_fix(deadline, sp_never());
     sp_err err = sp__application_start(
         spec,
         &(struct sp_server_options){ .spawn.name = name,
@@ -507,7 +499,7 @@ static bool application_collect(const char *name, void *arg)
 sp_err sp_application_stop_all(sp_deadline deadline)
 {
     struct application_masters masters = { .room = sp_registered_count() };
-    deadline = sp__application_until(deadline, sp_never());
+    deadline = sp__deadline_fix(deadline, sp_never());
     masters.pids = sp_try_alloc((masters.room + 1) * sizeof(*masters.pids));
     if (masters.pids == NULL)
         return SP_ERR_NOMEM;

@@ -14,8 +14,4 @@
 sp_err sp__application_start_watched(const struct sp_application_spec *spec, sp_deadline deadline,
                                      sp_monitor_ref *out_monitor) SP_NONNULL_ARGS(1) SP_NODISCARD;
 
-/** The instant at which a wait of several steps gives up: what counts from now on does not start
- *  anew with each step. Context: process. */
-sp_deadline sp__application_until(sp_deadline deadline, sp_deadline fallback);
-
 #endif

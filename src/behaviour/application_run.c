@@ -3,6 +3,7 @@
  * Threads: the caller's process. Neighbours: application.c, os_signal.c.
  */
 #include "behaviour/application.h"
+#include "behaviour/deadline.h"
 #include "runtime/log.h"
 #include "spawned/os_signal.h"
 
@@ -132,7 +133,7 @@ sp_err sp_application_start_all(const struct sp_application_spec *specs, size_t 
     size_t failed = 0;
     if (sp_runtime_current() == NULL)
         return SP_ERR_NOTCONTEXT;
-    sp_deadline until = sp__application_until(deadline, sp_never());
+    sp_deadline until = sp__deadline_fix(deadline, sp_never());
     sp_err err = run_plan_init(&plan, specs, count);
     if (err == SP_OK)
         err = run_start(&plan, until, &failed);
@@ -198,7 +199,7 @@ static int run_started(const struct run_main *run, const struct run_plan *plan)
     if (run->options.on_started != NULL)
         run->options.on_started(run->options.on_started_arg);
     int status = run_wait(plan);
-    sp_deadline until = sp__application_until(run->options.shutdown, RUN_SHUTDOWN_DEFAULT);
+    sp_deadline until = sp__deadline_fix(run->options.shutdown, RUN_SHUTDOWN_DEFAULT);
     sp_err err = sp_application_stop_all(until);
     if (err != SP_OK) {
         sp__log(sp_runtime_current(), SP_LOG_ERROR, "applications did not stop: %s",

@@ -2,9 +2,9 @@
  *
  *     system ─> backend ─ notify(), any thread ─> cast `arrived` ─> this server ─> subscribers
  *
- * The server is started by the first subscriber and ends after the last, so that nothing is left
- * of it. The hook is taken with the first subscriber, given back after a signal unless one of them
- * keeps it, and always with the server's end.
+ * The server is started by the first subscriber and ends a moment after the last, so that nothing
+ * is left of it. The hook is taken with the first subscriber, given back with the last, and after
+ * a signal unless one of them keeps it.
  *
  * Threads: the server's process; notify() on a thread of the backend, which reads the hook only.
  * Neighbours: runtime/backend.h (os_signals), process/send.h.
@@ -13,14 +13,15 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "behaviour/deadline.h"
 #include "process/send.h"
 #include "runtime/backend.h"
 #include "spawned/server.h"
 
 #define OS_SIGNALS_NAME "sp.os_signals"
 
-/* A server found by name may just be ending, or be started by another at the same time. */
-#define OS_SIGNALS_TRIES 16
+/* How long the server stays without subscribers: one that comes at once finds it. */
+#define OS_SIGNALS_LINGER sp_ms(100)
 
 const struct sp_msg_type sp_os_signal_type = { "os_signal", sizeof(struct sp_os_signal),
                                                SP__KIND_RESERVED, NULL };
@@ -90,12 +91,21 @@ static void os_signals_unhook(struct os_signals *self)
     sp__free(hook);
 }
 
-/* The last one has gone: so does the server. */
+/* The last one has gone: so do the hook, and soon the server. */
 static void os_signals_end_if_unused(struct os_signals *self)
 {
-    if (sp__map_count(&self->subscribers) == 0)
-        sp_server_stop_self(sp_reason_normal());
+    if (sp__map_count(&self->subscribers) > 0)
+        return;
+    os_signals_unhook(self);
+    sp_server_idle_after(OS_SIGNALS_LINGER);
 }
+
+static void sp__os_signals_timeout(struct os_signals *self)
+{
+    (void)self;
+    sp_server_stop_self(sp_reason_normal());
+}
+SP_ON_TIMEOUT(sp__os_signals);
 
 static sp_err os_signals_add(struct os_signals *self, sp_pid pid, enum sp_os_signal_mode mode)
 {
@@ -167,6 +177,7 @@ static void os_signals_arrived(void *state, const void *in)
     }
     if (!keep)
         os_signals_unhook(self);
+    os_signals_end_if_unused(self);
 }
 
 /* Written out because it goes past a full mailbox. */
@@ -203,11 +214,12 @@ const struct sp_server_class sp__os_signals_class = {
     .state_size = sizeof(struct os_signals),
     .init = sp__os_signals__init,
     .on_down = sp__os_signals__down,
+    .on_timeout = sp__os_signals__timeout,
 };
 
 /* ---- subscribers ---- */
 
-/* Finds the server or starts it. EXISTS: another one was faster, look again. */
+/* Finds the server or starts it. EXISTS: another one was faster. */
 static sp_err os_signals_server(sp__os_signals_ref *out_ref)
 {
     if (sp__os_signals_whereis(OS_SIGNALS_NAME, out_ref) == SP_OK)
@@ -216,22 +228,32 @@ static sp_err os_signals_server(sp__os_signals_ref *out_ref)
         &(sp_empty){ 0 }, &(struct sp_server_options){ .spawn.name = OS_SIGNALS_NAME }, out_ref);
 }
 
+/* The server found by name may just be ending, or be started by another. */
+static bool os_signals_try_again(sp_err err)
+{
+    return err == SP_ERR_EXISTS || err == SP_ERR_NOPROC || err == SP_ERR_DIED;
+}
+
 sp_err sp_os_signal_subscribe(enum sp_os_signal_mode mode, sp_deadline deadline)
 {
     struct os_signals_mode in = { .mode = mode };
-    sp_err err = SP_ERR_TIMEOUT;
+    if (sp_runtime_current() == NULL)
+        return SP_ERR_NOTCONTEXT;
     if ((unsigned)mode > SP_OS_SIGNAL_KEEP)
         return SP_ERR_INVALID;
-    for (int i = 0; i < OS_SIGNALS_TRIES; i++) {
+    sp_deadline until = sp__deadline_fix(deadline, sp_after_sec(5));
+    for (;;) {
         sp__os_signals_ref ref;
         sp_empty out;
-        err = os_signals_server(&ref);
+        sp_err err = os_signals_server(&ref);
         if (err == SP_OK)
-            err = sp__os_signals_subscribe(ref, &in, &out, deadline);
-        if (err != SP_ERR_EXISTS && err != SP_ERR_NOPROC && err != SP_ERR_DIED)
+            err = sp__os_signals_subscribe(ref, &in, &out, until);
+        if (!os_signals_try_again(err))
             return err;
+        if (sp__deadline_passed(until))
+            return SP_ERR_TIMEOUT;
+        sp_yield();
     }
-    return err;
 }
 
 sp_err sp_os_signal_unsubscribe(sp_deadline deadline)
@@ -243,5 +265,5 @@ sp_err sp_os_signal_unsubscribe(sp_deadline deadline)
     if (sp__os_signals_whereis(OS_SIGNALS_NAME, &ref) != SP_OK)
         return SP_ERR_NOTFOUND;
     sp_err err = sp__os_signals_unsubscribe(ref, &(sp_empty){ 0 }, &out, deadline);
-    return err == SP_ERR_NOPROC || err == SP_ERR_DIED ? SP_ERR_NOTFOUND : err;
+    return os_signals_try_again(err) ? SP_ERR_NOTFOUND : err;
 }

@@ -150,7 +150,8 @@ struct probe {
 };
 
 static _Atomic int probe_starts[128];
-static void *volatile sv_nowhere; /* volatile: the compiler may not see that it is NULL */
+/* Not mapped. Not NULL, which a sanitizer checks; volatile, because the compiler may not see it. */
+static int *volatile sv_nowhere = (int *)64;
 
 /* Does what the letter says; SP_OK: the start succeeds. */
 static sp_err probe_start_as(const struct probe *self, char letter)
@@ -168,7 +169,7 @@ static sp_err probe_start_as(const struct probe *self, char letter)
         sp_exit_error(SP_OK, "boom");
     case 'f':
         sv_record("!%c", self->args.tag);
-        *(volatile int *)sv_nowhere = 1;
+        *sv_nowhere = 1;
         return SP_OK;
     case 'i':
         return SP_ERR_IGNORED;
@@ -216,7 +217,7 @@ static void probe_on_act(struct probe *self, const struct probe_command *in)
     case PROBE_CRASH:
         sp_exit_error(SP_OK, "boom");
     case PROBE_SEGV:
-        *(volatile int *)sv_nowhere = 1;
+        *sv_nowhere = 1;
         break;
     case PROBE_NORMAL:
         sp_server_stop_self(sp_reason_normal());

@@ -1,0 +1,28 @@
+/* Deadlines of waits that consist of several steps.
+ *
+ * Threads: any with a process. Neighbours: application.c, os_signal.c.
+ */
+#ifndef SP_BEHAVIOUR_DEADLINE_H
+#define SP_BEHAVIOUR_DEADLINE_H
+
+#include "spawned/runtime.h"
+#include "spawned/time.h"
+
+/** `deadline`, or `fallback` where it is the default, as an instant: what counts from now on does
+ *  not begin anew with each step. Context: process. */
+static inline sp_deadline sp__deadline_fix(sp_deadline deadline, sp_deadline fallback)
+{
+    if (deadline.kind == SP_DEADLINE_DEFAULT)
+        deadline = fallback;
+    if (deadline.kind == SP_DEADLINE_AFTER)
+        deadline = sp_at(sp_time_add(sp_now(), sp_ns(deadline.ns)));
+    return deadline;
+}
+
+/** Has a fixed deadline passed? Context: process. */
+static inline bool sp__deadline_passed(sp_deadline fixed)
+{
+    return fixed.kind == SP_DEADLINE_AT && sp_now().ns >= fixed.ns;
+}
+
+#endif
