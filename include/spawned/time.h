@@ -18,7 +18,8 @@ typedef struct sp_duration {
     int64_t ns;
 } sp_duration;
 
-/** An instant of the runtime's monotonic clock. Units: nanoseconds since its start. */
+/** An instant of the runtime's monotonic clock. Units: nanoseconds since a
+ *  moment that stays the same while the machine runs; only differences mean something. */
 typedef struct sp_time {
     int64_t ns;
 } sp_time;

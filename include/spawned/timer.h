@@ -29,7 +29,7 @@ struct sp_timer_options {
  *  Errors: NOPROC, NOMEM, NOTCONTEXT; INVALID (negative time; a key with a foreign process; a
  *  period with a payload type that owns something).
  *  Ownership: as sp_send().
- *  Units: `after` and `period` are rounded up to the timer tick (66 us).
+ *  Units: `after` and `period` are exact to the nanosecond; never early.
  *  Context: process. `out_timer` may be NULL. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 4) sp_err
     sp_timer_start(sp_pid to, const struct sp_msg_type *type, const void *payload,

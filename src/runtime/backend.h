@@ -38,7 +38,7 @@ struct sp__backend_ops {
 
     /* ---- clocks and chance; any context, never suspend ---- */
 
-    /** Monotonic nanoseconds since the runtime's start. */
+    /** Monotonic nanoseconds, from a moment that stays the same. */
     int64_t (*now)(struct sp_runtime *runtime);
     /** The same some milliseconds ago at most, cheaper: for what is only reported. */
     int64_t (*now_coarse)(struct sp_runtime *runtime);

@@ -6,7 +6,7 @@
  * does not jump when a virtual machine moves, and never goes back between cores. The scheduler
  * reads the clock once per turn of a process, not once per message.
  *
- * Threads: any. Neighbours: runtime/real/backend.c subtracts the runtime's start.
+ * Threads: any. Neighbours: runtime/real/real.c.
  */
 #ifndef SP_RUNTIME_REAL_CLOCK_H
 #define SP_RUNTIME_REAL_CLOCK_H
