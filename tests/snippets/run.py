@@ -6,6 +6,7 @@
 Every block ```c that contains `int main(` is a program: it must compile without a warning,
 run, and exit with 0 within a minute. If the next block is ```output, that is what it must
 print. A block ```c without main only has to compile when its first line is `/* compiles */`.
+A block that follows a line `<!-- PATH -->` must be that file of the tree, word for word.
 The last line of the output is `N passed, N failed`.
 """
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLAGS = "-std=c17 -D_GNU_SOURCE -Wall -Wextra -Werror -g".split()
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
+COPY = re.compile(r"^<!-- (\S+) -->\n```\w+\n(.*?)^```[ \t]*$", re.M | re.S)
 
 
 def snippets(text):
@@ -29,6 +31,14 @@ def snippets(text):
             continue
         following = blocks[i + 1] if i + 1 < len(blocks) else ("", "", 0)
         yield line, code, following[1] if following[0] == "output" else None, program
+
+
+def copies(text, root):
+    """Yields (line, why it is not a copy of its file, or None)."""
+    for match in COPY.finditer(text):
+        path = root / match[1]
+        same = path.exists() and path.read_text() == match[2]
+        yield text.count("\n", 0, match.start()) + 1, None if same else f"differs from {match[1]}"
 
 
 def failure(code, expected, program, args):
@@ -61,12 +71,15 @@ def main():
     parser.add_argument("--cc", default="gcc")
     parser.add_argument("--include", default=ROOT / "include")
     parser.add_argument("--lib", required=True)
+    parser.add_argument("--root", default=ROOT, type=pathlib.Path, help="of the copied files")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
     passed = failed = 0
     for path in args.files or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for line, *snippet in snippets(path.read_text()):
-            why = failure(*snippet, args)
+        text = path.read_text()
+        results = list(copies(text, args.root))
+        results += [(line, failure(*rest, args)) for line, *rest in snippets(text)]
+        for line, why in results:
             passed += why is None
             failed += why is not None
             print(f"ok   {path.name}:{line}" if why is None else f"FAIL {path.name}:{line}: {why}")

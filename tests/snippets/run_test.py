@@ -15,7 +15,8 @@ class RunnerTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "a.md"
             path.write_text(text)
-            command = [sys.executable, RUNNER, "--lib=-lc", path]
+            (path.parent / "copied.c").write_text(PROGRAM)
+            command = [sys.executable, RUNNER, "--lib=-lc", "--root", folder, path]
             run = subprocess.run(command, capture_output=True, text=True, check=False)
         return run.returncode, run.stdout
 
@@ -36,6 +37,12 @@ class RunnerTest(unittest.TestCase):
         self.assertIn("1 passed, 0 failed", self.run_text(text)[1])
         text = text.replace("x = y;", "/* compiles */\nx = y;")
         self.assertIn("1 passed, 1 failed", self.run_text(text)[1])
+
+    def test_copy_must_be_equal_to_its_file(self):
+        copy = f"<!-- copied.c -->\n```c\n{PROGRAM}```\n"
+        self.assertIn("2 passed, 0 failed", self.run_text(copy)[1])
+        self.assertIn("differs from copied.c", self.run_text(copy.replace("hi", "ho"))[1])
+        self.assertIn("differs from gone.c", self.run_text(copy.replace("copied", "gone"))[1])
 
     def test_text_without_a_program_fails(self):
         self.assertEqual(self.run_text("nothing\n")[0], 1)
