@@ -1,13 +1,16 @@
 /* The end of a process: the same steps on every way out.
  *
- *   TERMINATE  the behaviour's terminate callback, where it is due      user's code
- *   RELEASE    deferred functions and resources, last registered first  user's code
- *   DONE       name and groups, timers, serial, mailbox closed; links and watchers told;
- *              requests failed, messages destroyed, slot retired        ours
+ *   TERMINATE  the behaviour's terminate callback, where it is due       user's code
+ *   RELEASE    deferred functions and resources, last registered first   user's code
+ *   LOG        the report of an abnormal end                             user's code
+ *   DONE       name and groups, timers, serial, mailbox closed; links and watchers told
+ *   FINISH     the behaviour's own data; requests failed                 user's destructors
+ *   DRAIN      messages destroyed, slot retired                          user's destructors
  *
- * The stage is advanced before the code of it runs, and each resource leaves the list
- * before it is released: so a second exit or a fault inside user's code simply goes on with
- * what is left, on the same or on a fresh stack.
+ * The stage is advanced before the code of it runs, and each resource or message leaves its
+ * list before it is released: so a second exit or a fault inside user's code simply goes on
+ * with what is left, on the same or on a fresh stack. From DONE on nothing wakes it any more,
+ * so a destructor may not suspend.
  */
 #include "base/alloc.h"
 #include "process/callback.h"
@@ -41,8 +44,6 @@ static void exit_release_names(struct sp_process *self)
         atomic_fetch_or_explicit(&self->shared, SP__SHARED_ENDING, memory_order_seq_cst);
     if (shared & SP__SHARED_GROUP_MEMBER)
         sp__groups_leave_all(sp__process_runtime(self)->groups, sp__process_pid(self));
-    /* Only now: who is refused a link or a monitor takes it for dead, and finds its name free. */
-    sp__relation_close(self);
     sp__timers_drop(self);
     sp__scheduler_clear_deadline(&self->actor);
 }
@@ -59,7 +60,6 @@ static void exit_discard_signals(struct sp__signal *base)
 /* What is left in the mailbox is dead: callers are told, payloads destroyed. */
 static void exit_drain(struct sp_process *self)
 {
-    struct sp__counters *counters = &sp__context()->counters;
     for (unsigned spins = 0; sp__process_has_next(self);) {
         struct sp_message *message = sp__process_next(self);
         if (message == NULL) {
@@ -67,7 +67,7 @@ static void exit_drain(struct sp_process *self)
             continue;
         }
         if (!(message->flags & SP__MESSAGE_NOTICE))
-            sp__count(&counters->dead_noproc);
+            sp__count(&sp__context()->counters.dead_noproc);
         sp__reply_fail_message(message, SP_ERR_DIED, self->exit);
         sp__message_destroy(message);
     }
@@ -83,33 +83,23 @@ static void exit_free(struct sp_process *self)
         sp__free(self->relations);
         self->relations = NULL;
     }
-    if (self->extra != NULL) {
-        sp__extra_free(self->extra);
-        self->extra = NULL;
-    }
     sp_reason_unref(self->exit);
     self->exit = NULL;
 }
 
+/* Who found the process in time may still read the extra part, or make one. */
 static void exit_retire(struct sp__epoch_node *node)
 {
     struct sp_process *self = sp__container_of(node, struct sp_process, retired);
+    struct sp__extra *extra = atomic_load_explicit(&self->extra, memory_order_acquire);
+    if (extra != NULL)
+        sp__extra_free(extra);
     sp__slab_give(self->actor.runtime->processes, self->slot);
 }
 
 static void exit_slot(struct sp_process *self)
 {
     sp__epoch_retire(&sp__context()->epoch, &self->retired, exit_retire);
-}
-
-/* It cannot be found any more. The runtime does not go before its threads do, and so not before
- * what is left of this exit. */
-static void exit_count(struct sp_process *self)
-{
-    struct sp_runtime *runtime = sp__process_runtime(self);
-    sp__count(&sp__context()->counters.exited);
-    if (atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_acq_rel) <= 2)
-        sp__runtime_last_gone(runtime);
 }
 
 /* Last registered first; a release may add new ones. */
@@ -128,58 +118,79 @@ static void exit_release(struct sp_process *self, bool late)
     }
 }
 
+/* Whoever learns that it has ended, in whatever way, finds nothing left of it. The runtime does
+ * not go before its threads do, and so not before what is left of this exit. */
 static void exit_done(struct sp_process *self)
 {
     sp_pid pid = sp__process_pid(self);
-    self->exit = sp__reason_of(self->exit, pid);
-    exit_log(self);
     exit_release_names(self);
-    /* release: who finds it dead finds its name free. */
+    sp__count(&sp__context()->counters.exited);
+    sp__process_uncount(sp__process_runtime(self));
+    /* release: who finds it dead finds all that came before. */
     atomic_store_explicit(&self->serial, pid.serial | SP__SERIAL_DEAD, memory_order_release);
     exit_discard_signals(sp__actor_close(&self->actor));
     exit_release(self, true);
-    exit_count(self);
     sp__relation_tell(self, pid, self->exit);
     sp__send_room_all(self);
-    if (self->behaviour->finish != NULL)
-        self->behaviour->finish(self, self->exit);
-    exit_drain(self);
-    exit_free(self);
-    exit_slot(self);
 }
 
-static void exit_run(struct sp_process *self)
+/* The user's code first; what is skipped because the stage is past it has run, or was left by a
+ * fault or by sp_exit(). */
+static void exit_run_stages(struct sp_process *self)
 {
     if (self->stage == SP__EXIT_NOT) {
         self->stage = SP__EXIT_TERMINATE;
         if (self->behaviour->terminate != NULL && !(self->flags & SP__PROCESS_NO_TERMINATE))
             self->behaviour->terminate(self, self->exit);
     }
-    self->stage = SP__EXIT_RELEASE;
-    exit_release(self, false);
-    self->stage = SP__EXIT_DONE;
-    exit_done(self);
+    if (self->stage <= SP__EXIT_RELEASE) {
+        self->stage = SP__EXIT_RELEASE;
+        exit_release(self, false);
+        self->stage = SP__EXIT_LOG;
+        self->exit = sp__reason_of(self->exit, sp__process_pid(self));
+        exit_log(self);
+    }
+    if (self->stage == SP__EXIT_LOG) {
+        self->stage = SP__EXIT_DONE;
+        exit_done(self);
+        self->stage = SP__EXIT_FINISH;
+    }
+    if (self->stage == SP__EXIT_FINISH && self->behaviour->finish != NULL)
+        self->behaviour->finish(self, self->exit);
+    self->stage = SP__EXIT_DRAIN;
 }
 
-/* Nobody may write to the stack that is about to go. */
+static void exit_run(struct sp_process *self)
+{
+    exit_run_stages(self);
+    exit_drain(self);
+    exit_free(self);
+    exit_slot(self);
+}
+
+/* Nobody may write to the stack that is about to go; and what was written there already, and
+ * nobody has looked at, goes with it. */
 static void exit_close_wait(struct sp_process *self)
 {
-    uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_relaxed);
+    /* acquire: pairs with finish, where the wait is done. */
+    uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
     if ((wait & 3) != SP__WAIT_NONE && (wait & 3) != SP__WAIT_DONE)
         sp__wait_close(&self->actor, wait >> 2);
+    sp__pending_abandon(self);
 }
 
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)
 {
-    exit_close_wait(self);
-    if (self->stage == SP__EXIT_NOT) {
+    if (self->exit == NULL) {
         self->exit = moved_reason;
-    } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED) {
+    } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED &&
+               self->stage < SP__EXIT_LOG) {
         sp_reason_unref(self->exit);
         self->exit = moved_reason;
     } else {
         sp_reason_unref(moved_reason);
     }
+    exit_close_wait(self);
     exit_run(self);
 }
 
@@ -215,7 +226,10 @@ void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault)
 {
     struct sp_process *self = (struct sp_process *)(void *)actor;
     struct sp_fault own = *fault;
-    if (own.handler == NULL)
+    /* Past LOG the behaviour's data may be gone. */
+    if (own.handler == NULL && self->stage > SP__EXIT_LOG)
+        own.handler = "destructor";
+    else if (own.handler == NULL)
         own.handler = self->behaviour->running != NULL ? self->behaviour->running(self)
                                                        : sp__process_label(self);
     sp__count(&sp__context()->counters.faults);

@@ -55,7 +55,10 @@ enum sp__exit_stage {
     SP__EXIT_NOT,
     SP__EXIT_TERMINATE, /* the terminate callback runs, or has run */
     SP__EXIT_RELEASE,   /* deferred functions and resources, last first */
-    SP__EXIT_DONE,      /* nothing of the user's runs any more */
+    SP__EXIT_LOG,       /* the report */
+    SP__EXIT_DONE,      /* it vanishes, and all are told; nothing of the user's runs any more */
+    SP__EXIT_FINISH,    /* the behaviour's own, */
+    SP__EXIT_DRAIN,     /* then its messages: but for the destructors of what it leaves behind */
 };
 
 /* Bits of sp_process.flags; owner only. */
@@ -99,7 +102,7 @@ struct sp_process {
     uint8_t overflow; /* enum sp_overflow */
     uint8_t stage;    /* enum sp__exit_stage */
     uint8_t attention; /* SP__ATTEND_ */
-    bool nameless SP__GUARDED_BY(lock); /* takes no name any more */
+    bool leaving SP__GUARDED_BY(lock);  /* takes no name and no timer any more */
     bool closed SP__GUARDED_BY(lock);   /* relations accept nothing more */
     _Atomic uint32_t shared;
     _Atomic uint32_t waits_slot; /* slot + 1 of the process its call waits for; 0: none */
@@ -206,7 +209,7 @@ struct sp__extra *sp__process_extra(struct sp_process *process) SP_NONNULL;
 /** The relations, allocated when missing; NULL: no memory. Context: any, with its lock held. */
 struct sp__relations *sp__process_relations(struct sp_process *process) SP_NONNULL;
 
-/** Free an extra part. Context: exit. */
+/** Free an extra part. Context: any, when nobody can find the process any more. */
 void sp__extra_free(struct sp__extra *extra) SP_NONNULL;
 
 /** Flags a living process as a group member: false if it is too late, because its exit has
@@ -370,8 +373,8 @@ size_t sp__timer_slot_size(void);
 
 /* ---- runtime.c ---- */
 
-/** One process is left, or none: tells who waits for it. Context: any with a context. */
-void sp__runtime_last_gone(struct sp_runtime *runtime) SP_NONNULL;
+/** A process less: tells who waits for the last. Context: any with a context. */
+void sp__process_uncount(struct sp_runtime *runtime) SP_NONNULL;
 
 /* ---- exit.c, for the scheduler ---- */
 void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault);

@@ -41,7 +41,7 @@ static sp_err registry_insert(struct sp__registry *registry, struct sp_process *
                               const char *name)
 {
     struct sp__extra *extra = process->extra;
-    if (process->nameless)
+    if (process->leaving)
         return SP_ERR_NOPROC;
     if (extra->name != NULL)
         return SP_ERR_EXISTS;
@@ -87,9 +87,10 @@ void sp__registry_release(struct sp_process *process)
 {
     struct sp__registry *registry = sp__process_runtime(process)->registry;
     sp__lock_lock(&process->lock);
-    process->nameless = true; /* no name can come after this */
+    process->leaving = true; /* no name can come after this */
+    bool named = process->extra != NULL && process->extra->name != NULL;
     sp__lock_unlock(&process->lock);
-    if (process->extra == NULL || process->extra->name == NULL)
+    if (!named)
         return;
     sp__lock_lock(&registry->lock);
     registry_remove(registry, process);

@@ -24,8 +24,7 @@ bool sp__registry_name_valid(const char *name) SP_NONNULL;
 /** Errors: EXISTS, NOMEM, NOPROC (ending). Context: inside an epoch section, or unpublished. */
 SP_NODISCARD sp_err sp__registry_add(struct sp_process *process, const char *name) SP_NONNULL;
 
-/** Free the name of a process that ends; it gets no other. Context: the owner, before it is
- *  closed. */
+/** Free the name of a process that ends; it gets no other, and no timer. Context: the owner. */
 void sp__registry_release(struct sp_process *process) SP_NONNULL;
 
 #endif

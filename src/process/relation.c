@@ -42,6 +42,14 @@ struct sp__relations *sp__process_relations(struct sp_process *process)
 
 /* ---- links ---- */
 
+/* Its pid, also of one that has just ended: it still tells who links itself now. */
+static sp_pid relation_pid(const struct sp_process *process)
+{
+    sp_pid pid = sp__process_pid(process);
+    pid.serial &= ~SP__SERIAL_DEAD;
+    return pid;
+}
+
 static struct sp__link *link_new(struct sp_process *peer)
 {
     struct sp__link *link = sp__calloc(1, sizeof(*link));
@@ -49,7 +57,7 @@ static struct sp__link *link_new(struct sp_process *peer)
         return NULL;
     link->signal.kind = SP__SIGNAL_LINK;
     link->peer = peer;
-    link->peer_pid = sp__process_pid(peer);
+    link->peer_pid = relation_pid(peer);
     link->signal.from = link->peer_pid;
     return link;
 }
@@ -90,7 +98,7 @@ static sp_err relation_link_locked(struct sp_process *a, struct sp_process *b)
         return err;
     err = link_insert(b, a);
     if (err != SP_OK)
-        sp__free(link_remove(a, sp__process_pid(b)));
+        sp__free(link_remove(a, relation_pid(b)));
     return err;
 }
 
@@ -192,11 +200,16 @@ sp_err sp__relation_monitor(struct sp_process *watcher, struct sp_process *targe
 
 /* ---- the end ---- */
 
-void sp__relation_close(struct sp_process *self)
+/* False: somebody came meanwhile. */
+static bool relation_close(struct sp_process *self)
 {
     sp__lock_lock(&self->lock);
-    self->closed = true;
+    const struct sp__relations *relations = self->relations;
+    self->closed = relations == NULL || (sp__map_count(&relations->links) == 0 &&
+                                         sp__list_empty(&relations->watchers));
+    bool closed = self->closed;
     sp__lock_unlock(&self->lock);
+    return closed;
 }
 
 /* Tell one linked peer; its entry is its signal. */
@@ -224,7 +237,8 @@ static bool first_link(struct sp_process *self, struct sp__link *out)
     uint32_t cursor = 0;
     sp__lock_lock(&self->lock);
     sp__map_item item;
-    bool found = sp__map_next(&self->relations->links, &cursor, &item);
+    bool found =
+        self->relations != NULL && sp__map_next(&self->relations->links, &cursor, &item);
     if (found)
         *out = *(struct sp__link *)item.value;
     sp__lock_unlock(&self->lock);
@@ -234,7 +248,8 @@ static bool first_link(struct sp_process *self, struct sp__link *out)
 static bool first_watcher(struct sp_process *self, struct sp_process **out_watcher)
 {
     sp__lock_lock(&self->lock);
-    struct sp__list *link = sp__list_first(&self->relations->watchers);
+    struct sp__list *link =
+        self->relations == NULL ? NULL : sp__list_first(&self->relations->watchers);
     if (link != NULL)
         *out_watcher = sp__container_of(link, struct sp__monitor, link)->watcher;
     sp__lock_unlock(&self->lock);
@@ -246,7 +261,8 @@ static bool first_monitor(struct sp_process *self, struct sp_process **out_targe
     uint32_t cursor = 0;
     sp__lock_lock(&self->lock);
     sp__map_item item;
-    bool found = sp__map_next(&self->relations->monitors, &cursor, &item);
+    bool found =
+        self->relations != NULL && sp__map_next(&self->relations->monitors, &cursor, &item);
     if (found)
         *out_target = ((struct sp__monitor *)item.value)->target;
     sp__lock_unlock(&self->lock);
@@ -289,8 +305,6 @@ static void drop_monitor(struct sp_process *self, struct sp_process *target)
 
 void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reason *reason)
 {
-    if (self->relations == NULL)
-        return;
     /* The section keeps the others' slots: one may end between our looking and locking. */
     sp__process_enter();
     struct sp_process *other;
@@ -298,10 +312,12 @@ void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reas
     while (first_monitor(self, &other))
         drop_monitor(self, other);
     struct sp__link link;
-    while (first_link(self, &link))
-        tell_link(self, pid, &link, reason);
-    while (first_watcher(self, &other))
-        tell_watcher(self, other, reason);
+    do {
+        while (first_link(self, &link))
+            tell_link(self, pid, &link, reason);
+        while (first_watcher(self, &other))
+            tell_watcher(self, other, reason);
+    } while (!relation_close(self));
     sp__process_leave();
 }
 

@@ -4,9 +4,10 @@
  * monitor is one object: in the map of the watcher, and on the list of the watched.
  *
  * Invariants, with both locks held: A has a link to B iff B has one to A; a monitor is in
- * the map iff it is on the list. A process that ends sets `closed` under its lock and then
- * takes its relations apart one by one, under both locks, pushing the signal while it
- * holds them: so whoever unlinks or demonitors sees either the relation or the signal.
+ * the map iff it is on the list. A process that ends takes its relations apart one by one,
+ * under both locks, pushing the signal while it holds them: so whoever unlinks or
+ * demonitors sees either the relation or the signal. When none is left it sets `closed`
+ * under its lock: so whoever is refused a relation comes after all of the end.
  *
  * Threads: any, under the locks. Neighbours: signal.h, exit.c.
  */
@@ -65,10 +66,7 @@ SP_NODISCARD sp_err sp__relation_monitor(struct sp_process *watcher, struct sp_p
 /** End a monitor of the running process. True: it was active. Context: the owner. */
 bool sp__relation_demonitor(struct sp_process *self, uint64_t id) SP_NONNULL;
 
-/** Nothing new from now on. Context: the owner, at its end. */
-void sp__relation_close(struct sp_process *self) SP_NONNULL;
-
-/** Take all apart and tell everybody. Context: the owner, closed. */
+/** Take all apart, tell everybody, and close it. Context: the owner, at its end. */
 void sp__relation_tell(struct sp_process *self, sp_pid pid,
                        const struct sp_reason *reason) SP_NONNULL;
 

@@ -119,6 +119,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
         return SP_ERR_NOMEM;
     memset(runtime, 0, sizeof(*runtime));
     runtime->ops = &sp__backend_real;
+    runtime->real = true;
     if (options != NULL)
         runtime->options = *options;
     options_default(&runtime->options);

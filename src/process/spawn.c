@@ -84,7 +84,7 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     uint32_t mailbox_max = options->mailbox_max == 0 ? runtime->options.mailbox_max
                                                      : options->mailbox_max;
     sp__actor_init(&process->actor, runtime, behaviour->turn, mailbox_max);
-    sp__lock_init(&process->lock);
+    /* The lock stays as it is: who waited for room here may still come to look. */
     process->flags = (options->trap_exit ? SP__PROCESS_TRAP_EXIT : 0) |
                      (options->notices_first ? SP__PROCESS_NOTICES_FIRST : 0) |
                      (options->own_thread ? SP__PROCESS_OWN_THREAD : 0);
@@ -92,7 +92,7 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->actor.shared_fetch = options->overflow == SP_OVERFLOW_DROP_OLDEST;
     process->stage = SP__EXIT_NOT;
     process->attention = 0;
-    process->nameless = false;
+    process->leaving = false;
     process->closed = false;
     atomic_store_explicit(&process->shared, 0, memory_order_relaxed);
     atomic_store_explicit(&process->waits_slot, 0, memory_order_relaxed);

@@ -75,17 +75,25 @@ static void timer_free(struct timer *timer)
 
 /* ---- firing ---- */
 
-/* Target's lock held. Without memory for the message the tick is dropped and counted. */
-static void timer_send(struct timer *timer, struct sp_process *target)
+static unsigned timer_flags(const struct timer *timer)
+{
+    if (timer->key == 0)
+        return SP__MESSAGE_TIMER;
+    return SP__MESSAGE_TIMER | SP__MESSAGE_KEYED |
+           (timer->period_ns == 0 ? SP__MESSAGE_LAST_TICK : 0);
+}
+
+/* Target's lock held. Without memory for the message the tick is dropped and counted. Returns
+ * the message where it was not delivered: its destructor is the user's, and not for here. */
+static struct sp_message *timer_send(struct timer *timer, struct sp_process *target)
 {
     struct sp__context *context = sp__context();
-    unsigned flags = timer->key != 0 ? SP__MESSAGE_TIMER | SP__MESSAGE_KEYED : SP__MESSAGE_TIMER;
     struct sp_message *message =
-        sp__message_new(timer->type, timer->type->size, flags, timer->from);
+        sp__message_new(timer->type, timer->type->size, timer_flags(timer), timer->from);
     sp__count(&context->counters.sent);
     if (message == NULL) {
         sp__count(&context->counters.dropped_full);
-        return;
+        return NULL;
     }
     memcpy(sp__message_payload(message), timer->payload, timer->type->size);
     message->aux = atomic_load_explicit(&timer->id, memory_order_relaxed);
@@ -97,19 +105,19 @@ static void timer_send(struct timer *timer, struct sp_process *target)
     bool bounded = timer->key == 0 && !(timer->type->kind & SP__KIND_RESERVED);
     sp_err err = sp__mailbox_push(&target->actor, message, bounded, &number);
     if (err == SP_OK)
-        return;
+        return NULL;
     sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
                                  : &context->counters.dead_noproc);
-    sp__message_destroy(message);
+    return message;
 }
 
 static void timer_rearm(struct timer *timer)
 {
     int64_t now = sp__now(timer->runtime);
-    timer->expiry_ns += timer->period_ns;
-    if (timer->expiry_ns <= now) /* whole periods were missed: they are skipped, not made up */
-        timer->expiry_ns += (now - timer->expiry_ns) / timer->period_ns * timer->period_ns +
-                            timer->period_ns;
+    /* Whole periods that were missed are skipped, not made up. */
+    int64_t missed = (now - timer->expiry_ns) / timer->period_ns * timer->period_ns;
+    timer->expiry_ns =
+        sp_time_add((sp_time){ timer->expiry_ns + missed }, sp_ns(timer->period_ns)).ns;
     sp__timers_arm(timer->runtime, &timer->entry.node, SP__TIMER_MESSAGE, timer->expiry_ns);
 }
 
@@ -118,10 +126,11 @@ static void timer_fire(struct sp__timer_entry *entry)
 {
     struct timer *timer = sp__container_of(entry, struct timer, entry);
     struct sp_process *target = timer->target;
+    struct sp_message *refused = NULL;
     sp__lock_lock(&target->lock);
     bool over = timer->cancelled;
     if (!over) {
-        timer_send(timer, target);
+        refused = timer_send(timer, target);
         over = timer->period_ns == 0;
         if (over)
             sp__list_remove(&timer->link);
@@ -131,6 +140,8 @@ static void timer_fire(struct sp__timer_entry *entry)
     sp__lock_unlock(&target->lock);
     if (over)
         timer_free(timer);
+    if (refused != NULL)
+        sp__message_destroy(refused);
 }
 
 /* ---- ending ---- */
@@ -145,12 +156,10 @@ static bool timer_cancel_locked(struct timer *timer)
 
 void sp__timers_drop(struct sp_process *self)
 {
-    if (self->relations == NULL)
-        return;
-    struct sp__list *timers = &self->relations->timers;
     for (;;) {
         sp__lock_lock(&self->lock);
-        struct sp__list *link = sp__list_first(timers);
+        struct sp__list *link =
+            self->relations == NULL ? NULL : sp__list_first(&self->relations->timers);
         struct timer *timer = link == NULL ? NULL : sp__container_of(link, struct timer, link);
         bool ours = timer != NULL && timer_cancel_locked(timer);
         sp__lock_unlock(&self->lock);
@@ -170,6 +179,8 @@ static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out
     struct sp_process *target = timer->target;
     bool active = false;
     bool ours = false;
+    if (target == NULL)
+        return SP_ERR_STALE; /* a guessed number, of one that is just being started */
     sp__lock_lock(&target->lock);
     /* Under the lock of its process it is still the same, or it is over. */
     if (timer_of(runtime, id) == timer && timer->target == target && !timer->cancelled &&
@@ -250,8 +261,8 @@ bool sp__timer_message_stale(struct sp_process *self, struct sp_message *message
     if (key == NULL)
         return true;
     message->flags &= (uint16_t)~SP__MESSAGE_KEYED; /* asked once, when it is handed over */
-    if (timer_of(sp__process_runtime(self), message->aux) == NULL) {
-        uint64_t id; /* it fired for the last time */
+    if (message->flags & SP__MESSAGE_LAST_TICK) {
+        uint64_t id;
         key_forget(extra, (uintptr_t)key, &id);
     }
     return false;
@@ -264,13 +275,13 @@ static sp_err timer_arm(struct timer *timer, struct sp_process *target)
 {
     sp_err err = SP_ERR_NOPROC;
     sp__lock_lock(&target->lock);
-    struct sp__relations *relations = target->closed ? NULL : sp__process_relations(target);
+    struct sp__relations *relations = target->leaving ? NULL : sp__process_relations(target);
     if (relations != NULL) {
         timer->target = target;
         sp__list_push_back(&relations->timers, &timer->link);
         sp__timers_arm(timer->runtime, &timer->entry.node, SP__TIMER_MESSAGE, timer->expiry_ns);
         err = SP_OK;
-    } else if (!target->closed) {
+    } else if (!target->leaving) {
         err = SP_ERR_NOMEM;
     }
     sp__lock_unlock(&target->lock);

@@ -26,7 +26,7 @@ SP_NODISCARD sp_err sp__timer_start_key(uint64_t key, const struct sp_msg_type *
 /** sp_timer_cancel_key() for any key. */
 SP_NODISCARD sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left);
 
-/** Cancel all timers of a process. Context: the owner, closed. */
+/** Cancel all timers of a process. Context: the owner, leaving. */
 void sp__timers_drop(struct sp_process *self) SP_NONNULL;
 
 /** A tick of a keyed timer that was cancelled or set anew after it was sent? One that is not,

@@ -95,6 +95,7 @@ struct sp__context {
 
 struct sp_runtime {
     const struct sp__backend_ops *ops;
+    bool real; /* on the backend of threads: its ready is called directly, once per message */
     void *backend;                     /* its own state */
     struct sp_runtime_options options; /* defaults filled in */
     struct sp__epoch epoch;

@@ -15,7 +15,6 @@ void sp__message_release(struct sp_message *message)
 
 void sp__message_destroy(struct sp_message *message)
 {
-    if (message->type->destroy != NULL)
-        message->type->destroy(sp__message_payload(message));
+    sp__message_empty(message);
     sp__message_release(message);
 }

@@ -27,6 +27,8 @@ enum {
     SP__MESSAGE_ANSWERED = 16, /* a call that was answered, or whose request was taken */
     SP__MESSAGE_RECEIVED = 32, /* on the list of what a process has in hand */
     SP__MESSAGE_NOTICE = 8, /* DOWN or EXIT: not counted in the mailbox's length */
+    SP__MESSAGE_LAST_TICK = 64,  /* the timer is over with it */
+    SP__MESSAGE_DESTROYED = 128, /* its payload was, or its destructor left by a fault */
 };
 
 /** Who waits for the reply to a call, and until when. */
@@ -77,6 +79,15 @@ static inline void sp__message_set_next(struct sp_message *message, struct sp_me
  *  Ownership: the caller's. Context: any thread with a context. */
 struct sp_message *sp__message_new(const struct sp_msg_type *type, uint32_t size, unsigned flags,
                                    sp_pid from) SP_NODISCARD;
+
+/** Destroys the payload, once. Context: any thread with a context. */
+static inline void sp__message_empty(struct sp_message *message)
+{
+    if (message->type->destroy == NULL || (message->flags & SP__MESSAGE_DESTROYED))
+        return;
+    message->flags |= SP__MESSAGE_DESTROYED;
+    message->type->destroy(sp__message_payload(message));
+}
 
 /** Frees a message, its payload not destroyed. Context: any thread with a context. */
 void sp__message_release(struct sp_message *message) SP_NONNULL;

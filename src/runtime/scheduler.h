@@ -18,10 +18,16 @@
 #include "runtime/backend.h"
 #include "runtime/core.h"
 
+/** The real backend's `ready`. Context: any thread with a context. */
+void sp__real_ready(struct sp__actor *actor);
+
 /** Make a runnable actor run. Context: any thread with a context. */
 static inline void sp__scheduler_ready(struct sp__actor *actor)
 {
-    actor->runtime->ops->ready(actor);
+    if (actor->runtime->real)
+        sp__real_ready(actor);
+    else
+        actor->runtime->ops->ready(actor);
 }
 
 /** Suspend the running actor until it is ready; may return early: check again what you wait

@@ -91,8 +91,7 @@ static inline struct sp__poller *sp__real_poller(struct sp_runtime *runtime)
     return sp__real_of(runtime)->poller;
 }
 
-/* scheduler.c */
-void sp__real_ready(struct sp__actor *actor);
+/* scheduler.c; sp__real_ready() is in runtime/scheduler.h */
 void sp__real_park(struct sp__actor *actor, bool receiving);
 void sp__real_yield(struct sp__actor *actor);
 void sp__real_abandon(struct sp__actor *actor) SP_NORETURN;

@@ -17,7 +17,7 @@ enum {
      * others, and 64 turns of it are some microseconds. */
     SCHEDULER_STREAK_MAX = 64,
     /* Every so many turns a busy worker looks at timers, poller and global queue. */
-    SCHEDULER_LOOK_EVERY = 61,
+    SCHEDULER_LOOK_EVERY = 64, /* a power of two */
     SCHEDULER_GLOBAL_BATCH = 64,
 };
 
