@@ -62,7 +62,8 @@ struct sp_part {
     size_t size;
 };
 
-/** As sp_stream_write(), of several pieces. */
+/** As sp_stream_write(), of several pieces. Default deadline: 30 s.
+ *  Errors: RESET, TIMEOUT, CLOSED, IO, NOTCONTEXT. Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
     sp_stream_write_parts(struct sp_stream *stream, const struct sp_part *parts, size_t count,
                           sp_deadline deadline);

@@ -1,3 +1,8 @@
+/* The codec of frames that begin with their length; see spawned/codec.h.
+ *
+ * The length is judged as soon as it is there, before any of the frame is; from then on the
+ * decoder says how many bytes it wants, and is not asked before they have come.
+ */
 #include "spawned/codec.h"
 
 #include <string.h>

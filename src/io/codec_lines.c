@@ -1,3 +1,8 @@
+/* The codec of lines; see spawned/codec.h.
+ *
+ * `scanned` keeps what was looked at already, so that a line that comes byte by byte costs
+ * time in proportion to its length.
+ */
 #include "spawned/codec.h"
 
 #include <string.h>

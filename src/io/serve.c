@@ -126,8 +126,8 @@ static void serve_connection_start(struct serve *self, struct sp_stream *stream)
 static void serve_pause(struct serve *self, sp_err err)
 {
     if (self->info.paused++ == 0 || self->pause_ms == SERVE_PAUSE_FIRST_MS)
-        sp__log(sp_runtime_current(), SP_LOG_WARNING, "%s: accepts nothing for now: %s",
-                self->options.address, sp_err_text(err));
+        sp__log(sp_runtime_current(), SP_LOG_WARNING, "%s: has to pause: %s", self->options.address,
+                sp_err_text(err));
     self->short_of = true;
     sp__time_event_arm(&self->pause, sp_time_add(sp_now(), sp_ms(self->pause_ms)).ns);
     self->pause_ms *= 2;

@@ -163,7 +163,7 @@ static void output_advance(struct sp_stream *stream, struct output_rest *rest, s
     size_t from_queue = count < queued ? count : queued;
     sp__buf_consume(&stream->output.buf, from_queue);
     count -= from_queue;
-    while (count > 0) {
+    while (count > 0 && rest->count > 0) {
         size_t left = rest->parts->size - rest->offset;
         if (count < left) {
             rest->offset += count;

@@ -1,3 +1,4 @@
+/* Addresses as the system has them, and the names of hosts; see net.h. */
 #include "runtime/real/net.h"
 
 #include "base/alloc.h"

@@ -1,3 +1,4 @@
+/* Sockets come to be: listening, accepting, connecting; see net.h. */
 #include "runtime/real/net.h"
 
 #include "base/alloc.h"
