@@ -159,19 +159,25 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
         return err;
     }
     struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
-    struct sp__pending pending = { .slots = &slot, .count = 1, .remaining = 1 };
+    struct sp__pending pending = {
+        .slots = &slot, .count = 1, .remaining = 1, .out_destroy = op->out_destroy
+    };
     struct call_target target = { .pid = server, .until = call_deadline(self, deadline) };
     self->pending = &pending;
     target.token = sp__wait_open(&self->actor);
     err = call_send(self, &target, op, in);
     if (err != SP_OK) {
         sp__wait_close(&self->actor, target.token);
+        self->pending = NULL;
         sp__payload_destroy(&op->in, in);
         outcome_refused(self, server, op->in.name);
         return err;
     }
     sp__process_waits_for(self, server);
     err = sp__process_wait(self, target.token, target.until);
+    if (err == SP_ERR_NOTCONTEXT)
+        return err;
+    self->pending = NULL;
     sp__process_waits_for(self, SP_PID_NONE);
     if (err == SP_OK)
         return call_finish(self, &slot, server, op);
@@ -257,12 +263,17 @@ sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_mu
         slots[i].out = targets[i].out;
         slots[i].out_size = op->out_size;
     }
-    struct sp__pending pending = { .slots = slots, .count = count, .remaining = count };
+    struct sp__pending pending = {
+        .slots = slots, .count = count, .remaining = count, .out_destroy = op->out_destroy
+    };
     struct call_target base = { .until = call_deadline(self, deadline) };
     self->pending = &pending;
     base.token = sp__wait_open(&self->actor);
     multi_send(self, op, in, targets, &pending, &base);
     sp_err err = sp__process_wait(self, base.token, base.until);
+    if (err == SP_ERR_NOTCONTEXT)
+        return err; /* the slots went with the process */
+    self->pending = NULL;
     multi_collect(targets, &pending);
     sp_free(slots);
     return err;
@@ -332,6 +343,24 @@ static void start_kill(sp_pid pid)
     sp_ignore(sp_join(pid, sp_after_sec(1), NULL));
 }
 
+static sp_err start_wait(struct sp_process *self, struct sp__pending_slot *slot, uint64_t token,
+                         int64_t until, sp_pid pid)
+{
+    sp_err err = sp__process_wait(self, token, until);
+    if (err == SP_ERR_NOTCONTEXT)
+        return err;
+    self->pending = NULL;
+    if (err == SP_ERR_TIMEOUT)
+        start_kill(pid);
+    if (err != SP_OK)
+        return err;
+    err = slot->err;
+    if (err != SP_OK && err != SP_ERR_IGNORED)
+        outcome_ended(self, pid, "init", slot->reason);
+    sp_reason_unref(slot->reason);
+    return err == SP_ERR_DIED ? SP_ERR_INITFAILED : err;
+}
+
 static sp_err start_process(struct sp_process *self, struct sp__server *server, const void *args,
                             const struct sp_server_options *options, sp_pid *out_pid)
 {
@@ -354,21 +383,10 @@ static sp_err start_process(struct sp_process *self, struct sp__server *server, 
         err = sp__process_publish(process, &options->spawn, out_pid);
     if (err != SP_OK) {
         sp__wait_close(&self->actor, token);
-        sp_reason_unref(slot.reason);
+        sp__pending_abandon(self);
         return err;
     }
-    server = NULL; /* the process's from here on */
-    err = sp__process_wait(self, token, until);
-    if (err == SP_OK) {
-        err = slot.err;
-        if (err != SP_OK && err != SP_ERR_IGNORED)
-            outcome_ended(self, *out_pid, "init", slot.reason);
-        sp_reason_unref(slot.reason);
-        return err == SP_ERR_DIED ? SP_ERR_INITFAILED : err;
-    }
-    if (err == SP_ERR_TIMEOUT)
-        start_kill(*out_pid);
-    return err;
+    return start_wait(self, &slot, token, until, *out_pid); /* the server is the process's */
 }
 
 static void start_existing(const struct sp_server_options *options)

@@ -59,7 +59,10 @@ sp_err sp_blocking(void (*fn)(void *data), void *data, size_t size, sp_deadline 
     if (err != SP_OK) {
         sp__wait_close(&self->actor, token);
         sp__free(job);
-        return err;
+    } else {
+        err = sp__process_wait(self, token, until);
     }
-    return sp__process_wait(self, token, until);
+    if (err != SP_ERR_NOTCONTEXT)
+        self->pending = NULL;
+    return err;
 }

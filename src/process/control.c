@@ -95,7 +95,8 @@ static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
         return err;
     sp__process_waits_for(self, pid);
     err = join_wait(self, joiner, id, until);
-    sp__process_waits_for(self, SP_PID_NONE);
+    if (err != SP_ERR_NOTCONTEXT) /* else it is no process any more */
+        sp__process_waits_for(self, SP_PID_NONE);
     return err;
 }
 

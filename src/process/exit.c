@@ -228,7 +228,7 @@ void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault)
     struct sp_fault own = *fault;
     /* Past LOG the behaviour's data may be gone. */
     if (own.handler == NULL && self->stage > SP__EXIT_LOG)
-        own.handler = "destructor";
+        own.handler = "a destructor";
     else if (own.handler == NULL)
         own.handler = self->behaviour->running != NULL ? self->behaviour->running(self)
                                                        : sp__process_label(self);

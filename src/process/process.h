@@ -119,7 +119,7 @@ struct sp_process {
     struct sp__resource *resources;
     struct sp__relations *relations; /* pointer: owner; content: lock */
     _Atomic(struct sp__extra *) extra;
-    struct sp__pending *pending; /* what the current call waits for; on its stack */
+    struct sp__pending *pending; /* what the current call waits for; on its stack; or NULL */
     union {
         struct {
             int64_t started_ns;
@@ -419,7 +419,8 @@ static inline void sp__process_waits_for(struct sp_process *self, sp_pid pid)
 
 /** Wait for the operation `token`, until `deadline_ns`.
  *  Errors: TIMEOUT (nothing will touch the result any more), NOTCONTEXT (a foreign process was
- *  killed). Context: the owner; suspends. */
+ *  killed: `self` is somebody else's by now, and its pending replies are dropped).
+ *  Context: the owner; suspends. */
 SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token,
                                      int64_t deadline_ns) SP_NONNULL;
 

@@ -58,6 +58,21 @@ void sp__reply_defer(const struct sp__reply_to *to)
     sp__epoch_leave(&context->epoch);
 }
 
+void sp__pending_abandon(struct sp_process *self)
+{
+    struct sp__pending *pending = self->pending;
+    for (size_t i = 0; pending != NULL && i < pending->count; i++) {
+        struct sp__pending_slot *slot = &pending->slots[i];
+        bool moved = slot->done && slot->err == SP_OK && pending->out_destroy != NULL;
+        sp_reason_unref(slot->reason);
+        slot->reason = NULL;
+        slot->done = false; /* before the user's code, which may end in a fault */
+        if (moved)
+            pending->out_destroy(slot->out);
+    }
+    self->pending = NULL;
+}
+
 bool sp__reply_expired(const struct sp__reply_to *to)
 {
     struct sp__context *context = sp__context();

@@ -27,6 +27,7 @@ struct sp__pending {
     struct sp__pending_slot *slots;
     size_t count;
     size_t remaining;
+    void (*out_destroy)(void *out); /* of a reply that nobody will look at, or NULL */
 };
 
 /** An answer. */
@@ -45,6 +46,10 @@ void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply
 /** Let the caller know that its request was handled and left for later, for when it gives up.
  *  Context: any with a context. */
 void sp__reply_defer(const struct sp__reply_to *to) SP_NONNULL;
+
+/** The process ends while it waits: drops what was written to its slots. May run the replies'
+ *  destructor. Context: the owner, its wait closed. */
+void sp__pending_abandon(struct sp_process *self) SP_NONNULL;
 
 /** Has the caller given up? Context: any with a context. */
 bool sp__reply_expired(const struct sp__reply_to *to) SP_NONNULL;

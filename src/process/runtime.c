@@ -194,9 +194,12 @@ void sp_thread_detach(void)
 
 /* ---- stopping ---- */
 
-/* Called for the last but one and the last: wakes the process that waits to be alone. */
-void sp__runtime_last_gone(struct sp_runtime *runtime)
+void sp__process_uncount(struct sp_runtime *runtime)
 {
+    /* seq_cst: pairs with destroy, which names the stopper and then counts. The last but one and
+     * the last wake it. */
+    if (atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_seq_cst) > 2)
+        return;
     sp__process_enter();
     struct sp_process *stopper = atomic_load_explicit(&runtime->stopper, memory_order_seq_cst);
     if (stopper != NULL)

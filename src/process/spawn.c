@@ -127,7 +127,7 @@ static sp_err spawn_slot(struct sp_runtime *runtime, struct sp_process **out)
         err = sp__slab_take(runtime->processes, &slot, &item);
     }
     if (err != SP_OK) {
-        atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_relaxed);
+        sp__process_uncount(runtime);
         return err;
     }
     *out = item;
@@ -153,7 +153,7 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     spawn_fill(process, runtime, behaviour, data, options);
     err = spawn_extra(process, options);
     if (err != SP_OK) {
-        atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_relaxed);
+        sp__process_uncount(runtime);
         sp__slab_give(runtime->processes, process->slot);
         return err;
     }
