@@ -30,6 +30,7 @@ struct door_answer {
 
 SP_SERVER(door, struct door_args);
 SP_CALL(door, press, struct door_digit, struct door_answer);
+SP_CALL(door, look, sp_empty, struct door_answer);
 SP_CAST(door, shut, sp_empty);
 
 /* ---- the machine (door.c) ---- */
@@ -59,7 +60,7 @@ static sp_err door_init(struct door *self, const struct door_args *args,
 /** On entering any state. */
 static void door_enter(struct door *self, const struct door_state *old)
 {
-    printf("  door: %s -> %s\n", old == NULL ? "start" : old->name, door_now()->name);
+    (void)old;
     self->left = self->code;
     if (door_in(&door_open))
         sp_statem_state_timeout(sp_sec(5));
@@ -134,6 +135,15 @@ static sp_err door_on_press(struct door *self, const struct door_digit *in, stru
     return SP_OK;
 }
 
+/** In every state: an ordinary operation of a server. */
+static sp_err door_on_look(struct door *self, const sp_empty *in, struct door_answer *out)
+{
+    (void)self;
+    (void)in;
+    out->text = sp_statem_name();
+    return SP_OK;
+}
+
 /** In every state but `open`. */
 static void door_on_shut(struct door *self, const sp_empty *in)
 {
@@ -144,9 +154,25 @@ static void door_on_shut(struct door *self, const sp_empty *in)
 SP_STATEM_ON_INIT(door);
 SP_STATEM_ON_CALL(door, press);
 SP_STATEM_ON_CAST(door, shut);
+SP_ON_CALL(door, look);
 SP_STATEM_CLASS(door, .init = door__init);
 
 /* ---- somebody at the door ---- */
+
+/** Presses a digit and looks what became of the door. */
+static sp_err press(door_ref door, int digit)
+{
+    struct door_answer answer;
+    struct door_answer view;
+    sp_err err = door_press(door, &(struct door_digit){ digit }, &answer, sp_after_sec(5));
+    if (err == SP_OK)
+        err = door_look(door, &(sp_empty){ 0 }, &view, sp_after_sec(5));
+    if (err == SP_OK)
+        printf("press %d: %s; the door is %s\n", digit, answer.text, view.text);
+    else
+        printf("press %d: %s\n", digit, sp_err_text(err));
+    return err;
+}
 
 static int visit(void *arg)
 {
@@ -155,15 +181,14 @@ static int visit(void *arg)
     door_ref door;
     if (door_start(&(struct door_args){ .code = 321 }, NULL, &door) != SP_OK)
         return EXIT_FAILURE;
-    for (size_t i = 0; i < sizeof digits / sizeof digits[0]; i++) {
-        struct door_answer answer;
-        sp_err err = door_press(door, &(struct door_digit){ digits[i] }, &answer, sp_after_sec(5));
-        printf("press %d: %s\n", digits[i], err == SP_OK ? answer.text : sp_err_text(err));
-        if (err != SP_OK)
+    for (size_t i = 0; i < sizeof digits / sizeof digits[0]; i++)
+        if (press(door, digits[i]) != SP_OK)
             return EXIT_FAILURE;
-    }
-    if (door_shut(door, &(sp_empty){ 0 }) != SP_OK)
+    struct door_answer view;
+    if (door_shut(door, &(sp_empty){ 0 }) != SP_OK ||
+        door_look(door, &(sp_empty){ 0 }, &view, sp_after_sec(5)) != SP_OK)
         return EXIT_FAILURE;
+    printf("shut: the door is %s\n", view.text);
     return door_stop(door, sp_after_sec(5)) == SP_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
