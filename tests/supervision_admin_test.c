@@ -186,9 +186,10 @@ TEST(terminate_child_that_has_just_crashed)
 {
     sv_begin();
     struct sp_child_spec children[] = { sv_child("a"), sv_child("b") };
-    sp_pid supervisor = sv_supervisor(&(struct sp_supervisor_spec){
-        .max_restarts = SP_RESTARTS_UNLIMITED, .children = children,
-        .child_count = COUNT(children) });
+    sp_pid supervisor =
+        sv_supervisor(&(struct sp_supervisor_spec){ .max_restarts = SP_RESTARTS_UNLIMITED,
+                                                    .children = children,
+                                                    .child_count = COUNT(children) });
     for (int i = 0; i < 200; i++) {
         sp_pid pid;
         sv_act(sv_child_pid(supervisor, "a"), PROBE_CRASH);
@@ -263,8 +264,7 @@ TEST(unknown_ids_are_not_found)
         CHECK_ERR(sp_supervisor_restart_child(supervisor, ids[i], sp_never(), &pid),
                   SP_ERR_NOTFOUND);
         CHECK_ERR(sp_supervisor_delete_child(supervisor, ids[i], sp_never()), SP_ERR_NOTFOUND);
-        CHECK_ERR(sp_supervisor_get_child(supervisor, ids[i], sp_never(), &info),
-                  SP_ERR_NOTFOUND);
+        CHECK_ERR(sp_supervisor_get_child(supervisor, ids[i], sp_never(), &info), SP_ERR_NOTFOUND);
     }
     CHECK_INT(info_of(supervisor).active, 1);
     sv_stop(supervisor);
@@ -434,8 +434,7 @@ TEST(question_to_a_supervisor_that_is_busy_times_out)
     sv_gate_await(gate, 1); /* the supervisor waits for the init of a */
     CHECK_ERR(sp_supervisor_info(supervisor, sp_after_ms(10), &info), SP_ERR_TIMEOUT);
     struct sp_child_spec late = sv_child("x");
-    CHECK_ERR(sp_supervisor_start_child(supervisor, &late, sp_after_ms(10), &pid),
-              SP_ERR_TIMEOUT);
+    CHECK_ERR(sp_supervisor_start_child(supervisor, &late, sp_after_ms(10), &pid), SP_ERR_TIMEOUT);
     sv_gate_open(gate);
     sv_await("+a", 2);
     sv_stop(supervisor);

@@ -19,9 +19,8 @@ static struct sp_supervisor_info info_of(sp_pid supervisor)
 /* No restart that counts is allowed. */
 static sp_pid supervise(const struct sp_child_spec *children, size_t count)
 {
-    return sv_supervisor(&(struct sp_supervisor_spec){ .max_restarts = SP_RESTARTS_NONE,
-                                                       .children = children,
-                                                       .child_count = count });
+    return sv_supervisor(&(struct sp_supervisor_spec){
+        .max_restarts = SP_RESTARTS_NONE, .children = children, .child_count = count });
 }
 
 static struct sp_child_spec backed_off(struct sp_child_spec child, sp_duration delay)
@@ -273,13 +272,14 @@ static void sender_run(void *arg)
 TEST(messages_keep_their_order_over_many_restarts)
 {
     sv_begin();
-    struct sp_child_spec child = { .id = "k", .server = &keeper_class,
+    struct sp_child_spec child = { .id = "k",
+                                   .server = &keeper_class,
                                    .options.spawn.name = "keeper" };
     child.backoff = (struct sp_backoff){ .min = sp_us(200), .max = sp_us(200) };
     sp_pid supervisor = supervise(&child, 1);
     for (int i = 0; i < SENDERS; i++)
-        CHECK_OK(sp_spawn(sender_run, &i, &(struct sp_spawn_options){ .arg_size = sizeof(i) },
-                          NULL));
+        CHECK_OK(
+            sp_spawn(sender_run, &i, &(struct sp_spawn_options){ .arg_size = sizeof(i) }, NULL));
     for (size_t i = 0; i < ROUNDS; i++) {
         sv_await("+k", i + 1);
         sv_await_status(supervisor, "k", SP_CHILD_RUNNING);
@@ -413,9 +413,11 @@ TEST(group_waits_with_the_child_that_is_delayed)
     sv_begin();
     struct sp_child_spec children[] = { sv_child("a"), backed_off(sv_child("b"), sp_ms(1)),
                                         sv_child("c") };
-    sp_pid supervisor = sv_supervisor(&(struct sp_supervisor_spec){
-        .strategy = SP_REST_FOR_ONE, .max_restarts = SP_RESTARTS_NONE, .children = children,
-        .child_count = COUNT(children) });
+    sp_pid supervisor =
+        sv_supervisor(&(struct sp_supervisor_spec){ .strategy = SP_REST_FOR_ONE,
+                                                    .max_restarts = SP_RESTARTS_NONE,
+                                                    .children = children,
+                                                    .child_count = COUNT(children) });
     sv_end_child(supervisor, "b", PROBE_CRASH);
     CHECK_EVENTS("+a +b +c -b(boom) -c +b +c");
     CHECK_INT(info_of(supervisor).restarts, 0);
@@ -430,9 +432,11 @@ TEST(group_restart_overtakes_a_delay)
     sv_begin();
     struct sp_child_spec children[] = { sv_child("a"), backed_off(sv_child("b"), HOUR),
                                         sv_child("c") };
-    sp_pid supervisor = sv_supervisor(&(struct sp_supervisor_spec){
-        .strategy = SP_REST_FOR_ONE, .max_restarts = 1, .children = children,
-        .child_count = COUNT(children) });
+    sp_pid supervisor =
+        sv_supervisor(&(struct sp_supervisor_spec){ .strategy = SP_REST_FOR_ONE,
+                                                    .max_restarts = 1,
+                                                    .children = children,
+                                                    .child_count = COUNT(children) });
     sv_end_child(supervisor, "b", PROBE_CRASH);
     sv_await_status(supervisor, "b", SP_CHILD_RESTARTING);
     sv_end_child(supervisor, "a", PROBE_CRASH);

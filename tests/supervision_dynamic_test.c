@@ -61,8 +61,8 @@ TEST(dynamic_defaults)
 {
     sv_begin();
     sp_pid supervisor;
-    CHECK_OK(sp_dynamic_supervisor_start(&(struct sp_dynamic_supervisor_spec){ 0 }, NULL,
-                                         &supervisor));
+    CHECK_OK(
+        sp_dynamic_supervisor_start(&(struct sp_dynamic_supervisor_spec){ 0 }, NULL, &supervisor));
     struct sp_supervisor_info info = info_of(supervisor);
     CHECK_INT(info.max_restarts, 1);
     CHECK_INT(info.period.ns, sp_sec(5).ns);
@@ -138,11 +138,12 @@ TEST(dynamic_failing_start_leaves_nothing)
 TEST(dynamic_kind_with_arguments_of_each)
 {
     sv_begin();
-    struct sp_child_spec kind = { .server = &probe_class, .options.spawn.trap_exit = true,
+    struct sp_child_spec kind = { .server = &probe_class,
+                                  .options.spawn.trap_exit = true,
                                   .args = &(struct probe_args){ .tag = 'k', .starts = "o" },
                                   .args_size = sizeof(struct probe_args) };
-    sp_pid supervisor = dynamic((struct sp_dynamic_supervisor_spec){ .child = &kind,
-                                                                     .max_restarts = 5 });
+    sp_pid supervisor =
+        dynamic((struct sp_dynamic_supervisor_spec){ .child = &kind, .max_restarts = 5 });
     sp_pid k, x;
     struct probe_args args = { .tag = 'x', .starts = "o" };
     CHECK_OK(sp_dynamic_supervisor_start_child(supervisor, &(struct sp_dynamic_child){ 0 },
@@ -333,8 +334,8 @@ TEST(dynamic_supervisor_as_a_child)
         &(struct sp_supervisor_spec){ .children = children, .child_count = COUNT(children) });
     sp_pid k, found;
     sp_pid before = sv_child_pid(top, "pool");
-    CHECK_OK(sp_dynamic_supervisor_start_child(before, &(struct sp_dynamic_child){ 0 }, sp_never(),
-                                               &k));
+    CHECK_OK(
+        sp_dynamic_supervisor_start_child(before, &(struct sp_dynamic_child){ 0 }, sp_never(), &k));
     CHECK_INT(sv_child_info(top, "pool").type, SP_CHILD_SUPERVISOR);
     sv_act(k, PROBE_CRASH);
     while (sp_pid_equal(sv_child_info(top, "pool").pid, before) ||

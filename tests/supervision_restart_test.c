@@ -389,8 +389,8 @@ TEST(case_61_failed_start_in_one_for_all_begins_anew)
 TEST(case_61_group_that_never_starts_ends_the_supervisor)
 {
     sv_begin();
-    struct sp_child_spec children[] = { sv_child("a"), sv_child("b"),
-                                        sv_child_starting("c", "oe"), sv_child("d") };
+    struct sp_child_spec children[] = { sv_child("a"), sv_child("b"), sv_child_starting("c", "oe"),
+                                        sv_child("d") };
     sp_pid supervisor = supervise(SP_REST_FOR_ONE, 3, children, COUNT(children));
     sp_monitor_ref ref = sv_watch(supervisor);
     sv_act(sv_child_pid(supervisor, "b"), PROBE_CRASH);
@@ -600,7 +600,8 @@ TEST(case_73_transient_sub_supervisor_stays_down)
     struct sp_supervisor_spec sub = { .max_restarts = SP_RESTARTS_NONE,
                                       .children = &worker,
                                       .child_count = 1 };
-    struct sp_child_spec child = { .id = "sub", .supervisor = &sub,
+    struct sp_child_spec child = { .id = "sub",
+                                   .supervisor = &sub,
                                    .restart = SP_RESTART_TRANSIENT };
     sp_pid parent = supervise(SP_ONE_FOR_ONE, 5, &child, 1);
     sv_act(sv_child_pid(sv_child_pid(parent, "sub"), "w"), PROBE_CRASH);
@@ -619,7 +620,8 @@ TEST(tree_of_three_levels_stops_from_the_leaves)
     struct sp_child_spec middle_children[] = { sv_child("m"), { .id = "low", .supervisor = &low } };
     struct sp_supervisor_spec middle = { .children = middle_children,
                                          .child_count = COUNT(middle_children) };
-    struct sp_child_spec top[] = { sv_child("a"), { .id = "middle", .supervisor = &middle },
+    struct sp_child_spec top[] = { sv_child("a"),
+                                   { .id = "middle", .supervisor = &middle },
                                    sv_child("z") };
     sp_pid supervisor = supervise(SP_ONE_FOR_ONE, 1, top, COUNT(top));
     sv_stop(supervisor);
@@ -632,8 +634,9 @@ TEST(crash_stays_below_the_supervisor_that_restarts_it)
 {
     sv_begin();
     struct sp_child_spec leaf = sv_child("x");
-    struct sp_supervisor_spec low = { .max_restarts = 3, .period = HOUR, .children = &leaf,
-                                      .child_count = 1 };
+    struct sp_supervisor_spec low = {
+        .max_restarts = 3, .period = HOUR, .children = &leaf, .child_count = 1
+    };
     struct sp_child_spec top[] = { sv_child("a"), { .id = "low", .supervisor = &low } };
     sp_pid supervisor = supervise(SP_ONE_FOR_ALL, 1, top, COUNT(top));
     sp_pid low_pid = sv_child_pid(supervisor, "low");

@@ -54,7 +54,8 @@ static sp_err loose_start(void *args, sp_pid *out_pid)
 TEST(case_53_supervisor_defaults)
 {
     sv_begin();
-    struct sp_child_spec child = { .id = "a", .server = &probe_class,
+    struct sp_child_spec child = { .id = "a",
+                                   .server = &probe_class,
                                    .args = &(struct probe_args){ .tag = 'a', .starts = "o" } };
     sp_pid supervisor =
         sv_supervisor(&(struct sp_supervisor_spec){ .children = &child, .child_count = 1 });
@@ -148,9 +149,9 @@ TEST(case_54_nested_start_failure_names_the_way)
     struct sp_supervisor_spec nested = { .children = &inner, .child_count = 1 };
     struct sp_child_spec outer[] = { sv_child("a"), { .id = "sub", .supervisor = &nested } };
     sp_pid supervisor;
-    CHECK_ERR(sp_supervisor_start(&(struct sp_supervisor_spec){ .children = outer,
-                                                                .child_count = COUNT(outer) },
-                                  NULL, &supervisor),
+    CHECK_ERR(sp_supervisor_start(
+                  &(struct sp_supervisor_spec){ .children = outer, .child_count = COUNT(outer) },
+                  NULL, &supervisor),
               SP_ERR_INITFAILED);
     struct sp_call_outcome outcome;
     sp_call_outcome(&outcome);
@@ -243,8 +244,10 @@ TEST(case_55_children_stop_in_reverse_each_dead_before_the_next)
     static const struct orderly_args args[] = { { 0 }, { 1 }, { 2 }, { 3 } };
     static const char *const ids[] = { "a", "b", "c", "d" };
     for (size_t i = 0; i < COUNT(children); i++)
-        children[i] = (struct sp_child_spec){ .id = ids[i], .server = &orderly_class,
-                                              .args = &args[i], .options.spawn.trap_exit = true };
+        children[i] = (struct sp_child_spec){ .id = ids[i],
+                                              .server = &orderly_class,
+                                              .args = &args[i],
+                                              .options.spawn.trap_exit = true };
     sp_pid supervisor = sv_supervisor(
         &(struct sp_supervisor_spec){ .children = children, .child_count = COUNT(children) });
     sp_monitor_ref ref = sv_watch(supervisor);
@@ -419,13 +422,14 @@ TEST(start_function_error_is_the_reason)
 {
     sv_begin();
     sp_err with = SP_ERR_ADDRINUSE;
-    struct sp_child_spec child = { .id = "f", .start = fail_start, .args = &with,
-                                   .args_size = sizeof(with) };
+    struct sp_child_spec child = {
+        .id = "f", .start = fail_start, .args = &with, .args_size = sizeof(with)
+    };
     sp_pid supervisor;
-    CHECK_ERR(sp_supervisor_start(
-                  &(struct sp_supervisor_spec){ .children = &child, .child_count = 1 }, NULL,
-                  &supervisor),
-              SP_ERR_INITFAILED);
+    CHECK_ERR(
+        sp_supervisor_start(&(struct sp_supervisor_spec){ .children = &child, .child_count = 1 },
+                            NULL, &supervisor),
+        SP_ERR_INITFAILED);
     struct sp_call_outcome outcome;
     sp_call_outcome(&outcome);
     CHECK_STR(sp_reason_text(outcome.reason), "shutdown(failed_to_start_child(f, ADDRINUSE))");
@@ -438,8 +442,11 @@ TEST(supervisor_keeps_its_own_copy_of_the_spec)
     sv_begin();
     char id[] = "a";
     struct probe_args args = { .tag = 'a', .starts = "o" };
-    struct sp_child_spec child = { .id = id, .server = &probe_class, .args = &args,
-                                   .args_size = sizeof(args), .options.spawn.trap_exit = true };
+    struct sp_child_spec child = { .id = id,
+                                   .server = &probe_class,
+                                   .args = &args,
+                                   .args_size = sizeof(args),
+                                   .options.spawn.trap_exit = true };
     struct sp_supervisor_spec spec = { .children = &child, .child_count = 1 };
     sp_pid supervisor = sv_supervisor(&spec);
     memset(id, '?', 1);

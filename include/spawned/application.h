@@ -103,8 +103,8 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_application_each(sp_application
 /** How a program runs. Zero is the default everywhere. */
 struct sp_application_run_options {
     struct sp_runtime_options runtime;
-    sp_deadline shutdown;        /**< for all applications to stop; then they are killed;
-                                      default 30 s */
+    sp_deadline shutdown;          /**< for all applications to stop; then they are killed;
+                                        default 30 s */
     void (*on_started)(void *arg); /**< all run: say that the program is ready */
     void *on_started_arg;
 };

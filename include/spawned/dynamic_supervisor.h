@@ -62,7 +62,7 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(3, 4) sp_err
     sp_dynamic_supervisor_which_children(sp_pid supervisor, sp_deadline deadline,
                                          struct sp_child_info **out_children, size_t *out_count);
 
-/** As sp_supervisor_info().
+/** As sp_supervisor_info(); it visits every child.
  *  Errors: NOPROC, DIED, TIMEOUT, FULL, BADCALL, NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: 5 s. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(3) sp_err

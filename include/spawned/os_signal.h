@@ -26,7 +26,8 @@ struct sp_os_signal {
 SP_API extern const struct sp_msg_type sp_os_signal_type;
 
 /** The payload if it is such a message, else NULL. Context: the process that received it. */
-SP_NONNULL static inline const struct sp_os_signal *sp_os_signal_of(const struct sp_message *message)
+SP_NONNULL static inline const struct sp_os_signal *sp_os_signal_of(
+    const struct sp_message *message)
 {
     return sp_message_type(message) == &sp_os_signal_type
                ? (const struct sp_os_signal *)sp_message_peek(message)

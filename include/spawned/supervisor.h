@@ -90,10 +90,10 @@ struct sp_child_spec {
     const char *id; /**< unique in its supervisor; 1 to SP_CHILD_ID_MAX bytes */
 
     /* What it is: exactly one of these four. */
-    const struct sp_server_class *server;                 /**< a server of this class */
-    const struct sp_supervisor_spec *supervisor;          /**< a supervisor */
-    const struct sp_dynamic_supervisor_spec *dynamic;     /**< a dynamic supervisor */
-    sp_child_start_fn start;                              /**< anything else */
+    const struct sp_server_class *server;             /**< a server of this class */
+    const struct sp_supervisor_spec *supervisor;      /**< a supervisor */
+    const struct sp_dynamic_supervisor_spec *dynamic; /**< a dynamic supervisor */
+    sp_child_start_fn start;                          /**< anything else */
 
     const void *args;                 /**< for init of `server`, or for `start` */
     size_t args_size;                 /**< bytes of `args`, copied; 0: the pointer is kept as it
@@ -112,12 +112,12 @@ struct sp_child_spec {
 
 /** A supervisor. Zero is the default everywhere. */
 struct sp_supervisor_spec {
-    enum sp_strategy strategy;           /**< default: one for one */
-    uint32_t max_restarts;               /**< in any `period`; one more and it gives up; default 1;
-                                              at most SP_RESTARTS_MAX, or SP_RESTARTS_NONE, or
-                                              SP_RESTARTS_UNLIMITED */
-    sp_duration period;                  /**< default 5 s */
-    enum sp_auto_shutdown auto_shutdown; /**< default: never */
+    enum sp_strategy strategy;            /**< default: one for one */
+    uint32_t max_restarts;                /**< in any `period`; one more and it gives up; default 1;
+                                               at most SP_RESTARTS_MAX, or SP_RESTARTS_NONE, or
+                                               SP_RESTARTS_UNLIMITED */
+    sp_duration period;                   /**< default 5 s */
+    enum sp_auto_shutdown auto_shutdown;  /**< default: never */
     const struct sp_child_spec *children; /**< started in this order */
     size_t child_count;
 };
@@ -154,27 +154,24 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
  *  restart. A child that is stopped already: SP_OK.
  *  Errors: NOTFOUND; NOPROC, DIED, TIMEOUT (it is stopped yet), FULL, BADCALL, NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: none. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_supervisor_terminate_child(sp_pid supervisor,
-                                                                            const char *id,
-                                                                            sp_deadline deadline);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_supervisor_terminate_child(sp_pid supervisor, const char *id, sp_deadline deadline);
 
 /** Start a child that is stopped again. Counts no restart.
  *  Errors: NOTFOUND; RUNNING (it runs, or waits for its restart); IGNORED (it declined; the spec
  *  is kept); what its start returned (the spec is kept); NOPROC, DIED, TIMEOUT, FULL, BADCALL,
  *  NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: none. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_supervisor_restart_child(sp_pid supervisor,
-                                                                          const char *id,
-                                                                          sp_deadline deadline,
-                                                                          sp_pid *out_pid);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_supervisor_restart_child(sp_pid supervisor, const char *id, sp_deadline deadline,
+                                sp_pid *out_pid);
 
 /** Forget the spec of a child that is stopped.
  *  Errors: NOTFOUND; RUNNING (it runs, or waits for its restart); NOPROC, DIED, TIMEOUT, FULL,
  *  BADCALL, NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: 5 s. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_supervisor_delete_child(sp_pid supervisor,
-                                                                         const char *id,
-                                                                         sp_deadline deadline);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_supervisor_delete_child(sp_pid supervisor, const char *id, sp_deadline deadline);
 
 /** What a child is doing. */
 enum sp_child_status {
@@ -200,8 +197,9 @@ struct sp_child_info {
 /** One child, by id.
  *  Errors: NOTFOUND; NOPROC, DIED, TIMEOUT, FULL, BADCALL, NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: 5 s. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 4) sp_err sp_supervisor_get_child(
-    sp_pid supervisor, const char *id, sp_deadline deadline, struct sp_child_info *out_child);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 4) sp_err
+    sp_supervisor_get_child(sp_pid supervisor, const char *id, sp_deadline deadline,
+                            struct sp_child_info *out_child);
 
 /** All children, in start order.
  *  Errors: NOPROC, DIED, TIMEOUT, FULL, BADCALL, NOMEM, NOTCONTEXT.
@@ -221,7 +219,7 @@ struct sp_supervisor_info {
     size_t workers;     /**< ... and the others */
     enum sp_strategy strategy;
     enum sp_auto_shutdown auto_shutdown;
-    uint32_t max_restarts;       /**< 0: SP_RESTARTS_NONE */
+    uint32_t max_restarts; /**< 0: SP_RESTARTS_NONE */
     sp_duration period;
     uint32_t restarts_in_period; /**< `max_restarts` of these, and one more ends it; not counted
                                       with SP_RESTARTS_UNLIMITED */
@@ -232,9 +230,9 @@ struct sp_supervisor_info {
 /** Count the children, and see how full the restart window is.
  *  Errors: NOPROC, DIED, TIMEOUT, FULL, BADCALL, NOMEM, NOTCONTEXT.
  *  Context: process, may suspend; not the supervisor's own. Default deadline: 5 s. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(3) sp_err sp_supervisor_info(sp_pid supervisor,
-                                                                 sp_deadline deadline,
-                                                                 struct sp_supervisor_info *out_info);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(3) sp_err
+    sp_supervisor_info(sp_pid supervisor, sp_deadline deadline,
+                       struct sp_supervisor_info *out_info);
 
 SP_EXTERN_C_END
 

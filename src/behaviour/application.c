@@ -257,8 +257,7 @@ static sp_err sp__application_init(struct application *self, const struct sp_app
         err = application_watch_starter(self);
     if (err == SP_OK)
         err = sp__application_root_start(
-            &args,
-            &(struct sp_server_options){ .spawn.link = true, .spawn.trap_exit = true },
+            &args, &(struct sp_server_options){ .spawn.link = true, .spawn.trap_exit = true },
             &self->root);
     return err;
 }
@@ -394,19 +393,19 @@ sp_err sp__application_start_watched(const struct sp_application_spec *spec, sp_
     if (!application_spec_valid(spec) || !application_master_name(spec->name, name))
         return SP_ERR_INVALID;
     deadline = sp__deadline_fix(deadline, sp_never());
-    sp_err err = sp__application_start(
-        spec,
-        &(struct sp_server_options){ .spawn.name = name,
-                                     .spawn.trap_exit = true,
-                                     .spawn.out_monitor = out_monitor,
-                                     .start_deadline = deadline },
-        &master);
+    sp_err err =
+        sp__application_start(spec,
+                              &(struct sp_server_options){ .spawn.name = name,
+                                                           .spawn.trap_exit = true,
+                                                           .spawn.out_monitor = out_monitor,
+                                                           .start_deadline = deadline },
+                              &master);
     if (err != SP_OK)
         return err;
     err = sp__application_begin(master, &(sp_empty){ 0 }, &out, deadline);
     if (err != SP_OK) /* whatever it was, the name is free when this returns */
         sp_ignore(application_stop_or_kill(master.pid, err == SP_ERR_TIMEOUT ? sp_nowait()
-                                                                          : APPLICATION_GRACE));
+                                                                             : APPLICATION_GRACE));
     return err;
 }
 

@@ -114,8 +114,8 @@ static sp_err run_start(struct run_plan *plan, sp_deadline until, size_t *out_fa
 {
     for (size_t i = 0; i < plan->count; i++) {
         size_t place = plan->order[i];
-        sp_err err = sp__application_start_watched(&plan->specs[place], until,
-                                                   &plan->monitors[place]);
+        sp_err err =
+            sp__application_start_watched(&plan->specs[place], until, &plan->monitors[place]);
         if (err == SP_OK)
             continue;
         run_unwatch(plan, place);

@@ -27,8 +27,8 @@ sp_err sp__backoff_resolve(const struct sp_backoff *settings, struct sp_backoff 
         return SP_OK;
     }
     if (out.max.ns == 0)
-        out.max = out.min.ns > sp_sec(BACKOFF_MAX_DEFAULT).ns ? out.min
-                                                              : sp_sec(BACKOFF_MAX_DEFAULT);
+        out.max =
+            out.min.ns > sp_sec(BACKOFF_MAX_DEFAULT).ns ? out.min : sp_sec(BACKOFF_MAX_DEFAULT);
     if (out.max.ns < out.min.ns || out.max.ns > BACKOFF_WAIT_LIMIT)
         return SP_ERR_INVALID;
     if (out.factor == 0.0)

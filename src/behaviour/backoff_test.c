@@ -24,7 +24,8 @@ static int64_t next_sec(struct sp__backoff *backoff, const struct sp_backoff *se
 TEST(backoff_doubles_from_min_to_max)
 {
     static const int64_t expected[] = { 1, 2, 4, 8, 16, 30, 30 };
-    struct sp_backoff settings = resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(30) });
+    struct sp_backoff settings =
+        resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(30) });
     struct sp__backoff backoff = { 0 };
     int64_t now = 0;
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -36,7 +37,8 @@ TEST(backoff_doubles_from_min_to_max)
 /* case 79: (min + max) / 2 of running, and the next failure waits 1 s. */
 TEST(backoff_begins_again_after_the_quiet_time)
 {
-    struct sp_backoff settings = resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(30) });
+    struct sp_backoff settings =
+        resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(30) });
     struct sp__backoff backoff = { 0 };
     CHECK_INT(settings.reset_after.ns, sp_ms(15500).ns);
     CHECK_INT(next_sec(&backoff, &settings, 0), 1);
@@ -52,7 +54,8 @@ TEST(backoff_begins_again_after_the_quiet_time)
 /* Time spent waiting and failing to start is not time spent running. */
 TEST(backoff_does_not_count_failed_starts_as_quiet)
 {
-    struct sp_backoff settings = resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(4) });
+    struct sp_backoff settings =
+        resolved((struct sp_backoff){ .min = sp_sec(1), .max = sp_sec(4) });
     struct sp__backoff backoff = { 0 };
     sp__backoff_started(&backoff, at_sec(0));
     CHECK_INT(next_sec(&backoff, &settings, 1), 1);

@@ -12,6 +12,8 @@
  * Threads: the supervisor's process. Neighbours: supervisor_child.c, restart_window.c,
  * supervisor_ops.h (its operations), supervisor_api.c (their callers).
  */
+#include "spawned/dynamic_supervisor.h"
+
 #include "base/alloc.h"
 #include "base/map.h"
 #include "behaviour/restart_window.h"
@@ -167,8 +169,7 @@ static void sp__dynamic_supervisor_exit(struct dynamic *self, const struct sp_ex
     /* Others: a child whose start failed, one that was given up, a stranger that linked itself. */
     if (child == NULL || child->status != SP_CHILD_RUNNING)
         return;
-    sp__log(sp_runtime_current(),
-            sp_reason_is_normal(notice->reason) ? SP_LOG_DEBUG : SP_LOG_ERROR,
+    sp__log(sp_runtime_current(), sp_reason_is_normal(notice->reason) ? SP_LOG_DEBUG : SP_LOG_ERROR,
             "supervisor %s: %s %s ended: %s", sp__supervisor_text(text), dynamic_child_id(child),
             sp_pid_format(notice->pid, pid), sp_reason_text(notice->reason));
     sp__child_ended(child, notice->reason);
@@ -191,7 +192,8 @@ static struct sp__child_def *dynamic_take_def(struct dynamic *self, struct sp__c
     return def;
 }
 
-static sp_err dynamic_start_new(struct dynamic *self, struct sp__child_order *order, sp_pid *out_pid)
+static sp_err dynamic_start_new(struct dynamic *self, struct sp__child_order *order,
+                                sp_pid *out_pid)
 {
     struct sp__child_failure failure;
     struct sp__child *child;
@@ -317,7 +319,8 @@ static void sp__dynamic_supervisor_terminate(struct dynamic *self, const struct 
     struct sp__list *at;
     size_t count = 0;
     (void)reason;
-    for (at = sp__list_first(&self->children); at != NULL; at = sp__list_next(&self->children, at)) {
+    for (at = sp__list_first(&self->children); at != NULL;
+         at = sp__list_next(&self->children, at)) {
         struct sp__child *child = dynamic_at(at);
         count++;
         sp__child_retry_cancel(child);

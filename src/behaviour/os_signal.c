@@ -61,7 +61,7 @@ static void os_signals_notify(void *arg, int signo)
     /* NOPROC: the server is ending, and with it the subscriptions. Without memory the signal is
      * lost, as when it comes before anyone asked for it. */
     sp_ignore(sp__send_from(hook->runtime, SP_PID_NONE, hook->server, &os_signals_arrived_op.in,
-                         &signal));
+                            &signal));
 }
 
 static sp_err os_signals_hook(struct os_signals *self)
@@ -145,8 +145,7 @@ static sp_err sp__os_signals_on_unsubscribe(struct os_signals *self, const sp_em
 {
     (void)in;
     (void)out;
-    struct os_subscriber *one =
-        sp__map_remove(&self->subscribers, sp_pid_key(sp_server_from()));
+    struct os_subscriber *one = sp__map_remove(&self->subscribers, sp_pid_key(sp_server_from()));
     if (one == NULL)
         return SP_ERR_NOTFOUND;
     sp_ignore(sp_demonitor(one->monitor, SP_DEMONITOR_FLUSH));

@@ -17,6 +17,8 @@
  * Threads: the supervisor's process. Neighbours: supervisor_child.c, restart_window.c,
  * supervisor_ops.h (its operations), supervisor_api.c (their callers).
  */
+#include "spawned/supervisor.h"
+
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/strmap.h"
@@ -160,8 +162,7 @@ static struct sp__child *supervisor_group_next(struct supervisor *self, struct s
 static void supervisor_stop_group(struct supervisor *self, struct sp__child *leader)
 {
     struct sp__child *first = supervisor_group_first(self, leader);
-    struct sp__child *child =
-        self->strategy == SP_ONE_FOR_ONE ? leader : supervisor_last(self);
+    struct sp__child *child = self->strategy == SP_ONE_FOR_ONE ? leader : supervisor_last(self);
     for (;;) {
         struct sp__child *prev = child == first ? NULL : supervisor_prev(self, child);
         sp__child_retry_settle(child);
@@ -351,8 +352,8 @@ static sp_err supervisor_start_new(struct supervisor *self, struct sp__child_def
         return err;
     err = supervisor_start_one(self, child, &failure);
     out->pid = err == SP_OK ? child->pid : failure.existing;
-    bool keep = err == SP_OK ||
-                (err == SP_ERR_IGNORED && child->def->spec.restart != SP_RESTART_TEMPORARY);
+    bool keep =
+        err == SP_OK || (err == SP_ERR_IGNORED && child->def->spec.restart != SP_RESTART_TEMPORARY);
     if (!keep)
         supervisor_remove(self, child);
     return err;
@@ -552,8 +553,7 @@ static sp_err sp__supervisor_init(struct supervisor *self, const struct sp_super
         (unsigned)spec->auto_shutdown > SP_AUTO_SHUTDOWN_ALL ||
         (spec->child_count > 0 && spec->children == NULL))
         return SP_ERR_INVALID;
-    *self = (struct supervisor){ .strategy = spec->strategy,
-                                 .auto_shutdown = spec->auto_shutdown };
+    *self = (struct supervisor){ .strategy = spec->strategy, .auto_shutdown = spec->auto_shutdown };
     struct sp__hash_seed seed = { sp_random(), sp_random() };
     sp__list_init(&self->children);
     sp__strmap_init(&self->by_id, seed);

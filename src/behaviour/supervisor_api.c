@@ -227,6 +227,6 @@ sp_err sp_dynamic_supervisor_which_children(sp_pid supervisor, sp_deadline deadl
 sp_err sp_dynamic_supervisor_info(sp_pid supervisor, sp_deadline deadline,
                                   struct sp_supervisor_info *out_info)
 {
-    return sp__dynamic_supervisor_info((sp__dynamic_supervisor_ref){ supervisor },
-                                       &(sp_empty){ 0 }, out_info, deadline);
+    return sp__dynamic_supervisor_info((sp__dynamic_supervisor_ref){ supervisor }, &(sp_empty){ 0 },
+                                       out_info, deadline);
 }

@@ -39,7 +39,7 @@ struct sp__child {
     uint32_t attempt; /* number of the newest retry message */
     bool waiting;
     sp_time retry_at;
-    sp_timer timer; /* sends the retry message, where it comes later */
+    sp_timer timer;                 /* sends the retry message, where it comes later */
     const struct sp_reason *reason; /* of its last end or failed start, a reference; or NULL */
     struct sp__backoff backoff;
     struct sp__stash stash;
@@ -73,8 +73,8 @@ struct sp__child_failure {
  *  status is the caller's to set, and `*out_failure` says more.
  *  Errors: IGNORED (it declined), or whatever its start returned.
  *  Context: the supervisor, may suspend. */
-sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_failure) SP_NONNULL
-    SP_NODISCARD;
+sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_failure)
+    SP_NONNULL SP_NODISCARD;
 
 /** The reason of a failure as text: "boom", or the name of the error. Borrowed as the reason is.
  *  Context: the supervisor. */

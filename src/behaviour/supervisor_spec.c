@@ -81,8 +81,7 @@ static bool spec_valid(const struct sp_child_spec *spec, enum sp__child_place pl
     if ((unsigned)spec->restart > SP_RESTART_TEMPORARY ||
         (unsigned)spec->type > SP_CHILD_SUPERVISOR)
         return false;
-    if (spec->significant &&
-        (spec->restart == SP_RESTART_PERMANENT || place == SP__CHILD_DYNAMIC))
+    if (spec->significant && (spec->restart == SP_RESTART_PERMANENT || place == SP__CHILD_DYNAMIC))
         return false;
     return spec->options.spawn.out_monitor == NULL;
 }
@@ -156,8 +155,8 @@ static sp_err dynamic_spec_copy(const struct sp_dynamic_supervisor_spec *spec, i
     copy->child = NULL;
     if (spec->child != NULL) {
         struct sp_child_spec *child = sp__calloc(1, sizeof(*child));
-        sp_err err = child == NULL ? SP_ERR_NOMEM
-                                   : spec_fill(spec->child, SP__CHILD_DYNAMIC, depth, child);
+        sp_err err =
+            child == NULL ? SP_ERR_NOMEM : spec_fill(spec->child, SP__CHILD_DYNAMIC, depth, child);
         if (err != SP_OK) {
             sp__free(child);
             sp__free(copy);
@@ -221,8 +220,8 @@ static sp_err spec_fill(const struct sp_child_spec *spec, enum sp__child_place p
     if (spec_is_supervisor(spec))
         out->type = SP_CHILD_SUPERVISOR;
     if (out->shutdown.kind == SP_DEADLINE_DEFAULT)
-        out->shutdown = out->type == SP_CHILD_SUPERVISOR ? sp_never()
-                                                         : sp_after_sec(SPEC_SHUTDOWN_DEFAULT_SEC);
+        out->shutdown =
+            out->type == SP_CHILD_SUPERVISOR ? sp_never() : sp_after_sec(SPEC_SHUTDOWN_DEFAULT_SEC);
     err = spec_copy_pointers(spec, depth, out);
     if (err != SP_OK)
         spec_finish(out);

@@ -45,14 +45,14 @@ void sp__child_def_unref(struct sp__child_def *def);
 
 /** Fill `*out_info` with what the definition says; pid and counters are zero.
  *  Context: any. */
-void sp__child_def_describe(const struct sp__child_def *def,
-                            struct sp_child_info *out_info) SP_NONNULL;
+void sp__child_def_describe(const struct sp__child_def *def, struct sp_child_info *out_info)
+    SP_NONNULL;
 
 /** A copy of `size` bytes at `args`, or `args` itself when `size` is 0.
  *  Errors: NOMEM.
  *  Ownership: sp__child_args_free() with the same size. Context: any. */
-sp_err sp__child_args_copy(const void *args, size_t size,
-                           const void **out_args) SP_NONNULL_ARGS(3) SP_NODISCARD;
+sp_err sp__child_args_copy(const void *args, size_t size, const void **out_args) SP_NONNULL_ARGS(3)
+    SP_NODISCARD;
 
 /** Free such a copy. Context: any. */
 void sp__child_args_free(const void *args, size_t size);

@@ -12,7 +12,8 @@ static sp_err some_init(void *state, const void *args)
     return SP_OK;
 }
 
-static const struct sp_server_class some_class = { .name = "some", .state_size = 1,
+static const struct sp_server_class some_class = { .name = "some",
+                                                   .state_size = 1,
                                                    .init = some_init };
 
 static sp_err some_start(void *args, sp_pid *out_pid)
@@ -44,7 +45,8 @@ static struct sp_child_info described(struct sp_child_spec spec)
 /* case 53: permanent, worker, 5000 ms. */
 TEST(spec_defaults_of_a_worker)
 {
-    struct sp_child_info info = described((struct sp_child_spec){ .id = "a", .server = &some_class });
+    struct sp_child_info info =
+        described((struct sp_child_spec){ .id = "a", .server = &some_class });
     CHECK_STR(info.id, "a");
     CHECK_INT(info.restart, SP_RESTART_PERMANENT);
     CHECK_INT(info.type, SP_CHILD_WORKER);
@@ -128,11 +130,11 @@ TEST(spec_copy_does_not_look_back)
 {
     char id[] = "child", name[] = "name", nested_id[] = "nested";
     int args = 41;
-    struct sp_child_spec inner = { .id = nested_id, .server = &some_class,
-                                   .args = &args, .args_size = sizeof(args) };
+    struct sp_child_spec inner = {
+        .id = nested_id, .server = &some_class, .args = &args, .args_size = sizeof(args)
+    };
     struct sp_supervisor_spec nested = { .children = &inner, .child_count = 1 };
-    struct sp_child_spec outer = { .id = id, .supervisor = &nested,
-                                   .options.spawn.name = name };
+    struct sp_child_spec outer = { .id = id, .supervisor = &nested, .options.spawn.name = name };
     struct sp__child_def *def;
     CHECK_OK(sp__child_def_create(&outer, SP__CHILD_STATIC, &def));
     memset(id, '?', sizeof(id) - 1);
@@ -166,8 +168,10 @@ TEST(spec_arguments_of_size_zero_are_kept_as_they_are)
 
 TEST(spec_completed_twice_is_the_same)
 {
-    struct sp_child_spec spec = { .id = "a", .server = &some_class,
-                                  .restart = SP_RESTART_TRANSIENT, .significant = true,
+    struct sp_child_spec spec = { .id = "a",
+                                  .server = &some_class,
+                                  .restart = SP_RESTART_TRANSIENT,
+                                  .significant = true,
                                   .backoff = { .min = sp_ms(10), .jitter = 0.25 } };
     struct sp__child_def *once;
     struct sp__child_def *twice;
@@ -189,7 +193,8 @@ TEST(spec_completed_twice_is_the_same)
 
 TEST(spec_stash_fits_the_mailbox_of_the_child)
 {
-    struct sp_child_spec spec = { .id = "a", .server = &some_class,
+    struct sp_child_spec spec = { .id = "a",
+                                  .server = &some_class,
                                   .options.spawn.mailbox_max = 10,
                                   .backoff = { .min = sp_ms(10) } };
     CHECK_INT(described(spec).backoff.stash_max, 10);

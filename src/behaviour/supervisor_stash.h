@@ -37,8 +37,8 @@ sp_err sp__stash_open(const char *name, const struct sp_server_class *server_cla
  *  Errors: EXISTS (somebody took the name, or the child took another), NOPROC (the child is dead),
  *  NOMEM; the messages are forwarded all the same, or counted as dead.
  *  Context: process (the supervisor), may suspend. */
-sp_err sp__stash_deliver(struct sp__stash *stash, const char *name, sp_pid child) SP_NONNULL
-    SP_NODISCARD;
+sp_err sp__stash_deliver(struct sp__stash *stash, const char *name, sp_pid child)
+    SP_NONNULL SP_NODISCARD;
 
 /** End the stand-in; what it holds is counted as dead, calls fail. None is accepted.
  *  Context: process (the supervisor), may suspend. */

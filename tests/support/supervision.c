@@ -182,8 +182,8 @@ static sp_err probe_init(struct probe *self, const struct probe_args *args)
 {
     self->args = *args;
     /* relaxed: starts of one tag follow each other through the supervisor's messages. */
-    int before = atomic_fetch_add_explicit(&probe_starts[(unsigned char)args->tag], 1,
-                                           memory_order_relaxed);
+    int before =
+        atomic_fetch_add_explicit(&probe_starts[(unsigned char)args->tag], 1, memory_order_relaxed);
     int last = (int)strlen(args->starts) - 1;
     sp_err err = probe_start_as(self, args->starts[before < last ? before : last]);
     sv_record("%c%c", err == SP_OK ? '+' : '!', args->tag);
@@ -243,8 +243,8 @@ static sp_err probe_on_ping(struct probe *self, const sp_empty *in, struct probe
 {
     (void)in;
     out->tag = self->args.tag;
-    out->starts = atomic_load_explicit(&probe_starts[(unsigned char)self->args.tag],
-                                       memory_order_relaxed);
+    out->starts =
+        atomic_load_explicit(&probe_starts[(unsigned char)self->args.tag], memory_order_relaxed);
     return SP_OK;
 }
 
