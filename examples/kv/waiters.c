@@ -191,15 +191,15 @@ static sp_err client_create(struct kv_waiters *waiters, const struct kv_wait *wa
 
 /* --- serving ----------------------------------------------------------------------------- */
 
-/* Pops an element for the client, which then waits no more. */
+/* Pops an element for the client, if it is there; it then waits no more. */
 static void client_serve(struct kv_waiters *waiters, struct wait_client *client,
                          const struct kv_key *key, struct kv_entry *entry)
 {
     struct kv_list *list = entry->list;
     struct kv_arg name = { key->ptr, key->len };
     struct kv_arg value = kv_list_at(list, client->front ? 0 : list->count - 1);
-    waiters->wake(waiters->arg, client->id, &name, &value);
-    kv_list_drop(list, client->front);
+    if (waiters->wake(waiters->arg, client->id, &name, &value))
+        kv_list_drop(list, client->front);
     if (list->count == 0)
         kv_store_remove(waiters->store, entry);
     client_destroy(waiters, client);
@@ -210,7 +210,7 @@ static void client_tell(struct kv_waiters *waiters, struct wait_client *client,
 {
     struct kv_arg name = { key->ptr, key->len };
     if (!client->told)
-        waiters->wake(waiters->arg, client->id, &name, NULL);
+        (void)waiters->wake(waiters->arg, client->id, &name, NULL);
     client->told = true;
 }
 

@@ -20,9 +20,10 @@
 
 #include "store.h"
 
-/** Tells a client what it got: `value` is the popped element, or NULL when it is to pop for
- *  itself. Both are borrowed for the call. */
-typedef void (*kv_wake_fn)(void *arg, uint64_t client, const struct kv_arg *key,
+/** Tells a client what it gets: `value` is its element, or NULL when it is to pop for itself.
+ *  Both are borrowed for the call. False: it is not there any more; the element stays, and the
+ *  client waits no more if it was to be given one. */
+typedef bool (*kv_wake_fn)(void *arg, uint64_t client, const struct kv_arg *key,
                            const struct kv_arg *value);
 
 struct kv_waiters {

@@ -13,7 +13,7 @@ struct shard {
 
 static const struct kv_store_options test_options = { .seed = { 1, 2 } };
 
-static void shard_wake(void *arg, uint64_t client, const struct kv_arg *key,
+static bool shard_wake(void *arg, uint64_t client, const struct kv_arg *key,
                        const struct kv_arg *value)
 {
     struct shard *shard = arg;
@@ -21,6 +21,7 @@ static void shard_wake(void *arg, uint64_t client, const struct kv_arg *key,
     snprintf(shard->log + len, sizeof(shard->log) - len, "%d:%.*s=%.*s ", (int)client,
              (int)key->len, key->ptr, value != NULL ? (int)value->len : 1,
              value != NULL ? value->ptr : "?");
+    return true;
 }
 
 static void shard_open(struct shard *shard, size_t memory_max)
