@@ -151,7 +151,8 @@ static struct statem *statem_current(const char *function, unsigned allowed)
     if (m == NULL)
         sp_exit_error(SP_ERR_NOTCONTEXT, "%s() outside a state machine", function);
     if ((allowed & (1U << m->phase)) == 0) {
-        static const char *const places[] = { [STATEM_IDLE] = "terminate or a callback of the server",
+        static const char *const places[] = { [STATEM_IDLE] =
+                                                  "terminate or a callback of the server",
                                               [STATEM_INIT] = "init",
                                               [STATEM_EVENT] = "a handler",
                                               [STATEM_ENTER] = "enter" };
