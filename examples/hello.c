@@ -31,7 +31,7 @@ static int hello(void *unused)
     counter_ref counter;
     int total = 0;
     sp_err err = counter_start(&(int){ 40 }, NULL, &counter);
-    for (int n = 2; err == SP_OK; n -= 3) {
+    for (int n = 2; n > -2 && err == SP_OK; n -= 3) {
         err = counter_add(counter, &n, &total, sp_after_ms(500));
         printf("add %d: %s\n", n, sp_err_text(err));
     }
