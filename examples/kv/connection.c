@@ -376,6 +376,60 @@ static void kv_connection_on_give_up(struct connection *self, const uint64_t *in
     connection_wait_give_up(self, *in);
 }
 
+static void kv_connection_on_describe(struct connection *self, const uint64_t *in)
+{
+    connection_describe(self, *in);
+}
+
+static bool connection_listens(struct connection *self, const struct kv_note *note)
+{
+    static const struct kv_seed seed = { 0 }; /* of a session's sets */
+    struct kv_arg channel = { note->bytes + note->pattern_len, note->channel_len };
+    if (!note->by_pattern)
+        return kv_session_hears(&self->session, &channel);
+    return dict_find(&self->session.patterns, note->bytes, note->pattern_len,
+                     (uint32_t)kv_hash(&seed, note->bytes, note->pattern_len)) != NULL;
+}
+
+static void kv_connection_on_deliver(struct connection *self, const struct kv_delivery *in)
+{
+    const struct kv_note *note = in->note;
+    if (self->stopping || !connection_listens(self, note))
+        return;
+    struct kv_arg pattern = { note->bytes, note->pattern_len };
+    struct kv_arg channel = { pattern.ptr + pattern.len, note->channel_len };
+    struct kv_arg message = { channel.ptr + channel.len, note->message_len };
+    kv_session_message(&self->session, note->by_pattern ? &pattern : NULL, &channel, &message,
+                       &self->out);
+    connection_send(self);
+}
+
+static void connection_watch_idle(struct connection *self, int64_t after_ms)
+{
+    struct sp_timer_options options = { .after = sp_ms(after_ms), .key = CONNECTION_IDLE_KEY };
+    kv_connection_ref ref = { sp_self() };
+    if (kv_connection_check_idle_timer(ref, &(sp_empty){ 0 }, &options, NULL) != SP_OK)
+        connection_cut(self);
+}
+
+/* Subscribers and clients in BLPOP may be silent as long as they like. */
+static void kv_connection_on_check_idle(struct connection *self, const sp_empty *in)
+{
+    (void)in;
+    int64_t max_ms = self->world->settings.idle_max.ns / SP_NS_PER_MS;
+    int64_t idle_ms = kv_now_ms() - self->session.active_ms;
+    if (self->stopping)
+        return;
+    if (self->wait != NULL || kv_session_subscriptions(&self->session) > 0) {
+        connection_watch_idle(self, max_ms);
+    } else if (idle_ms < max_ms) {
+        connection_watch_idle(self, max_ms - (idle_ms > 0 ? idle_ms : 0));
+    } else {
+        kv_count(&self->world->counters.idle_clients);
+        connection_close(self);
+    }
+}
+
 static void kv_connection_down(struct connection *self, const struct sp_down *down)
 {
     connection_wait_down(self, down);
@@ -464,6 +518,9 @@ static sp_err kv_connection_init(struct connection *self, const struct sp_connec
         connection_release(self);
         return err;
     }
+    connection_describe(self, 0);
+    if (world->settings.idle_max.ns > 0)
+        connection_watch_idle(self, world->settings.idle_max.ns / SP_NS_PER_MS);
     return connection_attach(self);
 }
 
@@ -472,4 +529,7 @@ SP_ON_INIT(kv_connection);
 SP_ON_DOWN(kv_connection);
 SP_ON_CAST(kv_connection, woken);
 SP_ON_CAST(kv_connection, give_up);
+SP_ON_CAST(kv_connection, describe);
+SP_ON_CAST(kv_connection, deliver);
+SP_ON_CAST(kv_connection, check_idle);
 SP_CLASS(kv_connection, .init = kv_connection__init, .on_down = kv_connection__down);

@@ -66,7 +66,7 @@ void connection_wait_woken(struct connection *self, const struct kv_woken *woken
 void connection_wait_give_up(struct connection *self, uint64_t turn);
 void connection_wait_down(struct connection *self, const struct sp_down *down);
 
-/** What the registry of clients shows; false: no memory. */
-bool connection_describe(struct connection *self, struct resp_out *line);
+/** Tells the registry of clients about this one. */
+void connection_describe(struct connection *self, uint64_t round);
 
 #endif

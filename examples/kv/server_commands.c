@@ -65,6 +65,9 @@ static void info_stats(struct resp_out *text, const struct kv_info *info)
     info_line(text, "total_commands_processed:%" PRIu64, info->total_commands);
     info_line(text, "rejected_connections:%" PRIu64, info->rejected_connections);
     info_line(text, "protocol_errors:%" PRIu64, info->protocol_errors);
+    info_line(text, "slow_request_disconnections:%" PRIu64, info->slow_requests);
+    info_line(text, "client_output_buffer_limit_disconnections:%" PRIu64, info->slow_readers);
+    info_line(text, "client_idle_disconnections:%" PRIu64, info->idle_clients);
     info_line(text, "expired_keys:%" PRIu64, info->expired_keys);
     info_line(text, "evicted_keys:0");
     info_line(text, "keyspace_hits:%" PRIu64, info->hits);
@@ -229,15 +232,31 @@ static void debug_reply(struct kv_session_call *call, sp_err err)
         kv_reply_failure(call->out, err);
 }
 
+static void debug_tree(struct kv_session_call *call)
+{
+    struct resp_out lines;
+    resp_out_init(&lines, 2, 0);
+    sp_err err = call->env->tree(call->env->arg, &lines);
+    if (err != SP_OK || lines.failed)
+        kv_reply_failure(call->out, err != SP_OK ? err : SP_ERR_NOMEM);
+    else
+        resp_verbatim(call->out, "txt", lines.data, lines.len);
+    resp_out_finish(&lines);
+}
+
 void kv_cmd_debug(struct kv_session_call *call)
 {
     const struct kv_arg *argv = call->argv;
+    if (kv_arg_is(&argv[1], "tree") && call->argc == 2 && call->env->tree != NULL) {
+        debug_tree(call);
+        return;
+    }
     bool crash = kv_arg_is(&argv[1], "crash-shard");
     bool spin = kv_arg_is(&argv[1], "spin-shard");
     int64_t shard, ms = 0;
     if ((!crash && !spin) || call->argc != (crash ? 3U : 4U)) {
-        resp_error(call->out, "ERR try DEBUG CRASH-SHARD <shard> or DEBUG SPIN-SHARD <shard> "
-                              "<milliseconds>");
+        resp_error(call->out, "ERR try DEBUG CRASH-SHARD <shard>, DEBUG SPIN-SHARD <shard> "
+                              "<milliseconds> or DEBUG TREE");
         return;
     }
     if (!kv_arg_int(&argv[2], call->out, &shard) || (spin && !kv_arg_int(&argv[3], call->out, &ms)))

@@ -51,6 +51,9 @@ struct kv_info {
     uint64_t rejected_connections;
     uint64_t total_commands;
     uint64_t protocol_errors; /**< connections closed for breaking the protocol */
+    uint64_t slow_requests;   /**< closed because a request was not finished in time */
+    uint64_t slow_readers;    /**< closed because replies were not read */
+    uint64_t idle_clients;    /**< closed because nothing came */
     uint64_t expired_keys;
     uint64_t hits;
     uint64_t misses;
@@ -85,6 +88,8 @@ struct kv_env {
     sp_err (*crash_shard)(void *arg, uint64_t shard);
     /** Makes a shard spin. */
     sp_err (*spin_shard)(void *arg, uint64_t shard, int64_t ms);
+    /** Writes the tree of processes, a line each; NULL: there is none. */
+    sp_err (*tree)(void *arg, struct resp_out *lines);
     /** Names and values for CONFIG GET: name, value, name, value, NULL. */
     const char *const *config;
 };

@@ -1,6 +1,8 @@
 /* The tree of processes:
  *
  *     spawned-kv (rest for one)
+ *       ├── clients: who is connected
+ *       ├── pubsub: who listens to what
  *       ├── shards (one for one): shard 0, shard 1, ...
  *       └── listener: a process per connection
  *
@@ -31,5 +33,9 @@ void kv_tree_destroy(struct kv_tree *tree);
 
 /** The application. Context: startup. */
 const struct sp_application_spec *kv_tree_application(const struct kv_tree *tree) SP_NONNULL;
+
+/** Appends what runs, a line each. Errors: as sp_supervisor_which_children().
+ *  Context: process, may suspend. */
+SP_NODISCARD sp_err kv_tree_write(struct resp_out *lines) SP_NONNULL;
 
 #endif
