@@ -2,6 +2,8 @@
 #include "support/io.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -148,6 +150,68 @@ TEST(resolve_given_up_or_killed_leaves_nothing)
         CHECK_OK(sp_kill(puppet));
         wait_gone(puppet);
     }
+    io_close();
+}
+
+/* ---- options ---- */
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+    CHECK_INT(getsockopt(fd, level, option, &value, &size), 0);
+    return value;
+}
+
+/* All TCP sockets of this program have these options; returns how many there are. */
+static int check_options(int no_delay, int keep_alive)
+{
+    int found = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        int domain = 0;
+        socklen_t size = sizeof(domain);
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_INET)
+            continue;
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_NODELAY) != 0, no_delay);
+        CHECK_INT(option_of(fd, SOL_SOCKET, SO_KEEPALIVE) != 0, keep_alive);
+        if (keep_alive == 1 && no_delay == 0)
+            CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
+        CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+        found++;
+    }
+    return found;
+}
+
+static void open_three(const struct sp_socket_options *options)
+{
+    struct sp_listener *listener;
+    struct sp_stream *here, *there;
+    sp_address where;
+    char text[SP_ADDRESS_TEXT_MAX];
+    CHECK_OK(sp_listen("127.0.0.1:0", options, &listener));
+    CHECK_OK(sp_listener_address(listener, &where));
+    CHECK_OK(sp_connect(sp_address_format(&where, text), options, IO_PATIENCE, &here));
+    CHECK_OK(sp_accept(listener, IO_PATIENCE, &there));
+}
+
+TEST(sockets_send_at_once_and_are_probed_by_default)
+{
+    io_open(NULL);
+    open_three(NULL);
+    CHECK_INT(check_options(1, 1), 3);
+    io_close();
+}
+
+TEST(sockets_have_the_options_asked_for)
+{
+    io_open(NULL);
+    open_three(&(struct sp_socket_options){ .delay = true, .keepalive = sp_sec(7) });
+    CHECK_INT(check_options(0, 1), 3);
+    io_close();
+    io_open(NULL);
+    open_three(&(struct sp_socket_options){ .keepalive = sp_sec(-1) });
+    CHECK_INT(check_options(1, 0), 3);
     io_close();
 }
 

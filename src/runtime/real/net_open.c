@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +116,14 @@ static bool net_bind(int fd, const struct sp__io_open *how, const struct sockadd
     return false;
 }
 
+/* "[::]" takes IPv4 connections too, whatever the system's default is. */
+static bool net_set_dual(int fd, const sp_address *address)
+{
+    static const uint8_t any[16];
+    return address->family != SP_ADDRESS_IPV6 || memcmp(address->ip, any, sizeof(any)) != 0 ||
+           net_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+}
+
 static bool net_start_listening(int fd, const struct sp__io_open *how,
                                 const struct sockaddr_storage *system, socklen_t size)
 {
@@ -122,7 +131,7 @@ static bool net_start_listening(int fd, const struct sp__io_open *how,
         /* The file is created with the socket's mode, so it is never there with a wider one. */
         if (how->unix_mode != 0 && fchmod(fd, how->unix_mode) != 0)
             return false;
-    } else if (!net_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) ||
+    } else if (!net_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !net_set_dual(fd, how->address) ||
                (how->port_shared && !net_set(fd, SOL_SOCKET, SO_REUSEPORT, 1))) {
         return false;
     }
