@@ -44,6 +44,13 @@ struct sp__io_open sp__socket_open(const struct sp_socket_options *options,
     };
 }
 
+/* Errors that stand for several of the system's. */
+static bool socket_error_is_vague(sp_err err)
+{
+    return err == SP_ERR_IO || err == SP_ERR_NOTFOUND || err == SP_ERR_NOCONNECTION ||
+           err == SP_ERR_NOTSUP;
+}
+
 void sp__socket_report(const struct sp_socket_options *options, const char *what,
                        const char *address, sp_err err, int system)
 {
@@ -55,7 +62,7 @@ void sp__socket_report(const struct sp_socket_options *options, const char *what
     error->system = system;
     sp__text_init(&text, error->text, sizeof(error->text));
     sp__text_add(&text, "%s %s: %s", what, address, sp_err_text(err));
-    const char *detail = system != 0 ? strerrordesc_np(system) : NULL;
+    const char *detail = socket_error_is_vague(err) ? strerrordesc_np(system) : NULL;
     if (detail != NULL)
         sp__text_add(&text, " (%s)", detail);
 }
