@@ -24,8 +24,9 @@ typedef void (*sp_process_fn)(void *arg);
 enum sp_overflow {
     SP_OVERFLOW_REFUSE = 0,  /**< the send returns SP_ERR_FULL */
     SP_OVERFLOW_DROP_NEWEST, /**< the send succeeds, the message is dropped and counted */
-    SP_OVERFLOW_DROP_OLDEST, /**< the oldest queued message is dropped and counted */
-    SP_OVERFLOW_STOP,        /**< the receiver ends with reason error(FULL) */
+    SP_OVERFLOW_DROP_OLDEST, /**< the oldest queued message is dropped and counted; those that a
+                                selective receive passed over are kept: only such, and it is full */
+    SP_OVERFLOW_STOP,        /**< the receiver ends with reason error(FULL), trapping or not */
 };
 
 /** Called in the sender's context when a mailbox reaches its high-water mark; may not suspend. */

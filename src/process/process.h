@@ -89,6 +89,8 @@ enum {
     SP__SHARED_ENDING = 2,       /* past the point where exit looks at the bits */
     SP__SHARED_WAITED_FOR = 4,   /* senders wait for room */
     SP__SHARED_HIGH_WATER = 8,   /* has a high-water mark */
+    SP__SHARED_ABOVE_MARK = 16,  /* is at it, and that was told */
+    SP__SHARED_OVERFLOWED = 32,  /* was told to stop because its mailbox was full */
 };
 
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)
@@ -317,7 +319,7 @@ static inline bool sp__process_has_next(struct sp_process *self)
     return self->saved != NULL || sp__mailbox_waiting(&self->actor);
 }
 
-/** Let a sender in that waits for room. Context: the owner. */
+/** There may be room: let in a sender that waits for it. Context: the owner. */
 void sp__send_room(struct sp_process *self) SP_NONNULL;
 
 /** A message is taken out for good: counts, and lets a waiting sender in. Context: the owner. */
@@ -330,7 +332,8 @@ static inline void sp__process_took(struct sp__context *context, struct sp_proce
     uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
     sp__count(&context->counters.handled);
-    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) &
+        (SP__SHARED_WAITED_FOR | SP__SHARED_ABOVE_MARK))
         sp__send_room(self);
 }
 
@@ -397,11 +400,14 @@ SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self,
 /** Run what is listed. Context: the owner. */
 void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
 
-/** The same, where there is something. Context: the owner. */
+/** The same, where there is something; and lets in who waits for room. Context: the owner. */
 static inline void sp__process_before_leaving(struct sp_process *self)
 {
     if (self->attention & SP__ATTEND_PARK)
         sp__process_run_park_hooks(self);
+    /* relaxed: who queues up later wakes us, see send.c. */
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
+        sp__send_room(self);
 }
 
 /** Suspend until there may be something to do, or `until_ns`. Context: the owner; suspends. */

@@ -17,11 +17,16 @@ struct send_waiter {
     bool queued; /* under the receiver's lock */
 };
 
+/* Once for each time the mailbox gets there. Inside an epoch section, which keeps `extra`. */
 static void send_high_water(struct sp_process *to, struct sp__send *send)
 {
     struct sp__extra *extra = to->extra;
     send->length = sp__mailbox_length(&to->actor);
-    if (send->length != extra->high_water)
+    if (send->length < extra->high_water)
+        return;
+    /* relaxed: only who calls is decided. */
+    if (atomic_fetch_or_explicit(&to->shared, SP__SHARED_ABOVE_MARK, memory_order_relaxed) &
+        SP__SHARED_ABOVE_MARK)
         return;
     send->on_high_water = extra->on_high_water;
     send->high_water_arg = extra->high_water_arg;
@@ -34,15 +39,35 @@ static void send_drop(struct sp__send *send, struct sp_message *message)
     send->dropped = message;
 }
 
-/* Make room by dropping the oldest. The receiver fetches under the lock too, see receive.c. */
+/* Make room by dropping the oldest. The receiver fetches under the lock too, see receive.c.
+ * False: there is none but what a selective receive has passed over. */
 static bool send_drop_oldest(struct sp_process *to, struct sp__send *send)
 {
-    sp__lock_lock(&to->lock);
-    struct sp_message *oldest = sp__mailbox_fetch_shared(&to->actor);
-    sp__lock_unlock(&to->lock);
+    struct sp_message *oldest = NULL;
+    bool gap = true;
+    for (unsigned spins = 0; oldest == NULL && gap; spins++) {
+        sp__lock_lock(&to->lock);
+        oldest = sp__mailbox_fetch_shared(&to->actor);
+        gap = sp__mailbox_waiting(&to->actor);
+        sp__lock_unlock(&to->lock);
+        if (oldest == NULL && gap)
+            sp__scheduler_spin(spins); /* a sender is about to link its message */
+    }
     if (oldest != NULL)
         send_drop(send, oldest);
     return oldest != NULL;
+}
+
+/* It ends, trapping or not; one signal is enough. */
+static void send_stop(struct sp_process *to, sp_pid from)
+{
+    if (atomic_fetch_or_explicit(&to->shared, SP__SHARED_OVERFLOWED, memory_order_relaxed) &
+        SP__SHARED_OVERFLOWED)
+        return;
+    const struct sp_reason *reason = sp_reason_error(SP_ERR_FULL, "mailbox full");
+    if (sp__signal_send(to, SP__SIGNAL_OVERFLOW, from, reason) == SP_ERR_NOMEM)
+        atomic_fetch_and_explicit(&to->shared, ~(uint32_t)SP__SHARED_OVERFLOWED,
+                                  memory_order_relaxed); /* the next one tries again */
 }
 
 static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
@@ -62,8 +87,7 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
         }
         break;
     case SP_OVERFLOW_STOP:
-        sp_ignore(sp__signal_send(to, SP__SIGNAL_EXIT, message->from,
-                              sp_reason_error(SP_ERR_FULL, "mailbox full")));
+        send_stop(to, message->from);
         break;
     }
     sp__count(&sp__context()->counters.dropped_full);
@@ -203,113 +227,163 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
     return err;
 }
 
-/* ---- waiting for room ---- */
+/* ---- waiting for room ----
+ *
+ * Senders that wait are on a list of the receiver's, who lets one in for each message it takes.
+ * The receiver looks at SP__SHARED_WAITED_FOR after each message, without a fence: it may miss
+ * a sender that queues up at this moment. So the sender wakes it, and it looks again before it
+ * parks. One that was let in and does not send lets in the next.
+ */
 
-/* Receiver's lock held. The sender may be gone: then the claim fails. */
-static void send_wake(struct send_waiter *waiter)
+/* Receiver's lock held. False: the sender has given up. */
+static bool send_wake(struct send_waiter *waiter)
 {
     sp__list_remove(&waiter->link);
     waiter->queued = false;
     struct sp__actor *sender = &waiter->sender->actor;
     uint64_t token = waiter->token;
-    if (sp__wait_claim(sender, token))
-        sp__wait_finish(sender, token);
+    if (!sp__wait_claim(sender, token))
+        return false;
+    sp__wait_finish(sender, token);
+    return true;
 }
 
-static void send_room(struct sp_process *self, bool all)
+static bool send_has_room(struct sp_process *to)
 {
-    struct sp__list *link;
-    sp__process_enter();
-    sp__lock_lock(&self->lock);
-    struct sp__extra *extra = self->extra;
-    while ((link = sp__list_first(&extra->waiters)) != NULL) {
-        send_wake(sp__container_of(link, struct send_waiter, link));
-        if (!all)
+    return sp__mailbox_length(&to->actor) < to->actor.mailbox_max;
+}
+
+/* Let in the first who still waits, or all. Inside an epoch section. */
+static void send_let_in(struct sp_process *to, bool all)
+{
+    sp__lock_lock(&to->lock);
+    struct sp__extra *extra = to->extra;
+    struct sp__list *link = NULL;
+    while (extra != NULL && (link = sp__list_first(&extra->waiters)) != NULL)
+        if (send_wake(sp__container_of(link, struct send_waiter, link)) && !all)
             break;
-    }
-    if (sp__list_empty(&extra->waiters))
-        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_WAITED_FOR,
+    if (extra == NULL || sp__list_empty(&extra->waiters))
+        atomic_fetch_and_explicit(&to->shared, ~(uint32_t)SP__SHARED_WAITED_FOR,
                                   memory_order_relaxed);
-    sp__lock_unlock(&self->lock);
-    sp__process_leave();
+    sp__lock_unlock(&to->lock);
 }
 
 void sp__send_room(struct sp_process *self)
 {
-    send_room(self, false);
+    uint32_t shared = atomic_load_explicit(&self->shared, memory_order_relaxed);
+    if ((shared & SP__SHARED_ABOVE_MARK) &&
+        sp__mailbox_length(&self->actor) < ((struct sp__extra *)self->extra)->high_water)
+        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_ABOVE_MARK,
+                                  memory_order_relaxed);
+    if (!(shared & SP__SHARED_WAITED_FOR) || !send_has_room(self))
+        return;
+    sp__process_enter();
+    send_let_in(self, false);
+    sp__process_leave();
 }
 
 void sp__send_room_all(struct sp_process *self)
 {
-    if (self->extra != NULL)
-        send_room(self, true);
+    sp__process_enter();
+    send_let_in(self, true);
+    sp__process_leave();
 }
 
-static void waiter_remove(struct sp_process *to, struct send_waiter *waiter)
+/* True: it was still on the list. */
+static bool waiter_remove(struct sp_process *to, struct send_waiter *waiter)
 {
     sp__lock_lock(&to->lock);
-    if (waiter->queued)
+    bool queued = waiter->queued;
+    if (queued)
         sp__list_remove(&waiter->link);
     waiter->queued = false;
     sp__lock_unlock(&to->lock);
+    return queued;
 }
 
-/* A waiter that is killed leaves the list before its stack goes. */
+/* A waiter that is killed leaves the list before its stack goes, and its message with it. */
 struct send_guard {
     struct sp__resource resource;
     struct sp_process *to;
+    sp_pid to_pid;
     struct send_waiter *waiter;
+    struct sp_message *message;
 };
 
 static void guard_release(struct sp__resource *resource)
 {
     struct send_guard *guard = sp__container_of(resource, struct send_guard, resource);
-    waiter_remove(guard->to, guard->waiter);
+    if (!waiter_remove(guard->to, guard->waiter)) {
+        sp__process_enter();
+        struct sp_process *to = sp__process_lookup(sp__context()->runtime, guard->to_pid);
+        if (to != NULL)
+            send_let_in(to, false); /* it let us in, and we do not come */
+        sp__process_leave();
+    }
+    sp__message_destroy(guard->message);
 }
 
-/* Queue up at the receiver. False: it is closed. Inside an epoch section. */
-static bool waiter_add(struct sp_process *to, struct send_waiter *waiter)
+/* Queue up at the receiver. Errors: NOPROC (it is closed), NOMEM. Inside an epoch section. */
+static sp_err waiter_add(struct sp_process *to, struct send_waiter *waiter)
 {
     if (sp__process_extra(to) == NULL)
-        return false;
+        return SP_ERR_NOMEM;
     sp__lock_lock(&to->lock);
     bool open = !to->closed;
     if (open) {
         sp__list_push_back(&to->extra->waiters, &waiter->link);
         waiter->queued = true;
-        /* seq_cst: pairs with took: either it sees the flag, or we see the room it made. */
-        atomic_fetch_or_explicit(&to->shared, SP__SHARED_WAITED_FOR, memory_order_seq_cst);
+        /* release: with the wake below; see the top. */
+        atomic_fetch_or_explicit(&to->shared, SP__SHARED_WAITED_FOR, memory_order_release);
     }
     sp__lock_unlock(&to->lock);
-    return open;
+    return open ? SP_OK : SP_ERR_NOPROC;
 }
 
-/* Wait until the receiver lets us in, ends, or the deadline passes. The slot of the receiver
- * outlives our being on its list: an exit empties the list before it retires the slot. */
-static sp_err send_wait_for_room(struct sp_process *self, sp_pid to, int64_t deadline)
+/* Queue up, unless there is room meanwhile. The receiver's slot outlives our being on its list:
+ * an exit empties the list before it retires the slot. */
+static sp_err waiter_queue(struct sp_process *self, sp_pid to, struct send_waiter *waiter,
+                           struct sp_process **out_receiver)
 {
-    struct send_waiter waiter = { .sender = self, .token = sp__wait_open(&self->actor) };
+    *out_receiver = NULL;
     sp__process_enter();
     struct sp_process *receiver = sp__process_lookup(sp__process_runtime(self), to);
-    bool queued = receiver != NULL && waiter_add(receiver, &waiter);
-    bool room = receiver != NULL &&
-                sp__mailbox_length(&receiver->actor) < receiver->actor.mailbox_max;
+    sp_err err = receiver == NULL ? SP_ERR_NOPROC : waiter_add(receiver, waiter);
+    if (err == SP_OK && send_has_room(receiver)) {
+        (void)waiter_remove(receiver, waiter);
+    } else if (err == SP_OK) {
+        *out_receiver = receiver;
+        sp__actor_wake(&receiver->actor);
+    }
     sp__process_leave();
-    if (!queued || room) {
-        if (queued)
-            waiter_remove(receiver, &waiter);
+    return err;
+}
+
+/* Wait until the receiver lets us in, ends, or the deadline passes. SP_OK: try again.
+ * Errors: NOPROC, NOMEM, TIMEOUT, NOTCONTEXT (then the message is gone). */
+static sp_err send_wait_for_room(struct sp_process *self, sp_pid to, struct sp_message *message,
+                                 int64_t deadline)
+{
+    struct sp_process *receiver;
+    struct send_waiter waiter = { .sender = self, .token = sp__wait_open(&self->actor) };
+    sp_err err = waiter_queue(self, to, &waiter, &receiver);
+    if (receiver == NULL) {
         sp__wait_close(&self->actor, waiter.token);
-        return queued ? SP_OK : SP_ERR_NOPROC;
+        return err;
     }
     struct send_guard guard = { .resource = { .release = guard_release },
                                 .to = receiver,
-                                .waiter = &waiter };
+                                .to_pid = to,
+                                .waiter = &waiter,
+                                .message = message };
     sp__resource_add(self, &guard.resource);
     sp__process_waits_for(self, to);
-    sp_err err = sp__process_wait(self, waiter.token, deadline);
+    err = sp__process_wait(self, waiter.token, deadline);
+    if (err == SP_ERR_NOTCONTEXT)
+        return err;
     sp__process_waits_for(self, SP_PID_NONE);
     sp__resource_remove(&guard.resource);
-    waiter_remove(receiver, &waiter);
+    (void)waiter_remove(receiver, &waiter);
     return err;
 }
 
@@ -332,7 +406,9 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
         err = sp__send_message(sp__context(), &send, message);
         if (err != SP_ERR_FULL || sp_pid_equal(to, sp__process_pid(self)))
             break;
-        err = send_wait_for_room(self, to, until);
+        err = send_wait_for_room(self, to, message, until);
+        if (err == SP_ERR_NOTCONTEXT)
+            return err;
         if (err != SP_OK)
             break;
     }

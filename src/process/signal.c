@@ -33,6 +33,7 @@ void sp__signal_discard(struct sp__process_signal *signal)
     case SP__SIGNAL_EXIT:
     case SP__SIGNAL_STOP:
     case SP__SIGNAL_SHUTDOWN:
+    case SP__SIGNAL_OVERFLOW:
         sp_reason_unref(signal->reason);
         sp__free(signal);
         break;
@@ -114,6 +115,10 @@ static const struct sp_reason *signal_handle(struct sp_process *self,
         return (self->flags & (SP__PROCESS_TRAP_EXIT | SP__PROCESS_HOOK_STOP))
                    ? signal_stop(self, signal)
                    : sp_reason_ref(signal->reason);
+    case SP__SIGNAL_OVERFLOW:
+        if (!(self->flags & SP__PROCESS_TRAP_EXIT))
+            self->flags |= SP__PROCESS_NO_TERMINATE;
+        return sp_reason_ref(signal->reason);
     case SP__SIGNAL_DOWN:
         signal_down(self, (struct sp__monitor *)signal);
         return NULL;

@@ -16,7 +16,8 @@
  *    acceptance at the instant of the swap.
  *  - a message that finds the actor RECEIVING makes it runnable and lies in `direct`: the
  *    swap that set QUEUED gave the sender the only right to write there, and handing the
- *    actor to a run queue publishes it. All others go through the queue behind it.
+ *    actor to a run queue publishes it. All others go through the queue behind it; with
+ *    shared_fetch all go there, since nobody but the owner may touch `direct`.
  *  - the owner parks only when pushed = fetched and neither SIGNAL nor WAKE is set, which
  *    the swap that clears QUEUED checks; so no wake-up is lost.
  *
@@ -110,8 +111,9 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
  *  Context: the owner. */
 struct sp_message *sp__mailbox_fetch(struct sp__actor *actor) SP_NONNULL;
 
-/** The oldest in the queue, for a sender that makes room: NULL when there is none but the one in
- *  `direct`. Counts as taken. Context: any, under the lock that the owner's fetch takes too. */
+/** The oldest in the queue of an actor with shared_fetch, for a sender that makes room: NULL when
+ *  there is none, or only one that its sender has not linked yet. Counts as taken.
+ *  Context: any, under the lock that the owner's fetch takes too. */
 struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor) SP_NONNULL;
 
 /** Are there messages that were not fetched? Context: the owner. */

@@ -53,12 +53,15 @@ sp__mailbox_push(struct sp__actor *actor, struct sp_message *message, bool bound
     } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
                                                     memory_order_acq_rel, memory_order_acquire));
     *out_number = (uint32_t)(wanted >> 32);
-    if (state & SP__ACTOR_RECEIVING) {
-        actor->direct = message;
-        sp__scheduler_ready(actor);
-    } else {
+    if (!(state & SP__ACTOR_RECEIVING)) {
         sp__mailbox_append(actor, message);
+        return SP_OK;
     }
+    if (actor->shared_fetch)
+        sp__mailbox_append(actor, message); /* where another sender can drop it */
+    else
+        actor->direct = message;
+    sp__scheduler_ready(actor);
     return SP_OK;
 }
 
