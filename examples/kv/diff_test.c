@@ -2,7 +2,7 @@
  * installed (Debian package redis-server, 7.0).
  *
  * The reference listens on a Unix socket in a directory of its own; the store under test runs
- * in this process (local.h) with several shards. Each line of tests/kv_corpus/ is sent to
+ * in this process (local.h) with several shards, or is the program spawned-kv. Each line of tests/kv_corpus/ is sent to
  * both, once as RESP2 and once as RESP3. What may differ is written in the corpus, as a
  * directive on the line before:
  *
@@ -26,6 +26,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,6 +114,41 @@ static void reference_connect(struct reference *reference)
     CHECK_INT(connect(reference->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
+/* The program under test, on a free port; `path` holds the port. */
+static void served_start(struct reference *served)
+{
+    const char *const args[] = { "--port", "0", "--shards", "4", "--workers", "2", NULL };
+    struct sp_test_command command = { .program = SP_TEST_BIN_DIR "/spawned-kv", .args = args };
+    *served = (struct reference){ .fd = -1 };
+    served->program = sp_test_program_start(&command);
+    sp_test_program_await(served->program, " workers\n");
+    const char *colon = strrchr(sp_test_program_out(served->program), ':');
+    CHECK(colon != NULL);
+    snprintf(served->path, sizeof(served->path), "%ld", strtol(colon + 1, NULL, 10));
+}
+
+static void served_connect(struct reference *served)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)strtol(served->path, NULL, 10)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    if (served->fd >= 0)
+        close(served->fd);
+    served->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(served->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static void served_stop(struct reference *served)
+{
+    struct sp_test_output output;
+    close(served->fd);
+    sp_test_program_signal(served->program, SIGTERM);
+    sp_test_program_finish(served->program, &output);
+    CHECK_INT(output.status, 0);
+    CHECK_STR(output.err, "");
+    sp_test_output_free(&output);
+}
+
 static void reference_stop(struct reference *reference)
 {
     struct sp_test_output output;
@@ -159,6 +195,7 @@ static void reference_read(struct reference *reference, struct bytes *reply,
 struct diff {
     struct reference reference;
     struct kv_local local;
+    struct reference served; /* instead of `local`, when it has a program */
     const char *file;
     int line;
     int protocol;
@@ -210,7 +247,12 @@ static void diff_send(struct diff *diff, struct bytes *request)
     bytes_addf(request, "*2\r\n$4\r\nPING\r\n%s", bulk);
     reference_send(&diff->reference, request);
     reference_read(&diff->reference, &diff->theirs, ends);
-    diff_local(diff, request);
+    if (diff->served.program != NULL) {
+        reference_send(&diff->served, request);
+        reference_read(&diff->served, &diff->ours, ends);
+    } else {
+        diff_local(diff, request);
+    }
     diff_cut_mark(&diff->theirs, ends);
     diff_cut_mark(&diff->ours, ends);
 }
@@ -240,23 +282,32 @@ static void diff_command(struct diff *diff, const char *const *words)
 static void diff_reconnect(struct diff *diff)
 {
     reference_connect(&diff->reference);
-    CHECK_OK(kv_local_reconnect(&diff->local));
+    if (diff->served.program != NULL)
+        served_connect(&diff->served);
+    else
+        CHECK_OK(kv_local_reconnect(&diff->local));
     if (diff->protocol == 3)
         diff_command(diff, (const char *const[]){ "hello", "3", NULL });
 }
 
-static void diff_start(struct diff *diff)
+enum diff_under_test { DIFF_LOCAL, DIFF_SERVED };
+
+static void diff_start(struct diff *diff, enum diff_under_test what)
 {
     *diff = (struct diff){ .protocol = 2 };
     struct kv_local_options options = { .shards = DIFF_SHARDS, .seed = { 11, 22 } };
     reference_start(&diff->reference);
     CHECK_OK(kv_local_init(&diff->local, &options));
+    if (what == DIFF_SERVED)
+        served_start(&diff->served);
     diff_reconnect(diff);
 }
 
 static void diff_stop(struct diff *diff)
 {
     reference_stop(&diff->reference);
+    if (diff->served.program != NULL)
+        served_stop(&diff->served);
     kv_local_finish(&diff->local);
     free(diff->theirs.data);
     free(diff->ours.data);
@@ -583,7 +634,7 @@ static void corpus_path(char *path, size_t size, const char *name)
     snprintf(path, size, "%s/tests/kv_corpus/%s", SP_TEST_SOURCE_DIR, name);
 }
 
-static void diff_corpus(int protocol)
+static void diff_corpus(int protocol, enum diff_under_test what)
 {
     if (!reference_installed())
         SKIP("redis-server is not installed");
@@ -592,7 +643,7 @@ static void diff_corpus(int protocol)
     corpus_path(path, sizeof(path), "");
     DIR *dir = opendir(path);
     CHECK(dir != NULL);
-    diff_start(&diff);
+    diff_start(&diff, what);
     diff.protocol = protocol;
     int files = 0;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -615,12 +666,22 @@ static void diff_corpus(int protocol)
 
 TEST(corpus_resp2_replies_equal_the_reference)
 {
-    diff_corpus(2);
+    diff_corpus(2, DIFF_LOCAL);
 }
 
 TEST(corpus_resp3_replies_equal_the_reference)
 {
-    diff_corpus(3);
+    diff_corpus(3, DIFF_LOCAL);
+}
+
+TEST(corpus_resp2_replies_over_the_network_equal_the_reference)
+{
+    diff_corpus(2, DIFF_SERVED);
+}
+
+TEST(corpus_resp3_replies_over_the_network_equal_the_reference)
+{
+    diff_corpus(3, DIFF_SERVED);
 }
 
 /* --- random commands --------------------------------------------------------------------- */
@@ -749,15 +810,23 @@ static void draw_command(struct draw *d, struct bytes *line)
     }
 }
 
-static void diff_random(int protocol, uint64_t seed, int rounds)
+static uint64_t draw_setting(const char *name, uint64_t standard)
 {
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : standard;
+}
+
+static void diff_random(int protocol, enum diff_under_test what)
+{
+    uint64_t seed = draw_setting("SPAWNED_KV_SEED", (uint64_t)protocol + what);
+    int rounds = (int)draw_setting("SPAWNED_KV_ROUNDS", 500);
     if (!reference_installed())
         SKIP("redis-server is not installed");
     struct diff diff;
     struct draw d = { seed };
     struct directive exact = { 0 }, sorted = { .sorted = true };
     struct bytes line = { 0 }, request = { 0 }, shown = { 0 };
-    diff_start(&diff);
+    diff_start(&diff, what);
     diff.protocol = protocol;
     diff.file = "random commands, seed";
     diff.line = (int)seed;
@@ -784,18 +853,17 @@ static void diff_random(int protocol, uint64_t seed, int rounds)
 }
 
 /* SPAWNED_KV_SEED=n runs one other seed, SPAWNED_KV_ROUNDS=n more rounds. */
-static uint64_t draw_setting(const char *name, uint64_t standard)
-{
-    const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : standard;
-}
-
 TEST(random_commands_resp2_replies_equal_the_reference)
 {
-    diff_random(2, draw_setting("SPAWNED_KV_SEED", 1), (int)draw_setting("SPAWNED_KV_ROUNDS", 500));
+    diff_random(2, DIFF_LOCAL);
 }
 
 TEST(random_commands_resp3_replies_equal_the_reference)
 {
-    diff_random(3, draw_setting("SPAWNED_KV_SEED", 2), (int)draw_setting("SPAWNED_KV_ROUNDS", 500));
+    diff_random(3, DIFF_LOCAL);
+}
+
+TEST(random_commands_over_the_network_replies_equal_the_reference)
+{
+    diff_random(2, DIFF_SERVED);
 }
