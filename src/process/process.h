@@ -110,8 +110,15 @@ struct sp_process {
     _Atomic uint32_t waits_slot; /* slot + 1 of the process its call waits for; 0: none */
     const struct sp__behaviour *behaviour;
     void *data;                   /* the behaviour's */
-    const struct sp_reason *exit; /* why it ends; a reference */
-    struct sp_message *saved;     /* last of a ring: fetched, not yet taken; NULL: empty */
+    union {
+        struct {
+            const struct sp_reason *exit; /* why it ends; a reference */
+            struct sp_message *saved; /* last of a ring: fetched, not yet taken; NULL: empty */
+        };
+        /* Once it has ended. In place of what only the owner reads: others may still look at a
+         * slot they found before. */
+        struct sp__epoch_node retired;
+    };
     union {
         /* Plain processes: taken by sp_receive(), not yet freed; linked by next and aux. */
         struct sp_message *received;
@@ -122,13 +129,8 @@ struct sp_process {
     struct sp__relations *relations; /* pointer: owner; content: lock */
     _Atomic(struct sp__extra *) extra;
     struct sp__pending *pending; /* what the current call waits for; on its stack; or NULL */
-    union {
-        struct {
-            int64_t started_ns;
-            uint64_t parent_serial;
-        };
-        struct sp__epoch_node retired; /* once it has ended */
-    };
+    int64_t started_ns;
+    uint64_t parent_serial;
     _Atomic uint32_t handled; /* messages, wraps */
     uint32_t parent_slot;
 };
