@@ -258,7 +258,7 @@ static void connection_read(struct connection *self, const struct resp_reader *r
                             const char *data,
                             void (*take)(struct connection *, const struct kv_arg *, size_t))
 {
-    struct kv_arg few[CONNECTION_ARGS_FEW];
+    struct kv_arg few[CONNECTION_ARGS_FEW] = { { NULL, 0 } };
     struct kv_arg *argv = few;
     if (reader->argc > CONNECTION_ARGS_FEW)
         argv = sp_alloc(reader->argc * sizeof(*argv));

@@ -26,7 +26,7 @@ struct kv_tree {
     char address[TREE_ADDRESS_MAX];
     struct sp_child_spec shard[KV_SHARDS_MAX];
     struct kv_shard_args shard_args[KV_SHARDS_MAX];
-    char shard_name[KV_SHARDS_MAX][16];
+    char shard_name[KV_SHARDS_MAX][24];
     struct sp_supervisor_spec shards;
     struct sp_child_spec child[TREE_CHILDREN];
     struct sp_supervisor_spec top;
