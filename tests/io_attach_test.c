@@ -68,8 +68,6 @@ struct desk {
 };
 
 static char flood[65536];
-/* Not a constant, so that the compiler says nothing. */
-static volatile int *volatile nowhere = (volatile int *)16;
 
 /* To the case, if it is still there. */
 static void desk_report(const struct desk *self, int64_t number)
@@ -147,8 +145,7 @@ static void desk_act(struct desk *self, struct sp_stream *stream, const struct s
         }
         break;
     case DESK_FAULTS:
-        *nowhere = 1;
-        break;
+        __builtin_trap(); /* which Valgrind does not report */
     }
 }
 

@@ -92,11 +92,24 @@ static uint32_t runtime_slots(const struct sp_runtime_options *options)
     return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
 }
 
+/* The pool knows its default, and rounds: others go by what the option says then. */
+static sp_err runtime_fibers(struct sp_runtime *runtime)
+{
+    struct sp__fiber_pool_stats stats;
+    sp_err err = sp__fiber_pool_create(
+        &(struct sp__fiber_options){ .stack_size = runtime->options.stack_size },
+        &runtime->fibers);
+    if (err != SP_OK)
+        return err;
+    sp__fiber_pool_read(runtime->fibers, &stats);
+    runtime->options.stack_size = stats.stack_size;
+    return SP_OK;
+}
+
 static sp_err runtime_parts(struct sp_runtime *runtime)
 {
     const struct sp_runtime_options *options = &runtime->options;
-    sp_err err = sp__fiber_pool_create(
-        &(struct sp__fiber_options){ .stack_size = options->stack_size }, &runtime->fibers);
+    sp_err err = runtime_fibers(runtime);
     if (err == SP_OK)
         err = sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
                               runtime_slots(options), &runtime->processes);

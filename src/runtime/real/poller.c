@@ -10,6 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The thread sanitizer and Valgrind know epoll_wait(), and what it is ordered after, but not
+ * epoll_pwait2(). */
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define POLLER_VALGRIND (RUNNING_ON_VALGRIND != 0)
+#else
+#define POLLER_VALGRIND 0
+#endif
+
 struct sp__poller {
     int epoll_fd;
     int event_fd; /* written by an interrupt; never read: each write is an edge */
@@ -64,8 +73,7 @@ sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__poller **out)
     *poller = (struct sp__poller){
         .epoll_fd = -1,
         .event_fd = -1,
-        /* The sanitizer knows that epoll_wait() comes after epoll_ctl(), but not epoll_pwait2(). */
-        .coarse = SP__TSAN,
+        .coarse = SP__TSAN || POLLER_VALGRIND,
         .runtime = runtime,
     };
     sp_err err = poller_open(poller);
