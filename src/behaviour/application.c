@@ -349,8 +349,10 @@ static void sp__application_terminate(struct application *self, const struct sp_
     application_answer(self, SP_ERR_SHUTDOWN);
     if (sp_pid_is_none(self->root.pid))
         return;
-    sp_ignore(sp_signal(self->root.pid, sp_reason_shutdown()));
-    sp_ignore(sp_join(self->root.pid, sp_never(), NULL));
+    while (sp_signal(self->root.pid, sp_reason_shutdown()) == SP_ERR_NOMEM)
+        sp__deadline_pause();
+    while (sp_join(self->root.pid, sp_never(), NULL) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     self->root.pid = SP_PID_NONE;
 }
 SP_ON_TERMINATE(sp__application);
@@ -376,11 +378,15 @@ static bool application_spec_valid(const struct sp_application_spec *spec)
 /* False: it did not end by itself in time. */
 static bool application_stop_or_kill(sp_pid master, sp_deadline until)
 {
-    sp_err err = sp_stop(master, sp_reason_shutdown(), until);
+    sp_err err;
+    while ((err = sp_stop(master, sp_reason_shutdown(), until)) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     if (err == SP_OK || err == SP_ERR_NOPROC)
         return true;
-    sp_ignore(sp_kill(master));
-    sp_ignore(sp_join(master, APPLICATION_GRACE, NULL));
+    while (sp_kill(master) == SP_ERR_NOMEM)
+        sp__deadline_pause();
+    while (sp_join(master, APPLICATION_GRACE, NULL) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     return false;
 }
 

@@ -1,6 +1,6 @@
-/* Deadlines of waits that consist of several steps.
+/* Waits that consist of several steps: one deadline for all, and what a step does without memory.
  *
- * Threads: any with a process. Neighbours: application.c, os_signal.c.
+ * Threads: any with a process. Neighbours: application.c, os_signal.c, supervisor_child.c.
  */
 #ifndef SP_BEHAVIOUR_DEADLINE_H
 #define SP_BEHAVIOUR_DEADLINE_H
@@ -23,6 +23,13 @@ static inline sp_deadline sp__deadline_fix(sp_deadline deadline, sp_deadline fal
 static inline bool sp__deadline_passed(sp_deadline fixed)
 {
     return fixed.kind == SP_DEADLINE_AT && sp_now().ns >= fixed.ns;
+}
+
+/** Wait a little for memory to be freed: a supervisor that could not send a signal or watch an end
+ *  must do it all the same, so it tries again. Context: process, may suspend. */
+static inline void sp__deadline_pause(void)
+{
+    sp_sleep(sp_ms(1));
 }
 
 #endif

@@ -203,6 +203,7 @@ static sp_err sp__os_signals_init(struct os_signals *self, const sp_empty *args)
     (void)args;
     *self = (struct os_signals){ 0 };
     sp__map_init(&self->subscribers, (struct sp__hash_seed){ sp_random(), sp_random() });
+    sp_server_idle_after(OS_SIGNALS_LINGER); /* who started it may not come to subscribe */
     return sp_defer(os_signals_release, self);
 }
 SP_ON_INIT(sp__os_signals);

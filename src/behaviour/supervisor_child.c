@@ -3,6 +3,7 @@
 #include "behaviour/supervisor_child.h"
 
 #include "base/alloc.h"
+#include "behaviour/deadline.h"
 #include "process/process.h"
 #include "runtime/log.h"
 
@@ -72,7 +73,8 @@ static sp_err child_start_function(struct sp__child *child, sp_pid *out_pid)
         return SP_ERR_INVALID;
     err = sp_link(pid);
     if (err != SP_OK) {
-        sp_ignore(sp_kill(pid));
+        while (sp_kill(pid) == SP_ERR_NOMEM)
+            sp__deadline_pause();
         return err;
     }
     *out_pid = pid;
@@ -165,14 +167,28 @@ static bool child_is_brutal(const struct sp__child *child)
     return shutdown.kind == SP_DEADLINE_AFTER && shutdown.ns == 0;
 }
 
+/* NOPROC: it is dead, which is what is asked for. */
+static void child_signal(const struct sp__child *child, const struct sp_reason *reason)
+{
+    while (sp_signal(child->pid, reason) == SP_ERR_NOMEM)
+        sp__deadline_pause();
+}
+
 void sp__child_stop_begin(struct sp__child *child)
 {
-    /* NOPROC: it is dead, which is what is asked for. Without memory for the signal the kill at
-     * the end of the budget ends it. */
-    if (child_is_brutal(child))
-        sp_ignore(sp_kill(child->pid));
-    else
-        sp_ignore(sp_signal(child->pid, sp_reason_shutdown()));
+    child_signal(child, child_is_brutal(child) ? sp_reason_kill() : sp_reason_shutdown());
+}
+
+/* True: it is dead. Without memory to be told, it is looked at now and then. */
+static bool child_wait(const struct sp__child *child, sp_deadline until)
+{
+    sp_err err;
+    while ((err = sp_join(child->pid, until, NULL)) == SP_ERR_NOMEM && sp_is_alive(child->pid)) {
+        if (sp__deadline_passed(until))
+            return false;
+        sp__deadline_pause();
+    }
+    return err != SP_ERR_TIMEOUT;
 }
 
 /* It did not end in time. */
@@ -185,8 +201,8 @@ static void child_kill(struct sp__child *child)
         sp__log(sp_runtime_current(), SP_LOG_WARNING,
                 "supervisor %s: child %s did not shut down within %lld ms, killed", self, text,
                 (long long)(child->def->spec.shutdown.ns / SP_NS_PER_MS));
-    sp_ignore(sp_kill(child->pid));
-    if (sp_join(child->pid, CHILD_KILL_GRACE, NULL) != SP_OK)
+    child_signal(child, sp_reason_kill());
+    if (!child_wait(child, sp__deadline_fix(CHILD_KILL_GRACE, sp_never())))
         sp__log(sp_runtime_current(), SP_LOG_ERROR,
                 "supervisor %s: child %s was killed, but does not stop running; given up", self,
                 text);
@@ -195,12 +211,12 @@ static void child_kill(struct sp__child *child)
 void sp__child_stop_end(struct sp__child *child, sp_time began)
 {
     sp_deadline shutdown = child->def->spec.shutdown;
-    sp_deadline until = CHILD_KILL_GRACE;
-    if (shutdown.kind == SP_DEADLINE_NEVER)
-        until = sp_never();
-    else if (!child_is_brutal(child))
+    sp_deadline until = sp_never();
+    if (child_is_brutal(child))
+        until = sp__deadline_fix(CHILD_KILL_GRACE, sp_never());
+    else if (shutdown.kind != SP_DEADLINE_NEVER)
         until = sp_at(sp_time_add(began, sp_ns(shutdown.ns)));
-    if (sp_join(child->pid, until, NULL) != SP_OK)
+    if (!child_wait(child, until))
         child_kill(child);
     child->status = SP_CHILD_STOPPED;
 }

@@ -2,6 +2,7 @@
  */
 #include "behaviour/supervisor_stash.h"
 
+#include "behaviour/deadline.h"
 #include "process/process.h"
 #include "spawned/registry.h"
 
@@ -73,7 +74,8 @@ sp_err sp__stash_open(const char *name, const struct sp_server_class *server_cla
 /* Waits until the stand-in is gone and takes its EXIT notice out of the supervisor's mailbox. */
 static void stash_reap(struct sp__stash *stash)
 {
-    sp_ignore(sp_join(stash->pid, sp_never(), NULL));
+    while (sp_join(stash->pid, sp_never(), NULL) == SP_ERR_NOMEM && sp_is_alive(stash->pid))
+        sp__deadline_pause();
     sp_unlink(stash->pid);
     stash->pid = SP_PID_NONE;
 }
@@ -82,9 +84,8 @@ sp_err sp__stash_deliver(struct sp__stash *stash, const char *name, sp_pid child
 {
     struct stash_release release = { .to = child };
     /* NOPROC: it could not take the name, and holds nothing. */
-    sp_err err = sp_send(stash->pid, &stash_release_type, &release);
-    if (err != SP_OK && err != SP_ERR_NOPROC)
-        sp_ignore(sp_kill(stash->pid));
+    while (sp_send(stash->pid, &stash_release_type, &release) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     stash_reap(stash);
     return sp_register(name, child);
 }
@@ -93,6 +94,7 @@ void sp__stash_drop(struct sp__stash *stash)
 {
     if (sp_pid_is_none(stash->pid))
         return;
-    sp_ignore(sp_kill(stash->pid));
+    while (sp_kill(stash->pid) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     stash_reap(stash);
 }

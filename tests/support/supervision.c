@@ -258,7 +258,7 @@ SP_CLASS(probe, .init = probe__init, .terminate = probe__terminate);
 
 struct sp_child_spec sv_child_starting(const char *tag, const char *starts)
 {
-    static struct probe_args all[512]; /* they live as long as the case */
+    static struct probe_args all[8192]; /* they live as long as the case */
     static size_t used;
     CHECK(used < sizeof(all) / sizeof(all[0]));
     struct probe_args *args = &all[used++];
