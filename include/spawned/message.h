@@ -66,24 +66,23 @@ SP_API extern const struct sp_msg_type sp_exit_notice_type;
  *  Errors: NOPROC (dead), FULL (the mailbox is full), NOMEM, NOTCONTEXT (thread not attached).
  *  Ownership: copied; where the type owns something, it is moved and on failure destroyed.
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_send(sp_pid to, const struct sp_msg_type *type,
-                                                      const void *payload);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload);
 
 /** As sp_send(), but waits for room in a full mailbox.
  *  Errors: as sp_send(), TIMEOUT. Default deadline: 5 s.
  *  Ownership: as sp_send().
  *  Context: process, may suspend. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_send_wait(sp_pid to,
-                                                           const struct sp_msg_type *type,
-                                                           const void *payload,
-                                                           sp_deadline deadline);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *payload,
+                 sp_deadline deadline);
 
 /** Take the next message, in order of arrival.
  *  Errors: TIMEOUT, NOTCONTEXT (servers do not receive; they are handed their messages).
  *  Ownership: the caller frees `*out` with sp_message_free().
  *  Context: process, may suspend. Default deadline: none. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_receive(sp_deadline deadline,
-                                                         struct sp_message **out);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_receive(sp_deadline deadline, struct sp_message **out);
 
 /** Does a receive want this message? */
 typedef bool (*sp_select_fn)(const struct sp_message *message, void *arg);
@@ -93,9 +92,9 @@ typedef bool (*sp_select_fn)(const struct sp_message *message, void *arg);
  *  Errors: as sp_receive().
  *  Ownership: as sp_receive().
  *  Context: as sp_receive(); `select` may not suspend. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 4) sp_err sp_receive_select(sp_select_fn select, void *arg,
-                                                                   sp_deadline deadline,
-                                                                   struct sp_message **out);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 4) sp_err
+    sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
+                      struct sp_message **out);
 
 /** Give a message back; its payload is destroyed. NULL is accepted.
  *  Context: the process that received it. */
@@ -137,31 +136,30 @@ SP_API size_t sp_mailbox_length(void);
 #define SP_MESSAGE(name, T) SP__MESSAGE(name, T, NULL)
 
 /** As SP_MESSAGE, for a payload that owns something: `destroy_fn` is `void (*)(T *)`. */
-#define SP_MESSAGE_MOVED(name, T, destroy_fn)                                     \
-    SP__INLINE void name##__destroy(void *payload)                             \
-    {                                                                             \
-        destroy_fn((T *)payload);                                                 \
-    }                                                                             \
+#define SP_MESSAGE_MOVED(name, T, destroy_fn)      \
+    SP__INLINE void name##__destroy(void *payload) \
+    {                                              \
+        destroy_fn((T *)payload);                  \
+    }                                              \
     SP__MESSAGE(name, T, name##__destroy)
 
-#define SP__MESSAGE(name, T, destroy_fn)                                          \
-    typedef T name##__payload;                                                    \
-    SP__TYPE_OBJECT name##_type = { #name, sizeof(T), 0, destroy_fn };            \
-    SP_NODISCARD SP__INLINE sp_err name##_send(sp_pid to, const T *payload)    \
-    {                                                                             \
-        return sp_send(to, &name##_type, payload);                                \
-    }                                                                             \
-    SP_NODISCARD SP__INLINE sp_err name##_send_wait(sp_pid to, const T *payload, \
-                                                       sp_deadline deadline)      \
-    {                                                                             \
-        return sp_send_wait(to, &name##_type, payload, deadline);                 \
-    }                                                                             \
-    SP__INLINE T *name##_of(struct sp_message *message)                        \
-    {                                                                             \
-        return sp_message_type(message) == &name##_type                           \
-                   ? (T *)sp_message_payload(message)                             \
-                   : (T *)NULL;                                                   \
-    }                                                                             \
+#define SP__MESSAGE(name, T, destroy_fn)                                                   \
+    typedef T name##__payload;                                                             \
+    SP__TYPE_OBJECT name##_type = { #name, sizeof(T), 0, destroy_fn };                     \
+    SP_NODISCARD SP__INLINE sp_err name##_send(sp_pid to, const T *payload)                \
+    {                                                                                      \
+        return sp_send(to, &name##_type, payload);                                         \
+    }                                                                                      \
+    SP_NODISCARD SP__INLINE sp_err name##_send_wait(sp_pid to, const T *payload,           \
+                                                    sp_deadline deadline)                  \
+    {                                                                                      \
+        return sp_send_wait(to, &name##_type, payload, deadline);                          \
+    }                                                                                      \
+    SP__INLINE T *name##_of(struct sp_message *message)                                    \
+    {                                                                                      \
+        return sp_message_type(message) == &name##_type ? (T *)sp_message_payload(message) \
+                                                        : (T *)NULL;                       \
+    }                                                                                      \
     struct name##__message_declared
 
 SP_EXTERN_C_END

@@ -58,9 +58,8 @@ struct sp_spawn_options {
  *  over 255 bytes, mailbox_max); NOTCONTEXT (thread not attached).
  *  Ownership: `arg` is the caller's unless `arg_size` copies it.
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_spawn(sp_process_fn fn, void *arg,
-                                                       const struct sp_spawn_options *options,
-                                                       sp_pid *out_pid);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
+    sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options, sp_pid *out_pid);
 
 /** The running process; SP_PID_NONE on a thread that is none. Context: any. */
 SP_API sp_pid sp_self(void);
@@ -81,8 +80,8 @@ SP_API SP_NORETURN SP_PRINTF(2, 3) void sp_exit_error(sp_err code, const char *f
  *  Errors: NOPROC, NOMEM, NOTCONTEXT.
  *  Ownership: takes the reason.
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_signal(sp_pid pid,
-                                                        const struct sp_reason *moved_reason);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_signal(sp_pid pid, const struct sp_reason *moved_reason);
 
 /** sp_signal() with `kill`. Errors: as sp_signal(). Context: process. */
 SP_API SP_NODISCARD sp_err sp_kill(sp_pid pid);
@@ -165,8 +164,8 @@ SP_API SP_NODISCARD SP_NONNULL char *sp_strdup(const char *text);
  *  dropped: what `data` points to must live that long.
  *  Errors: TIMEOUT, NOMEM, LIMIT (no thread and the queue is full), NOTCONTEXT.
  *  Context: process, may suspend. Default deadline: none. `fn` may not use the runtime. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_blocking(void (*fn)(void *data), void *data,
-                                                          size_t size, sp_deadline deadline);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
+    sp_blocking(void (*fn)(void *data), void *data, size_t size, sp_deadline deadline);
 
 /** What a process is doing. */
 enum sp_process_status {
@@ -180,24 +179,24 @@ enum sp_process_status {
 /** A snapshot of one process. */
 struct sp_process_info {
     sp_pid pid;
-    char name[64];      /**< registered name, cut; empty: none */
-    const char *label;  /**< class of a server, label of the spawn, or "process" */
+    char name[64];     /**< registered name, cut; empty: none */
+    const char *label; /**< class of a server, label of the spawn, or "process" */
     enum sp_process_status status;
-    uint32_t mailbox;   /**< messages queued */
+    uint32_t mailbox; /**< messages queued */
     uint32_t links;
-    uint32_t monitors;  /**< that it holds */
-    uint32_t watchers;  /**< that hold it */
+    uint32_t monitors; /**< that it holds */
+    uint32_t watchers; /**< that hold it */
     bool trap_exit;
-    sp_pid parent;      /**< who spawned it */
-    sp_pid waits_for;   /**< the process its call waits for, or none */
+    sp_pid parent;    /**< who spawned it */
+    sp_pid waits_for; /**< the process its call waits for, or none */
     sp_duration uptime;
-    uint64_t handled;   /**< messages */
-    size_t memory;      /**< sp_alloc() bytes */
+    uint64_t handled; /**< messages */
+    size_t memory;    /**< sp_alloc() bytes */
 };
 
 /** Look at a process. Errors: NOPROC, NOTCONTEXT. Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err sp_process_info(sp_pid pid,
-                                                              struct sp_process_info *out_info);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
+    sp_process_info(sp_pid pid, struct sp_process_info *out_info);
 
 /** Pids of live processes in order of their slots, from `*cursor` (0 to begin; SIZE_MAX at the
  *  end): fills up to `max` and returns how many. Context: process. */

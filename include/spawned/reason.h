@@ -69,14 +69,14 @@ SP_API const struct sp_reason *sp_reason_out_of_memory(void);
 /** shutdown(text): not abnormal, but says something.
  *  Ownership: the caller holds one reference. Without memory: sp_reason_out_of_memory().
  *  Context: any. */
-SP_API SP_NODISCARD SP_PRINTF(1, 2) const struct sp_reason *sp_reason_shutdown_with(
-    const char *format, ...);
+SP_API SP_NODISCARD SP_PRINTF(1, 2) const
+    struct sp_reason *sp_reason_shutdown_with(const char *format, ...);
 
 /** An error with a code (SP_OK where none fits) and a text.
  *  Ownership: the caller holds one reference. Without memory: sp_reason_out_of_memory().
  *  Context: any. */
-SP_API SP_NODISCARD SP_PRINTF(2, 3) const struct sp_reason *sp_reason_error(
-    sp_err code, const char *format, ...);
+SP_API SP_NODISCARD SP_PRINTF(2, 3) const
+    struct sp_reason *sp_reason_error(sp_err code, const char *format, ...);
 
 /** Take a reference; returns `reason`. Context: any. */
 SP_API SP_NONNULL const struct sp_reason *sp_reason_ref(const struct sp_reason *reason);

@@ -63,9 +63,9 @@ struct sp_server_class {
 
 /** One operation of a server. Made by SP_ON_CALL and its like. */
 struct sp_op {
-    struct sp_msg_type in;              /**< of the request; first member */
-    uint32_t out_size;                  /**< bytes of the reply; 0 for casts */
-    void (*out_destroy)(void *out);     /**< frees a reply that nobody takes, or NULL */
+    struct sp_msg_type in;          /**< of the request; first member */
+    uint32_t out_size;              /**< bytes of the reply; 0 for casts */
+    void (*out_destroy)(void *out); /**< frees a reply that nobody takes, or NULL */
     const struct sp_server_class *server;
     sp_err (*call)(void *state, const void *in, void *out);
     void (*cast)(void *state, const void *in);
@@ -85,9 +85,9 @@ struct sp_server_options {
  *  Ownership: `args` is copied, `args_size` bytes; what it points to must live until init is
  *  done with it.
  *  Context: process, may suspend. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_server_start(
-    const struct sp_server_class *server_class, const void *args,
-    const struct sp_server_options *options, sp_pid *out_pid);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
+    sp_server_start(const struct sp_server_class *server_class, const void *args,
+                    const struct sp_server_options *options, sp_pid *out_pid);
 
 /** Call an operation; the typed functions of SP_CALL use it. Default deadline: 5 s. At most
  *  what is left of the deadline of the request that the caller is handling itself.
@@ -96,10 +96,9 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_server_start(
  *  NOMEM; NOTCONTEXT.
  *  Ownership: as sp_send() for `in`; `*out` is the caller's.
  *  Context: process, may suspend. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_server_call(sp_pid server,
-                                                                const struct sp_op *op,
-                                                                const void *in, void *out,
-                                                                sp_deadline deadline);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err
+    sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
+                   sp_deadline deadline);
 
 /** One target of a multi-call. */
 struct sp_multi {
@@ -122,9 +121,8 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 3) sp_err
  *  Errors: as sp_send().
  *  Ownership: as sp_send().
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_server_cast(sp_pid server,
-                                                                const struct sp_op *op,
-                                                                const void *in);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err
+    sp_server_cast(sp_pid server, const struct sp_op *op, const void *in);
 
 /** How far a failed call got. */
 enum sp_call_stage {
@@ -142,7 +140,7 @@ struct sp_call_outcome {
     enum sp_call_stage stage;
     sp_pid server;
     const char *operation;
-    uint32_t position;              /**< 1: next to be handled */
+    uint32_t position; /**< 1: next to be handled */
     sp_duration running;
     const struct sp_reason *reason; /**< why the server died, or NULL; lives until the next call */
 };
@@ -178,9 +176,8 @@ SP_API SP_NODISCARD sp_err sp_request_adopt(sp_request request);
  *  operation's reply), NOTCONTEXT.
  *  Ownership: `out` is copied, or moved where the reply type owns something, also on failure.
  *  Context: process. */
-SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err sp_request_reply(sp_request request,
-                                                                  const struct sp_op *op,
-                                                                  const void *out);
+SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err
+    sp_request_reply(sp_request request, const struct sp_op *op, const void *out);
 /** Answer with an error. Errors: as sp_request_reply(). Context: process. */
 SP_API SP_NODISCARD sp_err sp_request_fail(sp_request request, sp_err err);
 /** Give up: the caller's call returns NOREPLY. A stale one is ignored. Context: process. */
@@ -207,32 +204,31 @@ typedef struct sp_empty {
 } sp_empty;
 
 /** Declare the server `S`, started with `Args`: S_ref, S_start(), S_whereis(), S_stop(). */
-#define SP_SERVER(S, Args)                                                             \
-    typedef Args S##__args_type;                                                       \
-    typedef struct S##_ref {                                                           \
-        sp_pid pid;                                                                    \
-    } S##_ref;                                                                         \
-    extern const struct sp_server_class S##_class;                                     \
-    SP_NODISCARD SP__INLINE sp_err S##_start(const S##__args_type *args,            \
-                                                const struct sp_server_options *options, \
-                                                S##_ref *out_ref)                      \
-    {                                                                                  \
-        return sp_server_start(&S##_class, args, options, out_ref ? &out_ref->pid : 0); \
-    }                                                                                  \
-    SP_NODISCARD SP__INLINE sp_err S##_whereis(const char *name, S##_ref *out_ref)  \
-    {                                                                                  \
-        return sp_whereis_class(name, &S##_class, &out_ref->pid);                      \
-    }                                                                                  \
-    SP_NODISCARD SP__INLINE sp_err S##_stop(S##_ref ref, sp_deadline deadline)      \
-    {                                                                                  \
-        return sp_stop(ref.pid, NULL, deadline);                                       \
-    }                                                                                  \
+#define SP_SERVER(S, Args)                                                                     \
+    typedef Args S##__args_type;                                                               \
+    typedef struct S##_ref {                                                                   \
+        sp_pid pid;                                                                            \
+    } S##_ref;                                                                                 \
+    extern const struct sp_server_class S##_class;                                             \
+    SP_NODISCARD SP__INLINE sp_err S##_start(                                                  \
+        const S##__args_type *args, const struct sp_server_options *options, S##_ref *out_ref) \
+    {                                                                                          \
+        return sp_server_start(&S##_class, args, options, out_ref ? &out_ref->pid : 0);        \
+    }                                                                                          \
+    SP_NODISCARD SP__INLINE sp_err S##_whereis(const char *name, S##_ref *out_ref)             \
+    {                                                                                          \
+        return sp_whereis_class(name, &S##_class, &out_ref->pid);                              \
+    }                                                                                          \
+    SP_NODISCARD SP__INLINE sp_err S##_stop(S##_ref ref, sp_deadline deadline)                 \
+    {                                                                                          \
+        return sp_stop(ref.pid, NULL, deadline);                                               \
+    }                                                                                          \
     struct S##__server_declared
 
 /** Declare the operation `S_op(ref, in, out, deadline)`. */
-#define SP_CALL(S, op, In, Out)                  \
-    SP__PLAIN(S##_##op##__in, In)                \
-    SP__PLAIN(S##_##op##__out, Out)              \
+#define SP_CALL(S, op, In, Out)     \
+    SP__PLAIN(S##_##op##__in, In)   \
+    SP__PLAIN(S##_##op##__out, Out) \
     SP__CALL(S, op)
 
 /** As SP_CALL; request and reply own something: `void in_destroy(In *)`, `void
@@ -254,51 +250,50 @@ typedef struct sp_empty {
     SP__CAST(S, op)
 
 /* A payload type that owns nothing, or something: name_type, name_destroy, name_owns. */
-#define SP__PLAIN(name, T)                         \
-    typedef T name##_type;                         \
-    enum { name##_owns = 0 };                      \
+#define SP__PLAIN(name, T)                      \
+    typedef T name##_type;                      \
+    enum { name##_owns = 0 };                   \
     SP__INLINE void name##_destroy(void *value) \
-    {                                              \
-        (void)value;                               \
+    {                                           \
+        (void)value;                            \
     }
-#define SP__OWNER(name, T, destroy_fn)             \
-    typedef T name##_type;                         \
-    enum { name##_owns = 1 };                      \
+#define SP__OWNER(name, T, destroy_fn)          \
+    typedef T name##_type;                      \
+    enum { name##_owns = 1 };                   \
     SP__INLINE void name##_destroy(void *value) \
-    {                                              \
-        destroy_fn((T *)value);                    \
+    {                                           \
+        destroy_fn((T *)value);                 \
     }
 #define SP__DESTROY(name) (name##_owns ? name##_destroy : NULL)
 
-#define SP__CALL(S, op)                                                                       \
-    enum { S##_##op##__is_call = 1 };                                                         \
-    extern const struct sp_op S##_##op##_op;                                                  \
-    SP_NODISCARD SP__INLINE sp_err S##_##op(S##_ref ref, const S##_##op##__in_type *in,    \
-                                               S##_##op##__out_type *out,                     \
-                                               sp_deadline deadline)                          \
-    {                                                                                         \
-        return sp_server_call(ref.pid, &S##_##op##_op, in, out, deadline);                    \
-    }                                                                                         \
-    SP_NODISCARD SP__INLINE sp_err S##_##op##_reply(sp_request request,                     \
-                                                       const S##_##op##__out_type *out)       \
-    {                                                                                         \
-        return sp_request_reply(request, &S##_##op##_op, out);                                \
-    }                                                                                         \
+#define SP__CALL(S, op)                                                                      \
+    enum { S##_##op##__is_call = 1 };                                                        \
+    extern const struct sp_op S##_##op##_op;                                                 \
+    SP_NODISCARD SP__INLINE sp_err S##_##op(S##_ref ref, const S##_##op##__in_type *in,      \
+                                            S##_##op##__out_type *out, sp_deadline deadline) \
+    {                                                                                        \
+        return sp_server_call(ref.pid, &S##_##op##_op, in, out, deadline);                   \
+    }                                                                                        \
+    SP_NODISCARD SP__INLINE sp_err S##_##op##_reply(sp_request request,                      \
+                                                    const S##_##op##__out_type *out)         \
+    {                                                                                        \
+        return sp_request_reply(request, &S##_##op##_op, out);                               \
+    }                                                                                        \
     struct S##_##op##__call_declared
 
-#define SP__CAST(S, op)                                                                       \
-    enum { S##_##op##__is_cast = 1 };                                                         \
-    extern const struct sp_op S##_##op##_op;                                                  \
-    SP_NODISCARD SP__INLINE sp_err S##_##op(S##_ref ref, const S##_##op##__in_type *in)    \
-    {                                                                                         \
-        return sp_server_cast(ref.pid, &S##_##op##_op, in);                                   \
-    }                                                                                         \
-    SP_NODISCARD SP__INLINE sp_err S##_##op##_timer(                                       \
-        S##_ref ref, const S##_##op##__in_type *in, const struct sp_timer_options *options,   \
-        sp_timer *out_timer)                                                                  \
-    {                                                                                         \
-        return sp_timer_start(ref.pid, &S##_##op##_op.in, in, options, out_timer);            \
-    }                                                                                         \
+#define SP__CAST(S, op)                                                                         \
+    enum { S##_##op##__is_cast = 1 };                                                           \
+    extern const struct sp_op S##_##op##_op;                                                    \
+    SP_NODISCARD SP__INLINE sp_err S##_##op(S##_ref ref, const S##_##op##__in_type *in)         \
+    {                                                                                           \
+        return sp_server_cast(ref.pid, &S##_##op##_op, in);                                     \
+    }                                                                                           \
+    SP_NODISCARD SP__INLINE sp_err S##_##op##_timer(S##_ref ref, const S##_##op##__in_type *in, \
+                                                    const struct sp_timer_options *options,     \
+                                                    sp_timer *out_timer)                        \
+    {                                                                                           \
+        return sp_timer_start(ref.pid, &S##_##op##_op.in, in, options, out_timer);              \
+    }                                                                                           \
     struct S##_##op##__cast_declared
 
 /* Implementation, for the one source file of the server. */
@@ -308,100 +303,96 @@ typedef struct sp_empty {
 
 /** Operation `op`, done by `static sp_err S_on_op(State *, const In *, Out *)`; a moved request
  *  may be emptied by casting its const away. */
-#define SP_ON_CALL(S, op)                                                                     \
-    static sp_err S##_##op##__call(void *state, const void *in, void *out)                    \
-    {                                                                                         \
-        _Static_assert(S##_##op##__is_call, "declare the operation with SP_CALL");            \
-        return S##_on_##op((S##__state_type *)state, (const S##_##op##__in_type *)in,         \
-                           (S##_##op##__out_type *)out);                                      \
-    }                                                                                         \
-    const struct sp_op S##_##op##_op = {                                                      \
-        .in = { #op, sizeof(S##_##op##__in_type), SP__KIND_CALL,                              \
-                SP__DESTROY(S##_##op##__in) },                                                \
-        .out_size = sizeof(S##_##op##__out_type),                                             \
-        .out_destroy = SP__DESTROY(S##_##op##__out),                                          \
-        .server = &S##_class,                                                                 \
-        .call = S##_##op##__call,                                                             \
+#define SP_ON_CALL(S, op)                                                                       \
+    static sp_err S##_##op##__call(void *state, const void *in, void *out)                      \
+    {                                                                                           \
+        _Static_assert(S##_##op##__is_call, "declare the operation with SP_CALL");              \
+        return S##_on_##op((S##__state_type *)state, (const S##_##op##__in_type *)in,           \
+                           (S##_##op##__out_type *)out);                                        \
+    }                                                                                           \
+    const struct sp_op S##_##op##_op = {                                                        \
+        .in = { #op, sizeof(S##_##op##__in_type), SP__KIND_CALL, SP__DESTROY(S##_##op##__in) }, \
+        .out_size = sizeof(S##_##op##__out_type),                                               \
+        .out_destroy = SP__DESTROY(S##_##op##__out),                                            \
+        .server = &S##_class,                                                                   \
+        .call = S##_##op##__call,                                                               \
     }
 
 /** Operation `op`, done by `static void S_on_op(State *, const In *)`. */
-#define SP_ON_CAST(S, op)                                                                     \
-    static void S##_##op##__cast(void *state, const void *in)                                 \
-    {                                                                                         \
-        _Static_assert(S##_##op##__is_cast, "declare the operation with SP_CAST");            \
-        S##_on_##op((S##__state_type *)state, (const S##_##op##__in_type *)in);               \
-    }                                                                                         \
-    const struct sp_op S##_##op##_op = {                                                      \
-        .in = { #op, sizeof(S##_##op##__in_type), SP__KIND_CAST,                              \
-                SP__DESTROY(S##_##op##__in) },                                                \
-        .server = &S##_class,                                                                 \
-        .cast = S##_##op##__cast,                                                             \
+#define SP_ON_CAST(S, op)                                                                       \
+    static void S##_##op##__cast(void *state, const void *in)                                   \
+    {                                                                                           \
+        _Static_assert(S##_##op##__is_cast, "declare the operation with SP_CAST");              \
+        S##_on_##op((S##__state_type *)state, (const S##_##op##__in_type *)in);                 \
+    }                                                                                           \
+    const struct sp_op S##_##op##_op = {                                                        \
+        .in = { #op, sizeof(S##_##op##__in_type), SP__KIND_CAST, SP__DESTROY(S##_##op##__in) }, \
+        .server = &S##_class,                                                                   \
+        .cast = S##_##op##__cast,                                                               \
     }
 
 /** `S__init` for SP_CLASS, from `sp_err S_init(State *, const Args *)`. */
-#define SP_ON_INIT(S)                                                                         \
-    static sp_err S##__init(void *state, const void *args)                                    \
-    {                                                                                         \
-        return S##_init((S##__state_type *)state, (const S##__args_type *)args);              \
-    }                                                                                         \
+#define SP_ON_INIT(S)                                                            \
+    static sp_err S##__init(void *state, const void *args)                       \
+    {                                                                            \
+        return S##_init((S##__state_type *)state, (const S##__args_type *)args); \
+    }                                                                            \
     struct S##__init_defined
 
 /** `S__terminate`, from `void S_terminate(State *, const struct sp_reason *)`. */
-#define SP_ON_TERMINATE(S)                                                                    \
-    static void S##__terminate(void *state, const struct sp_reason *reason)                   \
-    {                                                                                         \
-        S##_terminate((S##__state_type *)state, reason);                                      \
-    }                                                                                         \
+#define SP_ON_TERMINATE(S)                                                  \
+    static void S##__terminate(void *state, const struct sp_reason *reason) \
+    {                                                                       \
+        S##_terminate((S##__state_type *)state, reason);                    \
+    }                                                                       \
     struct S##__terminate_defined
 
 /** `S__continue`, from `void S_continue(State *)`. */
-#define SP_ON_CONTINUE(S)                                                                     \
-    static void S##__continue(void *state)                                                    \
-    {                                                                                         \
-        S##_continue((S##__state_type *)state);                                               \
-    }                                                                                         \
+#define SP_ON_CONTINUE(S)                       \
+    static void S##__continue(void *state)      \
+    {                                           \
+        S##_continue((S##__state_type *)state); \
+    }                                           \
     struct S##__continue_defined
 
 /** `S__timeout`, from `void S_timeout(State *)`. */
-#define SP_ON_TIMEOUT(S)                                                                      \
-    static void S##__timeout(void *state)                                                     \
-    {                                                                                         \
-        S##_timeout((S##__state_type *)state);                                                \
-    }                                                                                         \
+#define SP_ON_TIMEOUT(S)                       \
+    static void S##__timeout(void *state)      \
+    {                                          \
+        S##_timeout((S##__state_type *)state); \
+    }                                          \
     struct S##__timeout_defined
 
 /** `S__down`, from `void S_down(State *, const struct sp_down *)`. */
-#define SP_ON_DOWN(S)                                                                         \
-    static void S##__down(void *state, const struct sp_down *down)                            \
-    {                                                                                         \
-        S##_down((S##__state_type *)state, down);                                             \
-    }                                                                                         \
+#define SP_ON_DOWN(S)                                              \
+    static void S##__down(void *state, const struct sp_down *down) \
+    {                                                              \
+        S##_down((S##__state_type *)state, down);                  \
+    }                                                              \
     struct S##__down_defined
 
 /** `S__exit`, from `void S_exit(State *, const struct sp_exit_notice *)`. */
-#define SP_ON_EXIT(S)                                                                         \
-    static void S##__exit(void *state, const struct sp_exit_notice *notice)                   \
-    {                                                                                         \
-        S##_exit((S##__state_type *)state, notice);                                           \
-    }                                                                                         \
+#define SP_ON_EXIT(S)                                                       \
+    static void S##__exit(void *state, const struct sp_exit_notice *notice) \
+    {                                                                       \
+        S##_exit((S##__state_type *)state, notice);                         \
+    }                                                                       \
     struct S##__exit_defined
 
 /** `S__message`, from `void S_message(State *, struct sp_message *)`. */
-#define SP_ON_MESSAGE(S)                                                                      \
-    static void S##__message(void *state, struct sp_message *message)                         \
-    {                                                                                         \
-        S##_message((S##__state_type *)state, message);                                       \
-    }                                                                                         \
+#define SP_ON_MESSAGE(S)                                              \
+    static void S##__message(void *state, struct sp_message *message) \
+    {                                                                 \
+        S##_message((S##__state_type *)state, message);               \
+    }                                                                 \
     struct S##__message_defined
 
 /** The class: `.init = S__init, .terminate = S__terminate, ...`. */
-#define SP_CLASS(S, ...)                                                                      \
-    const struct sp_server_class S##_class = {                                                \
-        .name = #S,                                                                           \
-        .state_size = sizeof(S##__state_type),                                                \
-        .args_size = sizeof(S##__args_type),                                                  \
-        __VA_ARGS__                                                                           \
-    }
+#define SP_CLASS(S, ...)                                                              \
+    const struct sp_server_class S##_class = { .name = #S,                            \
+                                               .state_size = sizeof(S##__state_type), \
+                                               .args_size = sizeof(S##__args_type),   \
+                                               __VA_ARGS__ }
 
 SP_EXTERN_C_END
 

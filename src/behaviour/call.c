@@ -217,8 +217,8 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
 }
 
 /* Has every target a request that it may take? */
-static bool multi_valid(const struct sp_op *op, const void *common,
-                        const struct sp_multi *targets, size_t count)
+static bool multi_valid(const struct sp_op *op, const void *common, const struct sp_multi *targets,
+                        size_t count)
 {
     bool valid = count <= UINT32_MAX && (op->in.destroy == NULL || common == NULL);
     for (size_t i = 0; i < count; i++)

@@ -146,12 +146,13 @@ static sp_err sp__os_signals_on_unsubscribe(struct os_signals *self, const sp_em
     (void)in;
     (void)out;
     struct os_subscriber *one = sp__map_remove(&self->subscribers, sp_pid_key(sp_server_from()));
-    if (one == NULL)
-        return SP_ERR_NOTFOUND;
-    sp_ignore(sp_demonitor(one->monitor, SP_DEMONITOR_FLUSH));
-    sp__free(one);
-    os_signals_end_if_unused(self);
-    return SP_OK;
+    bool found = one != NULL;
+    if (found) {
+        sp_ignore(sp_demonitor(one->monitor, SP_DEMONITOR_FLUSH));
+        sp__free(one);
+    }
+    os_signals_end_if_unused(self); /* in any case: the message has cancelled the timeout */
+    return found ? SP_OK : SP_ERR_NOTFOUND;
 }
 SP_ON_CALL(sp__os_signals, unsubscribe);
 

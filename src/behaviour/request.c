@@ -24,8 +24,8 @@ sp_err sp_request_take(sp_request *out_request)
         return SP_ERR_NOMEM;
     request->to = *sp__message_call(frame->message);
     request->op = sp__message_op(frame->message);
-    uint64_t id = 1 + atomic_fetch_add_explicit(&sp__process_runtime(self)->next_id, 1,
-                                                memory_order_relaxed);
+    uint64_t id =
+        1 + atomic_fetch_add_explicit(&sp__process_runtime(self)->next_id, 1, memory_order_relaxed);
     sp__lock_lock(&self->lock);
     sp_err err = sp__map_add(&extra->requests, id, request);
     sp__lock_unlock(&self->lock);
@@ -63,15 +63,14 @@ static struct sp__request *request_remove(struct sp_runtime *runtime, sp_request
     return request;
 }
 
-static sp_err request_end(sp_request handle, const struct sp_op *op,
-                          const struct sp__reply *reply, bool adoption_gone)
+static sp_err request_end(sp_request handle, const struct sp_op *op, const struct sp__reply *reply,
+                          bool adoption_gone)
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
     sp_err err;
-    struct sp__request *request =
-        request_remove(sp__process_runtime(self), handle, op, &err);
+    struct sp__request *request = request_remove(sp__process_runtime(self), handle, op, &err);
     if (request == NULL)
         return err;
     sp__reply_send(&request->to, reply);
@@ -113,8 +112,7 @@ bool sp_request_expired(sp_request request)
     if (self == NULL)
         return true;
     sp__process_enter();
-    struct sp_process *server =
-        sp__process_lookup(sp__process_runtime(self), request.server);
+    struct sp_process *server = sp__process_lookup(sp__process_runtime(self), request.server);
     if (server != NULL) {
         sp__lock_lock(&server->lock);
         struct sp__extra *extra = server->closed ? NULL : server->extra;
@@ -156,12 +154,11 @@ sp_err sp_request_adopt(sp_request request)
     struct sp__adoption *adoption = sp__malloc(sizeof(*adoption));
     if (adoption == NULL)
         return SP_ERR_NOMEM;
-    *adoption = (struct sp__adoption){ .resource = { .release = adoption_release },
-                                       .request = request };
+    *adoption =
+        (struct sp__adoption){ .resource = { .release = adoption_release }, .request = request };
     bool noted = false;
     sp__process_enter();
-    struct sp_process *server =
-        sp__process_lookup(sp__process_runtime(self), request.server);
+    struct sp_process *server = sp__process_lookup(sp__process_runtime(self), request.server);
     if (server != NULL) {
         sp__lock_lock(&server->lock);
         noted = adoption_note(server, request, adoption);
@@ -199,8 +196,7 @@ void sp__requests_fail(struct sp_process *self, const struct sp_reason *reason)
     sp__map_item item;
     while (sp__map_next(&extra->requests, &cursor, &item)) {
         struct sp__request *request = item.value;
-        sp__reply_send(&request->to,
-                       &(struct sp__reply){ .err = SP_ERR_DIED, .reason = reason });
+        sp__reply_send(&request->to, &(struct sp__reply){ .err = SP_ERR_DIED, .reason = reason });
         sp__map_remove(&extra->requests, item.key);
         sp__free(request);
     }

@@ -55,8 +55,8 @@ struct sp__server_start {
  *  Errors: as sp_spawn(). Context: process. */
 SP_NODISCARD sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *args,
                                      size_t args_size, const struct sp_spawn_options *options,
-                                     const struct sp__equipment *equipment,
-                                     sp_pid *out_pid) SP_NONNULL_ARGS(1, 2);
+                                     const struct sp__equipment *equipment, sp_pid *out_pid)
+    SP_NONNULL_ARGS(1, 2);
 
 /** A request that was taken: in extra.requests of the server. */
 struct sp__request {

@@ -24,8 +24,8 @@ struct sp__callback {
 };
 
 /** Prepare. Context: any. */
-void sp__callback_init(struct sp__callback *callback,
-                       void (*run)(struct sp__callback *callback)) SP_NONNULL;
+void sp__callback_init(struct sp__callback *callback, void (*run)(struct sp__callback *callback))
+    SP_NONNULL;
 
 /** Run it in the process of `actor`. False: that process has ended; it will not run.
  *  Context: any with a context, inside an epoch section in which the actor was found. */

@@ -10,10 +10,17 @@ bool sp_trap_exit(bool on)
         return false;
     bool before = (self->flags & SP__PROCESS_TRAP_EXIT) != 0;
     /* An attached thread cannot be ended by a signal: it always traps. */
-    if (on)
+    if (!on && (self->flags & SP__PROCESS_FOREIGN))
+        return before;
+    /* relaxed: inspection only; what decides is the owner's flag. */
+    if (on) {
         self->flags |= SP__PROCESS_TRAP_EXIT;
-    else if (!(self->flags & SP__PROCESS_FOREIGN))
+        atomic_fetch_or_explicit(&self->shared, SP__SHARED_TRAPS, memory_order_relaxed);
+    } else {
         self->flags &= (uint8_t)~SP__PROCESS_TRAP_EXIT;
+        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_TRAPS,
+                                  memory_order_relaxed);
+    }
     return before;
 }
 

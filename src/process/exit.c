@@ -26,8 +26,7 @@
 
 static void exit_log(struct sp_process *self)
 {
-    if (sp_reason_is_normal(self->exit) ||
-        sp__process_runtime(self)->options.log == NULL)
+    if (sp_reason_is_normal(self->exit) || sp__process_runtime(self)->options.log == NULL)
         return;
     char who[64];
     char pid[SP_PID_TEXT_MAX];
@@ -183,8 +182,7 @@ void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_rea
 {
     if (self->exit == NULL) {
         self->exit = moved_reason;
-    } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED &&
-               self->stage < SP__EXIT_LOG) {
+    } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED && self->stage < SP__EXIT_LOG) {
         sp_reason_unref(self->exit);
         self->exit = moved_reason;
     } else {

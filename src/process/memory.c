@@ -36,8 +36,7 @@ static bool memory_allowed(struct sp_process *self, size_t more, size_t less)
     if (extra == NULL)
         return false;
     size_t memory = atomic_load_explicit(&extra->memory, memory_order_relaxed) - less;
-    return more <= SIZE_MAX / 2 &&
-           (extra->memory_max == 0 || more + memory <= extra->memory_max);
+    return more <= SIZE_MAX / 2 && (extra->memory_max == 0 || more + memory <= extra->memory_max);
 }
 
 static void allocation_release(struct sp__resource *resource)

@@ -20,11 +20,11 @@ struct sp_reason {
     const char *text;
 };
 
-#define REASON_STATIC(name, kind_value, words)                                        \
+#define REASON_STATIC(name, kind_value, words)                                           \
     static const struct sp_reason reason_##name = { .kind = kind_value, .text = words }; \
-    const struct sp_reason *sp_reason_##name(void)                                    \
-    {                                                                                 \
-        return &reason_##name;                                                        \
+    const struct sp_reason *sp_reason_##name(void)                                       \
+    {                                                                                    \
+        return &reason_##name;                                                           \
     }
 
 REASON_STATIC(normal, SP_REASON_NORMAL, "normal")
@@ -125,7 +125,9 @@ static const char *reason_signal_name(int signo)
     static const struct {
         int signo;
         const char *name;
-    } names[] = { { 4, "SIGILL" }, { 6, "SIGABRT" }, { 7, "SIGBUS" }, { 8, "SIGFPE" }, { 11, "SIGSEGV" } };
+    } names[] = {
+        { 4, "SIGILL" }, { 6, "SIGABRT" }, { 7, "SIGBUS" }, { 8, "SIGFPE" }, { 11, "SIGSEGV" }
+    };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].signo == signo)
             return names[i].name;
@@ -143,8 +145,7 @@ const struct sp_reason *sp__reason_fault(const struct sp_fault *fault)
         sp__text_add(&text, "fault: %s at 0x%" PRIxPTR " in %s", reason_signal_name(fault->signal),
                      (uintptr_t)fault->address, fault->handler);
     else
-        sp__text_add(&text, "fault: %s in %s", reason_signal_name(fault->signal),
-                     fault->handler);
+        sp__text_add(&text, "fault: %s in %s", reason_signal_name(fault->signal), fault->handler);
     struct sp_reason *reason = reason_new(SP_REASON_FAULT, SP_OK, buffer, fault);
     return reason == NULL ? &reason_out_of_memory : reason;
 }

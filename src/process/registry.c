@@ -222,8 +222,8 @@ struct registered {
 };
 
 /* Copies all names; registry's lock held. */
-static sp_err registry_snapshot(struct sp__registry *registry, struct registered *list,
-                                size_t max, size_t *out_count)
+static sp_err registry_snapshot(struct sp__registry *registry, struct registered *list, size_t max,
+                                size_t *out_count)
 {
     uint32_t cursor = 0;
     *out_count = 0;

@@ -13,8 +13,8 @@
 struct sp__registry;
 
 /** An empty registry. Errors: NOMEM. Context: startup. */
-SP_NODISCARD sp_err sp__registry_create(struct sp__hash_seed seed,
-                                        struct sp__registry **out) SP_NONNULL;
+SP_NODISCARD sp_err sp__registry_create(struct sp__hash_seed seed, struct sp__registry **out)
+    SP_NONNULL;
 /** NULL is fine. Context: the runtime's end. */
 void sp__registry_destroy(struct sp__registry *registry);
 

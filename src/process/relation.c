@@ -134,8 +134,8 @@ static struct sp__monitor *monitor_new(struct sp_process *watcher, sp_pid target
     monitor->id = 1 + atomic_fetch_add_explicit(&sp__process_runtime(watcher)->next_id, 1,
                                                 memory_order_relaxed);
     monitor->name = name == NULL ? NULL : sp__strdup(name);
-    monitor->down = sp__message_new(&sp_down_type, sizeof(struct sp_down), SP__MESSAGE_NOTICE,
-                                    target_pid);
+    monitor->down =
+        sp__message_new(&sp_down_type, sizeof(struct sp_down), SP__MESSAGE_NOTICE, target_pid);
     if (monitor->down == NULL || (name != NULL && monitor->name == NULL)) {
         sp__monitor_free(monitor);
         return NULL;
@@ -205,8 +205,8 @@ static bool relation_close(struct sp_process *self)
 {
     sp__lock_lock(&self->lock);
     const struct sp__relations *relations = self->relations;
-    self->closed = relations == NULL || (sp__map_count(&relations->links) == 0 &&
-                                         sp__list_empty(&relations->watchers));
+    self->closed = relations == NULL ||
+                   (sp__map_count(&relations->links) == 0 && sp__list_empty(&relations->watchers));
     bool closed = self->closed;
     sp__lock_unlock(&self->lock);
     return closed;
@@ -237,8 +237,7 @@ static bool first_link(struct sp_process *self, struct sp__link *out)
     uint32_t cursor = 0;
     sp__lock_lock(&self->lock);
     sp__map_item item;
-    bool found =
-        self->relations != NULL && sp__map_next(&self->relations->links, &cursor, &item);
+    bool found = self->relations != NULL && sp__map_next(&self->relations->links, &cursor, &item);
     if (found)
         *out = *(struct sp__link *)item.value;
     sp__lock_unlock(&self->lock);
@@ -336,8 +335,8 @@ sp_err sp_link(sp_pid pid)
     sp__process_leave();
     if (err != SP_ERR_NOPROC || !(self->flags & SP__PROCESS_TRAP_EXIT))
         return err;
-    struct sp_message *notice = sp__message_new(
-        &sp_exit_notice_type, sizeof(struct sp_exit_notice), SP__MESSAGE_NOTICE, pid);
+    struct sp_message *notice = sp__message_new(&sp_exit_notice_type, sizeof(struct sp_exit_notice),
+                                                SP__MESSAGE_NOTICE, pid);
     if (notice == NULL)
         return SP_ERR_NOMEM;
     *(struct sp_exit_notice *)sp__message_payload(notice) =

@@ -60,15 +60,15 @@ SP_NODISCARD sp_err sp__relation_link(struct sp_process *a, struct sp_process *b
  *  Errors: NOMEM. Context: `watcher` is the owner's; inside an epoch section. */
 SP_NODISCARD sp_err sp__relation_monitor(struct sp_process *watcher, struct sp_process *target,
                                          sp_pid target_pid, const char *name,
-                                         struct sp__joiner *joiner,
-                                         uint64_t *out_id) SP_NONNULL_ARGS(1, 6);
+                                         struct sp__joiner *joiner, uint64_t *out_id)
+    SP_NONNULL_ARGS(1, 6);
 
 /** End a monitor of the running process. True: it was active. Context: the owner. */
 bool sp__relation_demonitor(struct sp_process *self, uint64_t id) SP_NONNULL;
 
 /** Take all apart, tell everybody, and close it. Context: the owner, at its end. */
-void sp__relation_tell(struct sp_process *self, sp_pid pid,
-                       const struct sp_reason *reason) SP_NONNULL;
+void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reason *reason)
+    SP_NONNULL;
 
 /** Free the signal of a link or a monitor that was told. */
 void sp__link_free(struct sp__link *link) SP_NONNULL;

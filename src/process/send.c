@@ -95,7 +95,8 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
 }
 
 /* Inside an epoch section. */
-static inline sp_err send_push(struct sp_process *to, struct sp__send *send, struct sp_message *message)
+static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
+                               struct sp_message *message)
 {
     bool bounded = !send->unbounded && !(message->type->kind & SP__KIND_RESERVED);
     sp_err err = sp__mailbox_push(&to->actor, message, bounded, &send->number);
@@ -156,8 +157,8 @@ __attribute__((always_inline)) static inline bool send_fast(struct sp__context *
     bool sent = false;
     sp__epoch_enter(&context->epoch);
     struct sp_process *process = sp__process_lookup(context->runtime, to);
-    if (process != NULL && !(atomic_load_explicit(&process->shared, memory_order_relaxed) &
-                             SP__SHARED_HIGH_WATER)) {
+    if (process != NULL &&
+        !(atomic_load_explicit(&process->shared, memory_order_relaxed) & SP__SHARED_HIGH_WATER)) {
         uint32_t number;
         sent = sp__mailbox_push(&process->actor, message, true, &number) == SP_OK;
     }
@@ -168,9 +169,10 @@ __attribute__((always_inline)) static inline bool send_fast(struct sp__context *
 }
 
 /* A copy of the payload to `to`. */
-__attribute__((always_inline)) static inline sp_err
-send_copy(struct sp__context *context, sp_pid from, sp_pid to, const struct sp_msg_type *type,
-          const void *payload)
+__attribute__((always_inline)) static inline sp_err send_copy(struct sp__context *context,
+                                                              sp_pid from, sp_pid to,
+                                                              const struct sp_msg_type *type,
+                                                              const void *payload)
 {
     struct sp_message *message = sp__message_take(context, type, type->size, 0, from);
     if (message == NULL) {

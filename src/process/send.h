@@ -27,8 +27,7 @@ SP_NODISCARD sp_err sp__send_message(struct sp__context *context, struct sp__sen
 /** A copy of `*payload` to `to`, as if `from` had sent it.
  *  Errors, ownership: as sp_send(). Context: any thread with a context. */
 SP_NODISCARD sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
-                                  const struct sp_msg_type *type,
-                                  const void *payload) SP_NONNULL;
+                                  const struct sp_msg_type *type, const void *payload) SP_NONNULL;
 
 /** A message of the running process, in no mailbox yet.
  *  Errors: NOMEM. Ownership: the payload as sp_send(). Context: process. */

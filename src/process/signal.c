@@ -45,8 +45,8 @@ void sp__signal_discard(struct sp__process_signal *signal)
 static const struct sp_reason *signal_trapped(struct sp_process *self, sp_pid from,
                                               const struct sp_reason *reason)
 {
-    struct sp_message *notice = sp__message_new(
-        &sp_exit_notice_type, sizeof(struct sp_exit_notice), SP__MESSAGE_NOTICE, from);
+    struct sp_message *notice = sp__message_new(&sp_exit_notice_type, sizeof(struct sp_exit_notice),
+                                                SP__MESSAGE_NOTICE, from);
     if (notice == NULL)
         return sp_reason_out_of_memory();
     *(struct sp_exit_notice *)sp__message_payload(notice) =

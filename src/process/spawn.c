@@ -73,7 +73,7 @@ static sp_err spawn_extra(struct sp_process *process, const struct sp_spawn_opti
     extra->on_high_water = options->on_high_water;
     extra->high_water_arg = options->high_water_arg;
     if (options->high_water != 0 && options->on_high_water != NULL)
-        atomic_store_explicit(&process->shared, SP__SHARED_HIGH_WATER, memory_order_relaxed);
+        atomic_fetch_or_explicit(&process->shared, SP__SHARED_HIGH_WATER, memory_order_relaxed);
     return SP_OK;
 }
 
@@ -81,8 +81,8 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
                        const struct sp__behaviour *behaviour, void *data,
                        const struct sp_spawn_options *options)
 {
-    uint32_t mailbox_max = options->mailbox_max == 0 ? runtime->options.mailbox_max
-                                                     : options->mailbox_max;
+    uint32_t mailbox_max =
+        options->mailbox_max == 0 ? runtime->options.mailbox_max : options->mailbox_max;
     sp__actor_init(&process->actor, runtime, behaviour->turn, mailbox_max);
     /* The lock stays as it is: who waited for room here may still come to look. */
     process->flags = (options->trap_exit ? SP__PROCESS_TRAP_EXIT : 0) |
@@ -94,7 +94,8 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->attention = 0;
     process->leaving = false;
     process->closed = false;
-    atomic_store_explicit(&process->shared, 0, memory_order_relaxed);
+    atomic_store_explicit(&process->shared, options->trap_exit ? SP__SHARED_TRAPS : 0,
+                          memory_order_relaxed);
     atomic_store_explicit(&process->waits_slot, 0, memory_order_relaxed);
     process->behaviour = behaviour;
     process->data = data;
@@ -160,8 +161,7 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
     /* release: pairs with the acquire in lookup. From here on it can be found; it does not run
      * before it is published, because QUEUED is set. */
-    atomic_store_explicit(&process->serial, (serial & ~SP__SERIAL_DEAD) + 1,
-                          memory_order_release);
+    atomic_store_explicit(&process->serial, (serial & ~SP__SERIAL_DEAD) + 1, memory_order_release);
     sp__count(&sp__context()->counters.spawned);
     *out = process;
     return SP_OK;
@@ -175,8 +175,7 @@ void sp__process_discard(struct sp_process *process)
     sp__process_exit(process, sp_reason_normal());
 }
 
-static sp_err publish_relations(struct sp_process *process,
-                                const struct sp_spawn_options *options)
+static sp_err publish_relations(struct sp_process *process, const struct sp_spawn_options *options)
 {
     struct sp_process *self = sp__process_self();
     if (options->name != NULL) {
@@ -217,8 +216,7 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
     return err;
 }
 
-static struct plain *plain_new(sp_process_fn fn, void *arg,
-                               const struct sp_spawn_options *options)
+static struct plain *plain_new(sp_process_fn fn, void *arg, const struct sp_spawn_options *options)
 {
     size_t size = options == NULL ? 0 : options->arg_size;
     struct plain *plain = sp__malloc(sizeof(*plain) + size);

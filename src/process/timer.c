@@ -288,8 +288,8 @@ static sp_err timer_arm(struct timer *timer, struct sp_process *target)
     return err;
 }
 
-static sp_err timer_fill(struct timer *timer, const struct sp_msg_type *type,
-                         const void *payload, const struct sp_timer_options *options)
+static sp_err timer_fill(struct timer *timer, const struct sp_msg_type *type, const void *payload,
+                         const struct sp_timer_options *options)
 {
     timer->entry.fire = timer_fire;
     timer->target = NULL;

@@ -165,7 +165,9 @@ bool sp__actor_nothing_to_do(struct sp__actor *actor, bool receiving)
         atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
         return false;
     }
-    return !(state & SP__ACTOR_SIGNAL) && !(receiving && (uint32_t)(state >> 32) != atomic_load_explicit(&actor->fetched, memory_order_relaxed));
+    return !(state & SP__ACTOR_SIGNAL) &&
+           !(receiving && (uint32_t)(state >> 32) !=
+                              atomic_load_explicit(&actor->fetched, memory_order_relaxed));
 }
 
 bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
@@ -174,7 +176,8 @@ bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
     uint64_t wanted;
     do {
         if ((state & (SP__ACTOR_SIGNAL | SP__ACTOR_WAKE)) ||
-            (receiving && (uint32_t)(state >> 32) != atomic_load_explicit(&actor->fetched, memory_order_relaxed))) {
+            (receiving && (uint32_t)(state >> 32) !=
+                              atomic_load_explicit(&actor->fetched, memory_order_relaxed))) {
             if (state & SP__ACTOR_WAKE)
                 atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
             return false;

@@ -121,8 +121,7 @@ static inline bool sp__mailbox_waiting(const struct sp__actor *actor)
 {
     /* relaxed: whoever needs the message itself synchronises in fetch. */
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
-    return (uint32_t)(state >> 32) !=
-           atomic_load_explicit(&actor->fetched, memory_order_relaxed);
+    return (uint32_t)(state >> 32) != atomic_load_explicit(&actor->fetched, memory_order_relaxed);
 }
 
 /** A message left the mailbox for good. Context: the owner. */

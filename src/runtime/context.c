@@ -36,7 +36,8 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
 static void counters_add(struct sp__counters *sum, struct sp__counters *one)
 {
     /* Every member is an _Atomic uint64_t, so the struct is an array of them. */
-    _Static_assert(sizeof(struct sp__counters) % sizeof(_Atomic uint64_t) == 0, "array of counters");
+    _Static_assert(sizeof(struct sp__counters) % sizeof(_Atomic uint64_t) == 0,
+                   "array of counters");
     _Atomic uint64_t *to = (_Atomic uint64_t *)sum;
     _Atomic uint64_t *from = (_Atomic uint64_t *)one;
     for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)

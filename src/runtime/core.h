@@ -86,17 +86,17 @@ struct sp__context {
     struct sp__msg_cache messages;
     struct sp__fiber_cache fibers;
     struct sp__counters counters;
-    uint64_t random;      /* state of its random stream */
-    uint32_t shard;       /* timer shard it arms on */
-    void *backend;        /* the backend's part: struct sp__worker, struct sp__thread */
+    uint64_t random;                /* state of its random stream */
+    uint32_t shard;                 /* timer shard it arms on */
+    void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
     struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
-    struct sp__list link; /* runtime.contexts */
+    struct sp__list link;           /* runtime.contexts */
 };
 
 struct sp_runtime {
     const struct sp__backend_ops *ops;
-    bool real; /* on the backend of threads: its ready is called directly, once per message */
-    void *backend;                     /* its own state */
+    bool real;     /* on the backend of threads: its ready is called directly, once per message */
+    void *backend; /* its own state */
     struct sp_runtime_options options; /* defaults filled in */
     struct sp__epoch epoch;
     struct sp__msg_pool messages;
@@ -107,7 +107,7 @@ struct sp_runtime {
     struct sp__counters gone SP__GUARDED_BY(contexts_lock); /* of contexts that ended */
     _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
     _Atomic bool stopping;
-    struct sp__slab *processes; /* struct sp_process, by slot */
+    struct sp__slab *processes;   /* struct sp_process, by slot */
     struct sp__slab *timer_slots; /* struct sp__timer */
     struct sp__hash_seed seed;
     _Atomic uint64_t live;

@@ -26,9 +26,8 @@ static inline void sp__mailbox_append(struct sp__actor *actor, struct sp_message
  *  Errors: NOPROC (closed), FULL (only with `bounded`).
  *  Ownership: taken on SP_OK only.
  *  Context: any thread with a context, inside an epoch section or the owner. */
-SP_NODISCARD __attribute__((always_inline)) static inline sp_err
-sp__mailbox_push(struct sp__actor *actor, struct sp_message *message, bool bounded,
-                        uint32_t *out_number)
+SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_push(
+    struct sp__actor *actor, struct sp_message *message, bool bounded, uint32_t *out_number)
 {
     /* acquire: `pushed` is read before `taken`, see the invariant. */
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);

@@ -21,12 +21,12 @@ struct sp_runtime;
 
 /* Bits of sp_message.flags. */
 enum {
-    SP__MESSAGE_CALL = 1,   /* has a call part, somebody waits for the reply */
-    SP__MESSAGE_TIMER = 2,  /* `aux` is the id of the timer that sent it */
-    SP__MESSAGE_KEYED = 4,  /* `aux` is the id of a keyed timer: dropped when stale */
-    SP__MESSAGE_ANSWERED = 16, /* a call that was answered, or whose request was taken */
-    SP__MESSAGE_RECEIVED = 32, /* on the list of what a process has in hand */
-    SP__MESSAGE_NOTICE = 8, /* DOWN or EXIT: not counted in the mailbox's length */
+    SP__MESSAGE_CALL = 1,        /* has a call part, somebody waits for the reply */
+    SP__MESSAGE_TIMER = 2,       /* `aux` is the id of the timer that sent it */
+    SP__MESSAGE_KEYED = 4,       /* `aux` is the id of a keyed timer: dropped when stale */
+    SP__MESSAGE_ANSWERED = 16,   /* a call that was answered, or whose request was taken */
+    SP__MESSAGE_RECEIVED = 32,   /* on the list of what a process has in hand */
+    SP__MESSAGE_NOTICE = 8,      /* DOWN or EXIT: not counted in the mailbox's length */
     SP__MESSAGE_LAST_TICK = 64,  /* the timer is over with it */
     SP__MESSAGE_DESTROYED = 128, /* its payload was, or its destructor left by a fault */
 };

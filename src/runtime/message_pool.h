@@ -10,9 +10,9 @@
 #include <string.h>
 
 /** sp__message_new() on the context's own caches. */
-SP_NODISCARD __attribute__((always_inline)) static inline struct sp_message *
-sp__message_take(struct sp__context *context, const struct sp_msg_type *type, uint32_t size,
-                 unsigned flags, sp_pid from)
+SP_NODISCARD __attribute__((always_inline)) static inline struct sp_message *sp__message_take(
+    struct sp__context *context, const struct sp_msg_type *type, uint32_t size, unsigned flags,
+    sp_pid from)
 {
     size_t bytes = sizeof(struct sp_message) + size;
     if (flags & SP__MESSAGE_CALL)

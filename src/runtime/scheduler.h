@@ -42,8 +42,8 @@ void sp__scheduler_spin(unsigned spins);
 
 /** Park the running actor with a time limit: as sp__scheduler_park(), and comes back when
  *  `deadline_ns` (INT64_MAX: never) has passed. Context: process, suspends. */
-void sp__scheduler_park_until(struct sp__actor *actor, bool receiving,
-                              int64_t deadline_ns) SP_NONNULL;
+void sp__scheduler_park_until(struct sp__actor *actor, bool receiving, int64_t deadline_ns)
+    SP_NONNULL;
 
 /** Make what a deadline needs, where a failure can still be told. False: no memory.
  *  Context: the owner. */

@@ -43,8 +43,8 @@ void sp__slab_destroy(struct sp__slab *slab);
 
 /** A free slot; zeroed when it was never used before, else as it was left.
  *  Errors: NOMEM, LIMIT. Context: any. */
-SP_NODISCARD sp_err sp__slab_take(struct sp__slab *slab, uint32_t *out_number,
-                                  void **out_item) SP_NONNULL;
+SP_NODISCARD sp_err sp__slab_take(struct sp__slab *slab, uint32_t *out_number, void **out_item)
+    SP_NONNULL;
 
 /** The slot is free again. Context: any. */
 void sp__slab_give(struct sp__slab *slab, uint32_t number) SP_NONNULL;
@@ -55,7 +55,8 @@ static inline void *sp__slab_get(const struct sp__slab *slab, uint32_t number)
     if (number >= slab->max)
         return NULL;
     /* acquire: pairs with the release that published the chunk, zeroed. */
-    char *chunk = atomic_load_explicit(&slab->chunks[number / SP__SLAB_CHUNK], memory_order_acquire);
+    char *chunk =
+        atomic_load_explicit(&slab->chunks[number / SP__SLAB_CHUNK], memory_order_acquire);
     return chunk == NULL ? NULL : chunk + (size_t)(number % SP__SLAB_CHUNK) * slab->item_size;
 }
 

@@ -61,8 +61,7 @@ void sp__timers_arm(struct sp_runtime *runtime, struct sp__timer_node *node, uns
         runtime->ops->timer_earlier(runtime, index, expiry_ns);
 }
 
-bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node,
-                       int64_t *out_expiry)
+bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node, int64_t *out_expiry)
 {
     struct sp__timer_shard *shard = timers_shard(runtime, node);
     sp__lock_lock(&shard->lock);

@@ -22,7 +22,7 @@ struct sp_runtime;
 
 struct sp__timer_shard {
     struct sp__lock lock;
-    _Atomic int64_t next; /* no entry of the shard fires before */
+    _Atomic int64_t next;                /* no entry of the shard fires before */
     size_t entries SP__GUARDED_BY(lock); /* armed ones with a callback */
     struct sp__wheel wheel SP__GUARDED_BY(lock);
 };
@@ -46,8 +46,8 @@ struct sp__timer_entry {
 };
 
 /** `count` shards at `now_ns`. Errors: NOMEM. Context: startup. */
-SP_NODISCARD sp_err sp__timers_create(uint32_t count, int64_t now_ns,
-                                      struct sp__timers **out) SP_NONNULL;
+SP_NODISCARD sp_err sp__timers_create(uint32_t count, int64_t now_ns, struct sp__timers **out)
+    SP_NONNULL;
 
 /** All entries are cancelled. NULL is fine. Context: the runtime's end. */
 void sp__timers_destroy(struct sp__timers *timers);

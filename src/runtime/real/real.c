@@ -99,8 +99,8 @@ static sp_err real_start_workers(struct sp__real *real)
     }
     for (uint32_t i = 0; i < real->worker_count; i++) {
         atomic_fetch_add_explicit(&real->workers_alive, 1, memory_order_relaxed);
-        if (sp__thread_create(&real->workers[i].thread, sp__real_worker_main,
-                              &real->workers[i]) != SP_OK) {
+        if (sp__thread_create(&real->workers[i].thread, sp__real_worker_main, &real->workers[i]) !=
+            SP_OK) {
             real_join(real, i);
             return SP_ERR_LIMIT;
         }

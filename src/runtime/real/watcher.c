@@ -19,8 +19,7 @@ static void watcher_sleep_long(struct sp__real *real)
     struct sp__watcher *watcher = &real->watcher;
     atomic_store_explicit(&watcher->asleep, 1, memory_order_seq_cst);
     /* Stop wakes us like a worker does. */
-    if (watcher_all_idle(real) &&
-        atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
+    if (watcher_all_idle(real) && atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
         sp__futex_wait(&watcher->asleep, 1, INT64_MAX);
     atomic_store_explicit(&watcher->asleep, 0, memory_order_relaxed);
 }
