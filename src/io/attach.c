@@ -50,7 +50,8 @@ struct attached_clock {
 
 struct sp__attached {
     struct sp_attach options;
-    struct sp_stream *stream; /* NULL: undone inside the turn */
+    struct sp_stream *stream;  /* NULL: undone inside the turn */
+    struct sp__resource guard; /* then frees it, should the process end before the turn */
     struct sp__io_event input;
     struct sp__decoder decoder;
     struct sp__buf rest;
@@ -71,6 +72,11 @@ static void attached_free(struct sp__attached *self)
         sp__decoder_finish(&self->decoder);
     sp__buf_finish(&self->rest);
     sp__free(self);
+}
+
+static void attached_abandoned(struct sp__resource *resource)
+{
+    attached_free(sp__container_of(resource, struct sp__attached, guard));
 }
 
 /* ---- time limits ---- */
@@ -359,8 +365,10 @@ static void attached_turn(struct sp__attached *self, char *scratch, size_t size)
     }
     attached_read_all(self, scratch, size);
     self->in_turn = false;
-    if (self->stream == NULL)
+    if (self->stream == NULL) {
+        sp__resource_remove(&self->guard);
         attached_free(self);
+    }
 }
 
 static SP_NOINLINE void attached_turn_large(struct sp__attached *self)
@@ -437,8 +445,10 @@ static void attached_clock_run(struct sp__event *event)
     self->in_turn = true;
     attached_end(self, SP_ERR_TIMEOUT, "nothing came in time");
     self->in_turn = false;
-    if (self->stream == NULL)
+    if (self->stream == NULL) {
+        sp__resource_remove(&self->guard);
         attached_free(self);
+    }
 }
 
 /* ---- attaching ---- */
@@ -543,8 +553,12 @@ void sp__attached_detach(struct sp_stream *stream)
                                                         sp__buf_len(&self->rest)) != SP_OK) &&
         stream->ended == SP_OK)
         stream->ended = SP_ERR_NOMEM;
-    if (!self->in_turn || stream->owner->stage != SP__EXIT_NOT)
+    if (!self->in_turn || stream->owner->stage != SP__EXIT_NOT) {
         attached_free(self);
+        return;
+    }
+    self->guard = (struct sp__resource){ .late = true, .release = attached_abandoned };
+    sp__resource_add(stream->owner, &self->guard);
 }
 
 void sp_stream_detach(struct sp_stream *stream)
