@@ -91,6 +91,7 @@ enum {
     SP__SHARED_HIGH_WATER = 8,   /* has a high-water mark */
     SP__SHARED_ABOVE_MARK = 16,  /* is at it, and that was told */
     SP__SHARED_OVERFLOWED = 32,  /* was told to stop because its mailbox was full */
+    SP__SHARED_TRAPS = 64,       /* SP__PROCESS_TRAP_EXIT, for others to see */
 };
 
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)

@@ -185,6 +185,7 @@ sp_err sp_thread_attach(struct sp_runtime *runtime)
     }
     /* A thread cannot be ended by a signal, so it gets notices. */
     process->flags |= SP__PROCESS_FOREIGN | SP__PROCESS_TRAP_EXIT;
+    atomic_fetch_or_explicit(&process->shared, SP__SHARED_TRAPS, memory_order_relaxed);
     process->actor.bound = context;
     context->current = &process->actor;
     if (!sp__scheduler_prepare_deadline(&process->actor)) {

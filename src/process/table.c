@@ -189,7 +189,8 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
     info.status = process_status(process);
     info.waits_for = info_waits_for(process);
     info.mailbox = sp__mailbox_length(&process->actor);
-    info.trap_exit = (process->flags & SP__PROCESS_TRAP_EXIT) != 0;
+    info.trap_exit =
+        (atomic_load_explicit(&process->shared, memory_order_relaxed) & SP__SHARED_TRAPS) != 0;
     info.parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
     info.uptime = sp_ns(sp__now(runtime) - process->started_ns);
     info.handled = atomic_load_explicit(&process->handled, memory_order_relaxed);
