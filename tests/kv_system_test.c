@@ -379,9 +379,16 @@ TEST(what_is_published_reaches_channels_and_patterns)
     kv_stop(&kv);
 }
 
+static long client_id(int fd)
+{
+    client_say(fd, "client id\r\n");
+    return strtol(client_await(fd, "\r\n") + 1, NULL, 10);
+}
+
 TEST(clients_are_listed_and_ended)
 {
     struct kv kv;
+    char line[96];
     kv_start(&kv, NULL);
     int one = client_open(&kv), two = client_open(&kv);
     client_say(one, "client setname one\r\n");
@@ -390,10 +397,12 @@ TEST(clients_are_listed_and_ended)
     const char *list = client_await(two, "+PONG\r\n");
     CHECK_CONTAINS(list, "name=one ");
     CHECK_CONTAINS(list, "cmd=client|list ");
-    client_say(two, "client kill id 1\r\nclient kill id 77\r\n");
+    snprintf(line, sizeof(line), "client kill id %ld\r\nclient kill id 77\r\n", client_id(one));
+    client_say(two, line);
     client_expect(two, ":1\r\n:0\r\n");
     client_expect_end(one);
-    client_say(two, "client kill id 2\r\n");
+    snprintf(line, sizeof(line), "client kill id %ld\r\n", client_id(two));
+    client_say(two, line);
     client_expect(two, ":1\r\n");
     client_expect_end(two);
     kv_stop(&kv);

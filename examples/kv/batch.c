@@ -4,11 +4,16 @@
 #include <stdlib.h>
 
 enum {
-    /* What a batch begins with, and what it keeps at most when it is emptied: enough for 16
-     * commands of the usual size, little enough for an idle connection to hold. */
-    BATCH_ITEMS = 16,
-    BATCH_SPANS = 48,
-    BATCH_BYTES = 1024,
+    /* What a batch begins with: a command of the usual size. An idle connection that sent one
+     * at a time holds no more. */
+    BATCH_ITEMS = 4,
+    BATCH_SPANS = 12,
+    BATCH_BYTES = 256,
+    /* What it keeps at most when it is emptied: 16 commands, because who sent so many together
+     * will do so again. */
+    BATCH_KEEP_ITEMS = 16,
+    BATCH_KEEP_SPANS = 48,
+    BATCH_KEEP_BYTES = 1024,
     BATCH_FEW_ARGS = 32, /* an item with more needs an allocation to run */
 };
 
@@ -33,22 +38,22 @@ void kv_batch_destroy(struct kv_batch *batch)
 
 void kv_batch_reset(struct kv_batch *batch)
 {
-    if (batch->item_cap > BATCH_ITEMS) {
+    if (batch->item_cap > BATCH_KEEP_ITEMS) {
         free(batch->item);
         batch->item = NULL;
         batch->item_cap = 0;
     }
-    if (batch->span_cap > BATCH_SPANS) {
+    if (batch->span_cap > BATCH_KEEP_SPANS) {
         free(batch->span);
         batch->span = NULL;
         batch->span_cap = 0;
     }
-    if (batch->bytes_cap > BATCH_BYTES) {
+    if (batch->bytes_cap > BATCH_KEEP_BYTES) {
         free(batch->bytes);
         batch->bytes = NULL;
         batch->bytes_cap = 0;
     }
-    if (batch->out.cap > BATCH_BYTES)
+    if (batch->out.cap > BATCH_KEEP_BYTES)
         resp_out_finish(&batch->out);
     batch->out.len = 0;
     batch->out.failed = false;
