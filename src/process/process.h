@@ -187,7 +187,8 @@ static inline sp_pid sp__process_pid(const struct sp_process *process)
 /** The living process of `pid`, or NULL. Context: any with a context, inside an epoch section. */
 static inline struct sp_process *sp__process_lookup(struct sp_runtime *runtime, sp_pid pid)
 {
-    if (pid.node != 0)
+    /* No process has the serial 0, but slots that were never used do. */
+    if (pid.node != 0 || pid.serial == 0 || pid.serial >= SP__SERIAL_DEAD)
         return NULL;
     struct sp_process *process = sp__slab_get(runtime->processes, pid.slot);
     /* acquire: pairs with the release in create; the process is complete. */
@@ -195,6 +196,12 @@ static inline struct sp_process *sp__process_lookup(struct sp_runtime *runtime, 
         atomic_load_explicit(&process->serial, memory_order_acquire) != pid.serial)
         return NULL;
     return process;
+}
+
+/** Is it a bound that the length, a difference of 32-bit counts, can be compared with? */
+static inline bool sp__mailbox_max_valid(uint32_t mailbox_max)
+{
+    return mailbox_max <= INT32_MAX || mailbox_max == SP_MAILBOX_UNBOUNDED;
 }
 
 /** Sections of the calling thread. Context: any with a context. */

@@ -110,6 +110,18 @@ sp_err sp__relation_link(struct sp_process *a, struct sp_process *b)
     return err;
 }
 
+void sp__relation_unlink(struct sp_process *a, struct sp_process *b)
+{
+    sp__relation_lock2(a, b);
+    struct sp__link *mine = link_remove(a, relation_pid(b));
+    struct sp__link *theirs = mine == NULL ? NULL : link_remove(b, relation_pid(a));
+    sp__relation_unlock2(a, b);
+    if (mine != NULL)
+        sp__link_free(mine);
+    if (theirs != NULL)
+        sp__link_free(theirs);
+}
+
 /* ---- monitors ---- */
 
 void sp__monitor_free(struct sp__monitor *monitor)
@@ -179,7 +191,7 @@ static sp_err relation_monitor_locked(struct sp__monitor *monitor, struct sp_pro
 }
 
 sp_err sp__relation_monitor(struct sp_process *watcher, struct sp_process *target,
-                            sp_pid target_pid, const char *name, struct sp__joiner *joiner,
+                            sp_pid target_pid, const char *name, struct sp__pending_slot *joiner,
                             uint64_t *out_id)
 {
     struct sp__monitor *monitor = monitor_new(watcher, target_pid, name);

@@ -23,19 +23,14 @@ struct sp__link {
     sp_pid peer_pid;
 };
 
-/** Who waits for a death without its mailbox: on its stack, touched by the owner only. */
-struct sp__joiner {
-    bool done;
-    const struct sp_reason *reason; /* a reference */
-};
-
 struct sp__monitor {
     struct sp__process_signal signal; /* first; tells the watcher */
     uint64_t id;
     struct sp_process *watcher;
     struct sp_process *target; /* NULL: there was none, only the signal is left */
     struct sp_message *down;   /* the notice, made ready */
-    struct sp__joiner *joiner; /* told instead of the mailbox, or NULL */
+    struct sp__pending_slot *joiner; /* told instead of the mailbox, or NULL; of a join: on the
+                                        owner's stack, and its `pending` */
     char *name;                /* monitored by name, or NULL */
     struct sp__list link;      /* target's watchers */
 };
@@ -56,11 +51,15 @@ void sp__relation_unlock2(struct sp_process *a, struct sp_process *b) SP_NONNULL
  *  Context: `a` is the owner's; inside an epoch section. */
 SP_NODISCARD sp_err sp__relation_link(struct sp_process *a, struct sp_process *b) SP_NONNULL;
 
+/** Undo the link of two processes, where there is one; nobody is told.
+ *  Context: inside an epoch section, or `a` the owner's and `b` not running yet. */
+void sp__relation_unlink(struct sp_process *a, struct sp_process *b) SP_NONNULL;
+
 /** Monitor `target` (NULL: there is none, DOWN comes at once). `name`, `joiner` may be NULL.
  *  Errors: NOMEM. Context: `watcher` is the owner's; inside an epoch section. */
 SP_NODISCARD sp_err sp__relation_monitor(struct sp_process *watcher, struct sp_process *target,
                                          sp_pid target_pid, const char *name,
-                                         struct sp__joiner *joiner, uint64_t *out_id)
+                                         struct sp__pending_slot *joiner, uint64_t *out_id)
     SP_NONNULL_ARGS(1, 6);
 
 /** End a monitor of the running process. True: it was active. Context: the owner. */

@@ -39,6 +39,7 @@ static sp_err options_check(const struct sp_runtime_options *options)
 {
     if (options->workers > RUNTIME_WORKERS_MAX ||
         options->processes_max > RUNTIME_PROCESSES_MAX ||
+        !sp__mailbox_max_valid(options->mailbox_max) ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
     return SP_OK;

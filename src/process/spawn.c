@@ -53,6 +53,8 @@ static sp_err spawn_check(const struct sp_spawn_options *options)
         return SP_OK;
     if (options->name != NULL && !sp__registry_name_valid(options->name))
         return SP_ERR_INVALID;
+    if (!sp__mailbox_max_valid(options->mailbox_max))
+        return SP_ERR_INVALID;
     bool links = options->link || options->out_monitor != NULL;
     if (links && sp__process_self() == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -175,7 +177,9 @@ void sp__process_discard(struct sp_process *process)
     sp__process_exit(process, sp_reason_normal());
 }
 
-static sp_err publish_relations(struct sp_process *process, const struct sp_spawn_options *options)
+/* `*out_monitor` is 0 where no monitor was asked for, or made. */
+static sp_err publish_relations(struct sp_process *process,
+                                const struct sp_spawn_options *options, uint64_t *out_monitor)
 {
     struct sp_process *self = sp__process_self();
     if (options->name != NULL) {
@@ -190,8 +194,19 @@ static sp_err publish_relations(struct sp_process *process, const struct sp_spaw
     }
     if (options->out_monitor != NULL)
         return sp__relation_monitor(self, process, sp__process_pid(process), NULL, NULL,
-                                    &options->out_monitor->id);
+                                    out_monitor);
     return SP_OK;
+}
+
+/* It never ran: nobody is told of its end. */
+static void publish_undo(struct sp_process *process, const struct sp_spawn_options *options,
+                         uint64_t monitor)
+{
+    if (monitor != 0)
+        sp__relation_demonitor(sp__process_self(), monitor);
+    if (options != NULL && options->link)
+        sp__relation_unlink(sp__process_self(), process);
+    sp__process_discard(process);
 }
 
 sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_options *options,
@@ -199,21 +214,26 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
 {
     sp_pid pid = sp__process_pid(process);
     sp_err err = SP_OK;
+    uint64_t monitor = 0;
     /* The section keeps the slot: the process may have ended before we return. */
     sp__process_enter();
     if (options != NULL)
-        err = publish_relations(process, options);
+        err = publish_relations(process, options, &monitor);
     if (err == SP_OK && (process->flags & SP__PROCESS_OWN_THREAD))
         err = sp__process_runtime(process)->ops->thread_start(sp__process_runtime(process),
                                                               &process->actor);
     else if (err == SP_OK)
         sp__scheduler_ready(&process->actor);
     sp__process_leave();
-    if (err != SP_OK)
-        sp__process_discard(process);
-    else if (out_pid != NULL)
+    if (err != SP_OK) {
+        publish_undo(process, options, monitor);
+        return err;
+    }
+    if (monitor != 0)
+        options->out_monitor->id = monitor;
+    if (out_pid != NULL)
         *out_pid = pid;
-    return err;
+    return SP_OK;
 }
 
 static struct plain *plain_new(sp_process_fn fn, void *arg, const struct sp_spawn_options *options)
