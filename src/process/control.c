@@ -1,6 +1,7 @@
 /* What one process does to another: signal it, stop it, wait for its end. */
 #include "process/process.h"
 #include "process/relation.h"
+#include "process/reply.h"
 #include "process/signal.h"
 
 bool sp_trap_exit(bool on)
@@ -62,7 +63,7 @@ sp_err sp_kill(sp_pid pid)
 }
 
 /* Park until the monitor told its joiner. */
-static sp_err join_wait(struct sp_process *self, struct sp__joiner *joiner, uint64_t id,
+static sp_err join_wait(struct sp_process *self, struct sp__pending_slot *joiner, uint64_t id,
                         int64_t until)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
@@ -82,7 +83,7 @@ static sp_err join_wait(struct sp_process *self, struct sp__joiner *joiner, uint
 }
 
 static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
-                   const struct sp_reason *moved_stop, struct sp__joiner *joiner)
+                   const struct sp_reason *moved_stop, struct sp__pending_slot *joiner)
 {
     uint64_t id;
     sp__process_enter();
@@ -100,10 +101,15 @@ static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
     sp__process_leave();
     if (err != SP_OK)
         return err;
+    /* If this process ends while it waits, it drops the reason for us. */
+    struct sp__pending pending = { .slots = joiner, .count = 1 };
+    self->pending = &pending;
     sp__process_waits_for(self, pid);
     err = join_wait(self, joiner, id, until);
-    if (err != SP_ERR_NOTCONTEXT) /* else it is no process any more */
-        sp__process_waits_for(self, SP_PID_NONE);
+    if (err == SP_ERR_NOTCONTEXT) /* it is no process any more */
+        return err;
+    self->pending = NULL;
+    sp__process_waits_for(self, SP_PID_NONE);
     return err;
 }
 
@@ -116,7 +122,7 @@ sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline dea
         sp_reason_unref(moved_reason);
         return self == NULL ? SP_ERR_NOTCONTEXT : SP_ERR_DEADLOCK;
     }
-    struct sp__joiner joiner = { 0 };
+    struct sp__pending_slot joiner = { 0 };
     int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
     sp_err err = join(self, pid, until, moved_reason, &joiner);
     sp_reason_unref(joiner.reason);
@@ -130,7 +136,7 @@ sp_err sp_join(sp_pid pid, sp_deadline deadline, const struct sp_reason **out_re
         return SP_ERR_NOTCONTEXT;
     if (sp_pid_equal(pid, sp_self()))
         return SP_ERR_DEADLOCK;
-    struct sp__joiner joiner = { 0 };
+    struct sp__pending_slot joiner = { 0 };
     int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
     sp_err err = join(self, pid, until, NULL, &joiner);
     if (err == SP_OK && out_reason != NULL)

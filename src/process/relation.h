@@ -16,6 +16,8 @@
 
 #include "process/signal.h"
 
+struct sp__pending_slot;
+
 /** One half of a link: owner's entry for `peer`. */
 struct sp__link {
     struct sp__process_signal signal; /* first; tells the owner that the peer ended */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "process/callback.h"
 #include "process/relation.h"
+#include "process/reply.h"
 
 sp_err sp__signal_send(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
                        const struct sp_reason *moved_reason)
@@ -88,9 +89,13 @@ static const struct sp_reason *signal_stop(struct sp_process *self,
 
 static void signal_down(struct sp_process *self, struct sp__monitor *monitor)
 {
-    if (monitor->joiner != NULL) {
-        monitor->joiner->done = true;
-        monitor->joiner->reason = sp_reason_ref(monitor->signal.reason);
+    struct sp__pending_slot *joiner = monitor->joiner;
+    if (joiner != NULL) {
+        /* Not when this process ends and has given the join up: nobody would drop the reference. */
+        if (self->pending != NULL && self->pending->slots == joiner) {
+            joiner->done = true;
+            joiner->reason = sp_reason_ref(monitor->signal.reason);
+        }
         return;
     }
     struct sp_down *down = sp__message_payload(monitor->down);
