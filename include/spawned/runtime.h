@@ -69,9 +69,12 @@ struct sp_stop_report {
  *  never returns cannot be taken from its thread: then the error is TIMEOUT, `out_report`
  *  names it, and the runtime's memory is leaked on purpose, because the thread still uses it.
  *  Errors: TIMEOUT.
+ *  Other threads that are attached get the shutdown signal too, which ends their process at
+ *  their next wait; they must detach all the same, or the error is TIMEOUT.
  *  Ownership: takes the runtime, also on failure. `out_report` may be NULL and is always
  *  written otherwise.
- *  Context: any thread that is not a process of this runtime. Default deadline: 5 s. */
+ *  Context: any thread, attached to this or another runtime or not; not a process that this
+ *  runtime runs. Blocks the thread. Default deadline: 5 s. */
 SP_API SP_NODISCARD sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime,
                                               sp_deadline deadline,
                                               struct sp_stop_report *out_report);
@@ -80,7 +83,7 @@ SP_API SP_NODISCARD sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime,
  *  cannot be ended by a signal. Killed all the same, it is no process any more (its calls say
  *  NOTCONTEXT) until it detaches and attaches again. Attaching twice is INVALID.
  *  Errors: NOMEM, LIMIT, INVALID.
- *  Ownership: undone by sp_thread_detach(), or by the runtime's end.
+ *  Ownership: undone by sp_thread_detach(), which the runtime's end waits for.
  *  Context: a thread that is not a process. */
 SP_API SP_NODISCARD SP_NONNULL sp_err sp_thread_attach(struct sp_runtime *runtime);
 

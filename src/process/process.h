@@ -42,6 +42,7 @@ struct sp__behaviour {
     void (*terminate)(struct sp_process *self, const struct sp_reason *reason);
     /** After everything else: fails requests, frees `data`. Does not suspend. NULL: none. */
     void (*finish)(struct sp_process *self, const struct sp_reason *reason);
+    bool always; /* its process is created whatever the limit, also in a runtime that stops */
     /** What is running, for reports. NULL: the label. */
     const char *(*running)(struct sp_process *self);
     /** Label of this one, and what sp_whereis_class() compares. NULL: `label`, none. Any
@@ -91,6 +92,8 @@ enum {
     SP__SHARED_HIGH_WATER = 8,   /* has a high-water mark */
     SP__SHARED_ABOVE_MARK = 16,  /* is at it, and that was told */
     SP__SHARED_OVERFLOWED = 32,  /* was told to stop because its mailbox was full */
+    SP__SHARED_SHUT_DOWN = 128,  /* the runtime stops, and told it to end, */
+    SP__SHARED_SHOT_DEAD = 256,  /* and killed it */
     SP__SHARED_TRAPS = 64,       /* SP__PROCESS_TRAP_EXIT, for others to see */
 };
 
@@ -239,6 +242,9 @@ static inline bool sp__process_is_server(const struct sp_process *process)
 {
     return (process->flags & SP__PROCESS_HOOK_STOP) != 0;
 }
+
+/** Who spawned it; none where it has ended. Context: any, inside an epoch section. */
+sp_pid sp__process_parent(struct sp_process *process) SP_NONNULL;
 
 /** What the process is called when it has no name. Context: any. */
 const char *sp__process_label(struct sp_process *process) SP_NONNULL;

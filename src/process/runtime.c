@@ -8,6 +8,7 @@
 #include "runtime/log.h"
 #include "runtime/slab.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ enum {
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
     RUNTIME_BLOCKING_MAX = 64,
+    /* How often a stop looks for processes that have become roots, or were just being born. */
+    RUNTIME_LOOK_MS = 10,
 };
 
 /* ---- creating ---- */
@@ -170,16 +173,20 @@ static const struct sp__behaviour foreign_behaviour = {
     .turn = foreign_turn,
 };
 
-sp_err sp_thread_attach(struct sp_runtime *runtime)
+static const struct sp__behaviour stopper_behaviour = {
+    .label = "runtime stop",
+    .turn = foreign_turn,
+    .always = true,
+};
+
+static sp_err runtime_attach(struct sp_runtime *runtime, const struct sp__behaviour *behaviour)
 {
-    if (sp__context() != NULL)
-        return SP_ERR_INVALID;
     struct sp__context *context;
     sp_err err = runtime->ops->thread_attach(runtime, &context);
     if (err != SP_OK)
         return err;
     struct sp_process *process;
-    err = sp__process_create(runtime, &foreign_behaviour, NULL, NULL, &process);
+    err = sp__process_create(runtime, behaviour, NULL, NULL, &process);
     if (err != SP_OK) {
         runtime->ops->thread_detach(context);
         return err;
@@ -194,6 +201,11 @@ sp_err sp_thread_attach(struct sp_runtime *runtime)
         return SP_ERR_NOMEM;
     }
     return SP_OK;
+}
+
+sp_err sp_thread_attach(struct sp_runtime *runtime)
+{
+    return sp__context() != NULL ? SP_ERR_INVALID : runtime_attach(runtime, &foreign_behaviour);
 }
 
 void sp_thread_detach(void)
@@ -228,38 +240,54 @@ static bool runtime_alone(struct sp_runtime *runtime)
 }
 
 /* Is its parent an other process that lives? Then that one will end it, if it has a say. */
-static bool process_has_parent(struct sp_runtime *runtime, const struct sp_process *process,
+static bool process_has_parent(struct sp_runtime *runtime, struct sp_process *process,
                                sp_pid self)
 {
-    sp_pid parent = { process->parent_serial, process->parent_slot, 0 };
+    sp_pid parent = sp__process_parent(process);
     return !sp_pid_is_none(parent) && !sp_pid_equal(parent, self) &&
            sp__process_lookup(runtime, parent) != NULL;
 }
 
-static void runtime_signal_all(struct sp_runtime *runtime, enum sp__signal_kind kind,
-                               const struct sp_reason *reason, bool only_roots)
+/* What a stop does to everybody, once each. */
+struct stop_step {
+    enum sp__signal_kind kind;
+    const struct sp_reason *reason;
+    uint32_t told; /* bit of sp_process.shared */
+    bool only_roots;
+};
+
+static void runtime_signal_one(struct sp_runtime *runtime, struct sp_process *process, sp_pid self,
+                               const struct stop_step *step)
 {
-    sp_pid self = sp_self();
-    uint32_t high = sp__slab_high(runtime->processes);
-    for (uint32_t slot = 0; slot < high; slot++) {
-        sp__process_enter();
-        struct sp_process *process = sp__slab_get(runtime->processes, slot);
-        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
-        bool other = serial != 0 && !(serial & SP__SERIAL_DEAD) && slot != self.slot;
-        if (other && !(only_roots && process_has_parent(runtime, process, self)))
-            sp_ignore(sp__signal_send(process, kind, self, sp_reason_ref(reason)));
-        sp__process_leave();
-    }
+    uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+    if (serial == 0 || (serial & SP__SERIAL_DEAD) || process->slot == self.slot ||
+        (atomic_load_explicit(&process->shared, memory_order_relaxed) & step->told) ||
+        (step->only_roots && process_has_parent(runtime, process, self)))
+        return;
+    /* Without memory it is tried again at the next look. */
+    if (sp__signal_send(process, step->kind, self, sp_reason_ref(step->reason)) == SP_OK)
+        atomic_fetch_or_explicit(&process->shared, step->told, memory_order_relaxed);
 }
 
-/* Wait until this process is the only one, or the deadline. */
-static bool runtime_await_alone(struct sp_runtime *runtime, struct sp_process *self, int64_t until)
+/* Tell all whom it concerns, until this process is the only one, or the deadline. Looks again now
+ * and then: children whose parents have ended are roots now, and a process may have been on its
+ * way while the stop began. */
+static bool runtime_end(struct sp_runtime *runtime, struct sp_process *self,
+                        const struct stop_step *step, int64_t until)
 {
     while (!runtime_alone(runtime)) {
+        uint32_t high = sp__slab_high(runtime->processes);
+        for (uint32_t slot = 0; slot < high; slot++) {
+            sp__process_enter();
+            runtime_signal_one(runtime, sp__slab_get(runtime->processes, slot), sp_self(), step);
+            sp__process_leave();
+        }
         sp_ignore(sp__process_check(self));
-        if (sp__now(runtime) >= until)
-            return false;
-        sp__scheduler_park_until(&self->actor, false, until);
+        int64_t now = sp__now(runtime);
+        if (now >= until)
+            return runtime_alone(runtime);
+        int64_t look = now + RUNTIME_LOOK_MS * SP_NS_PER_MS;
+        sp__scheduler_park_until(&self->actor, false, look < until ? look : until);
     }
     return true;
 }
@@ -269,12 +297,13 @@ static void report_stuck(struct sp_runtime *runtime, struct sp_stop_report *repo
     sp_pid self = sp_self();
     uint32_t high = sp__slab_high(runtime->processes);
     for (uint32_t slot = 0; slot < high; slot++) {
+        sp__process_enter();
         struct sp_process *process = sp__slab_get(runtime->processes, slot);
         uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
-        if (serial == 0 || (serial & SP__SERIAL_DEAD) || slot == self.slot)
-            continue;
-        if (report->stuck++ == 0)
+        bool lives = serial != 0 && !(serial & SP__SERIAL_DEAD) && slot != self.slot;
+        if (lives && report->stuck++ == 0)
             sp__process_text(process, report->stuck_name);
+        sp__process_leave();
     }
 }
 
@@ -284,16 +313,38 @@ static void runtime_end_processes(struct sp_runtime *runtime, struct sp_process 
     int64_t left = until - sp__now(runtime);
     left = left < 0 ? 0 : left;
     /* Roots first, so that supervisors take their trees down in order; then whoever is left. */
-    runtime_signal_all(runtime, SP__SIGNAL_SHUTDOWN, sp_reason_shutdown(), true);
-    if (runtime_await_alone(runtime, self, until - left / 4 * 3))
+    struct stop_step step = { .kind = SP__SIGNAL_SHUTDOWN,
+                              .reason = sp_reason_shutdown(),
+                              .told = SP__SHARED_SHUT_DOWN,
+                              .only_roots = true };
+    if (runtime_end(runtime, self, &step, until - left / 4 * 3))
         return;
-    runtime_signal_all(runtime, SP__SIGNAL_SHUTDOWN, sp_reason_shutdown(), false);
-    if (runtime_await_alone(runtime, self, until - left / 2))
+    step.only_roots = false;
+    if (runtime_end(runtime, self, &step, until - left / 2))
         return;
     report->killed = (uint32_t)atomic_load_explicit(&runtime->live, memory_order_relaxed) - 1;
-    runtime_signal_all(runtime, SP__SIGNAL_EXIT, sp_reason_kill(), false);
-    if (!runtime_await_alone(runtime, self, until))
+    step = (struct stop_step){ .kind = SP__SIGNAL_EXIT,
+                               .reason = sp_reason_kill(),
+                               .told = SP__SHARED_SHOT_DEAD };
+    if (!runtime_end(runtime, self, &step, until))
         report_stuck(runtime, report);
+}
+
+/* Make the calling thread the process that stops the runtime. Returns the context it has in
+ * another runtime, or NULL. */
+static struct sp__context *runtime_take_thread(struct sp_runtime *runtime)
+{
+    struct sp__context *context = sp__context();
+    bool ours = context != NULL && context->runtime == runtime;
+    assert(!ours || context->kind == SP__CONTEXT_FOREIGN); /* a worker would wait for itself */
+    if (ours && context->current != NULL)
+        return NULL;
+    if (ours)
+        sp_thread_detach(); /* its process was killed */
+    sp__context_set(NULL);
+    while (runtime_attach(runtime, &stopper_behaviour) != SP_OK)
+        sp__scheduler_spin(UINT32_MAX); /* no memory for a moment: there is no way to fail */
+    return ours ? NULL : context;
 }
 
 sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
@@ -302,16 +353,16 @@ sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline
     struct sp_runtime *runtime = moved_runtime;
     struct sp_stop_report report = { 0 };
     int64_t until = sp__scheduler_instant(runtime, deadline, sp_after_sec(5));
-    if (sp__context() == NULL)
-        while (sp_thread_attach(runtime) != SP_OK)
-            sp__scheduler_spin(UINT32_MAX); /* no memory for a moment: there is no way to fail */
+    struct sp__context *before = runtime_take_thread(runtime);
     struct sp_process *self = sp__process_self();
     atomic_store_explicit(&runtime->stopping, true, memory_order_seq_cst);
     atomic_store_explicit(&runtime->stopper, self, memory_order_seq_cst);
     runtime_end_processes(runtime, self, until, &report);
     atomic_store_explicit(&runtime->stopper, NULL, memory_order_seq_cst);
     sp_thread_detach();
-    bool stopped = report.stuck == 0 && runtime->ops->stop(runtime, until + SP_NS_PER_S);
+    sp__context_set(before);
+    bool stopped = report.stuck == 0 &&
+                   runtime->ops->stop(runtime, sp_time_add((sp_time){ until }, sp_sec(1)).ns);
     if (out_report != NULL)
         *out_report = report;
     if (!stopped)

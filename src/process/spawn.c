@@ -117,15 +117,16 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
 
 /* A slot, counted as a living process. The limit is on those; slots of the dead that wait for
  * their grace period come on top. */
-static sp_err spawn_slot(struct sp_runtime *runtime, struct sp_process **out)
+static sp_err spawn_slot(struct sp_runtime *runtime, bool always, struct sp_process **out)
 {
     uint32_t slot;
     void *item;
     uint64_t live = atomic_fetch_add_explicit(&runtime->live, 1, memory_order_relaxed);
-    sp_err err = live < runtime->options.processes_max ? SP_OK : SP_ERR_LIMIT;
+    bool room = always || live < runtime->options.processes_max;
+    sp_err err = room ? SP_OK : SP_ERR_LIMIT;
     if (err == SP_OK)
         err = sp__slab_take(runtime->processes, &slot, &item);
-    if (err == SP_ERR_LIMIT && live < runtime->options.processes_max) {
+    if (err == SP_ERR_LIMIT && room) {
         sp__epoch_collect(&sp__context()->epoch);
         err = sp__slab_take(runtime->processes, &slot, &item);
     }
@@ -145,12 +146,13 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     static const struct sp_spawn_options defaults;
     options = options == NULL ? &defaults : options;
     sp_err err = spawn_check(options);
-    if (err == SP_OK && atomic_load_explicit(&runtime->stopping, memory_order_relaxed))
+    if (err == SP_OK && !behaviour->always &&
+        atomic_load_explicit(&runtime->stopping, memory_order_relaxed))
         err = SP_ERR_SHUTDOWN;
     if (err != SP_OK)
         return err;
     struct sp_process *process;
-    err = spawn_slot(runtime, &process);
+    err = spawn_slot(runtime, behaviour->always, &process);
     if (err != SP_OK)
         return err;
     spawn_fill(process, runtime, behaviour, data, options);

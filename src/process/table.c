@@ -111,6 +111,16 @@ const char *sp__process_label(struct sp_process *process)
     return extra != NULL && extra->label != NULL ? extra->label : process->behaviour->label;
 }
 
+sp_pid sp__process_parent(struct sp_process *process)
+{
+    /* Once it is closed, its place is taken by what follows. */
+    sp__lock_lock(&process->lock);
+    sp_pid parent = process->closed ? SP_PID_NONE
+                                    : (sp_pid){ process->parent_serial, process->parent_slot, 0 };
+    sp__lock_unlock(&process->lock);
+    return parent;
+}
+
 const char *sp__process_text(struct sp_process *process, char text[64])
 {
     sp__lock_lock(&process->lock);
@@ -179,11 +189,13 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
     }
     struct sp_process_info info = { .pid = pid };
     sp__lock_lock(&process->lock);
-    info.label = process->behaviour->label;
-    if (!process->closed) {
+    bool closed = process->closed;
+    if (!closed) {
         info.label = sp__process_label(process);
         info_relations(process, &info);
         info_extra(process, &info);
+        info.parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
+        info.uptime = sp_ns(sp__now(runtime) - process->started_ns);
     }
     sp__lock_unlock(&process->lock);
     info.status = process_status(process);
@@ -191,10 +203,10 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
     info.mailbox = sp__mailbox_length(&process->actor);
     info.trap_exit =
         (atomic_load_explicit(&process->shared, memory_order_relaxed) & SP__SHARED_TRAPS) != 0;
-    info.parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
-    info.uptime = sp_ns(sp__now(runtime) - process->started_ns);
     info.handled = atomic_load_explicit(&process->handled, memory_order_relaxed);
     sp__process_leave();
+    if (closed)
+        return SP_ERR_NOPROC;
     *out_info = info;
     return SP_OK;
 }

@@ -5,7 +5,9 @@
 void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
                     enum sp__turn (*turn)(struct sp__actor *), uint32_t mailbox_max)
 {
-    atomic_init(&actor->state, SP__ACTOR_QUEUED);
+    /* relaxed stores, not atomic_init(): who sums up mailboxes may still look at the former user
+     * of the slot. Who finds this one does so after its serial was published. */
+    atomic_store_explicit(&actor->state, SP__ACTOR_QUEUED, memory_order_relaxed);
     atomic_init(&actor->tail, NULL);
     atomic_init(&actor->head, NULL);
     actor->direct = NULL;
@@ -15,7 +17,7 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
     /* `timer` stays too: NULL in memory that was never used. */
     actor->runtime = runtime;
     actor->bound = NULL;
-    atomic_init(&actor->taken, 0);
+    atomic_store_explicit(&actor->taken, 0, memory_order_relaxed);
     actor->mailbox_max = mailbox_max;
     atomic_init(&actor->fetched, 0);
     actor->shared_fetch = false;
