@@ -186,6 +186,21 @@ TEST(supervisor_spec_that_is_wrong_starts_nothing)
     sv_end();
 }
 
+TEST(supervisor_under_a_name_that_is_taken)
+{
+    sv_begin();
+    struct sp_child_spec child = sv_child("a");
+    struct sp_supervisor_spec spec = { .children = &child, .child_count = 1 };
+    sp_pid first, second, existing = SP_PID_NONE;
+    struct sp_server_options options = { .spawn.name = "top", .out_existing = &existing };
+    CHECK_OK(sp_supervisor_start(&spec, &options, &first));
+    CHECK_ERR(sp_supervisor_start(&spec, &options, &second), SP_ERR_EXISTS);
+    CHECK(sp_pid_equal(existing, first));
+    CHECK_EVENTS("+a");
+    sv_stop(first);
+    sv_end();
+}
+
 /* case 34: a child that declines keeps its spec, without a process. */
 TEST(case_34_child_that_declines_keeps_its_spec)
 {
