@@ -952,3 +952,25 @@ TEST(silence_calls_on_timeout_once)
     expect_nothing();
     world_close();
 }
+
+/* ---- trying again and again ---- */
+
+static void call_the_dead(void *arg)
+{
+    sp_pid dead = *(sp_pid *)arg;
+    int64_t out;
+    while (lab_add((lab_ref){ dead }, &(int64_t){ 1 }, &out, WORLD_PATIENCE) != SP_OK)
+        ;
+}
+
+TEST(a_loop_around_a_call_that_fails_at_once_can_be_killed)
+{
+    world_open(NULL);
+    sp_pid dead = dead_pid();
+    sp_pid loop;
+    CHECK_OK(sp_spawn(call_the_dead, &dead, &(struct sp_spawn_options){ .arg_size = sizeof dead },
+                      &loop));
+    CHECK_OK(sp_kill(loop));
+    CHECK_OK(sp_join(loop, WORLD_PATIENCE, NULL));
+    world_close();
+}

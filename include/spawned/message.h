@@ -102,8 +102,9 @@ SP_API void sp_message_free(struct sp_message *message);
 
 /** Pass a received message on as if its sender had sent it to `to`: for proxies and routers. A
  *  call keeps its caller, who gets the answer from there.
- *  Errors: NOPROC, FULL (a call then fails at its caller as a direct one would), NOTCONTEXT.
- *  Ownership: takes the message, also on failure.
+ *  Errors: NOPROC, FULL (a call then fails at its caller as a direct one would), NOTCONTEXT
+ *  (servers do not receive).
+ *  Ownership: takes the message, also on failure, but not with NOTCONTEXT.
  *  Context: the process that received it. */
 SP_API SP_NODISCARD SP_NONNULL sp_err sp_message_forward(struct sp_message *moved_message,
                                                          sp_pid to);

@@ -75,7 +75,7 @@ SP_API SP_NORETURN SP_NONNULL void sp_exit(const struct sp_reason *moved_reason)
 SP_API SP_NORETURN SP_PRINTF(2, 3) void sp_exit_error(sp_err code, const char *format, ...);
 
 /** Send an exit signal, as a linked process's end would: ignored if `reason` is normal and
- *  `pid` does not trap; a notice if it traps; its end with that reason otherwise. `kill`
+ *  `pid` does not trap (only to itself does a process say it for good); a notice if it traps; its end with that reason otherwise. `kill`
  *  cannot be trapped and is seen as `killed`.
  *  Errors: NOPROC, NOMEM, NOTCONTEXT.
  *  Ownership: takes the reason.

@@ -171,7 +171,8 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
         self->pending = NULL;
         sp__payload_destroy(&op->in, in);
         outcome_refused(self, server, op->in.name);
-        return err;
+        /* Who tries again and again must still be told to exit. */
+        return sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
     }
     sp__process_waits_for(self, server);
     err = sp__process_wait(self, target.token, target.until);
@@ -415,7 +416,8 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
         start_existing(options);
     if (err == SP_OK && out_pid != NULL)
         *out_pid = pid;
-    return err;
+    /* Who tries again and again must still be told to exit. */
+    return err == SP_OK || sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
 }
 
 /* ---- starting without waiting ---- */

@@ -187,6 +187,7 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
     } else if (call_is_over(message)) {
         sp__process_took(sp__context(), self, message);
     } else {
+        sp__timer_message_taken(self, message);
         return false;
     }
     sp__message_destroy(message);

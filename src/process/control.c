@@ -19,8 +19,7 @@ bool sp_trap_exit(bool on)
         atomic_fetch_or_explicit(&self->shared, SP__SHARED_TRAPS, memory_order_relaxed);
     } else {
         self->flags &= (uint8_t)~SP__PROCESS_TRAP_EXIT;
-        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_TRAPS,
-                                  memory_order_relaxed);
+        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_TRAPS, memory_order_relaxed);
     }
     return before;
 }

@@ -66,9 +66,9 @@ enum sp__exit_stage {
 enum {
     SP__PROCESS_TRAP_EXIT = 1,
     SP__PROCESS_NOTICES_FIRST = 2,
-    SP__PROCESS_FOREIGN = 4,     /* an attached thread */
-    SP__PROCESS_IN_HANDLER = 8,  /* a server's handler is on the stack */
-    SP__PROCESS_HOOK_STOP = 16,  /* stop signals are kept for between the messages (servers) */
+    SP__PROCESS_FOREIGN = 4,    /* an attached thread */
+    SP__PROCESS_IN_HANDLER = 8, /* a server's handler is on the stack */
+    SP__PROCESS_HOOK_STOP = 16, /* stop signals are kept for between the messages (servers) */
     SP__PROCESS_OWN_THREAD = 32,
     SP__PROCESS_STARTED = 128,     /* a server whose init has succeeded */
     SP__PROCESS_NO_TERMINATE = 64, /* it was killed, or hit by an exit signal */
@@ -100,24 +100,24 @@ enum {
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)
 
 struct sp_process {
-    struct sp__actor actor; /* first */
+    struct sp__actor actor;  /* first */
     _Atomic uint64_t serial; /* with SP__SERIAL_DEAD: not to be found */
     uint32_t slot;
     struct sp__lock lock;
     uint8_t flags;
-    uint8_t overflow; /* enum sp_overflow */
-    uint8_t stage;    /* enum sp__exit_stage */
-    uint8_t attention; /* SP__ATTEND_ */
-    bool leaving SP__GUARDED_BY(lock);  /* takes no name and no timer any more */
-    bool closed SP__GUARDED_BY(lock);   /* relations accept nothing more */
+    uint8_t overflow;                  /* enum sp_overflow */
+    uint8_t stage;                     /* enum sp__exit_stage */
+    uint8_t attention;                 /* SP__ATTEND_ */
+    bool leaving SP__GUARDED_BY(lock); /* takes no name and no timer any more */
+    bool closed SP__GUARDED_BY(lock);  /* relations accept nothing more */
     _Atomic uint32_t shared;
     _Atomic uint32_t waits_slot; /* slot + 1 of the process its call waits for; 0: none */
     const struct sp__behaviour *behaviour;
-    void *data;                   /* the behaviour's */
+    void *data; /* the behaviour's */
     union {
         struct {
             const struct sp_reason *exit; /* why it ends; a reference */
-            struct sp_message *saved; /* last of a ring: fetched, not yet taken; NULL: empty */
+            struct sp_message *saved;     /* last of a ring: fetched, not yet taken; NULL: empty */
         };
         /* Once it has ended. In place of what only the owner reads: others may still look at a
          * slot they found before. */
@@ -149,13 +149,13 @@ struct sp__extra {
     sp_high_water_fn on_high_water;
     void *high_water_arg;
     struct sp__list park_hooks; /* struct sp__park_hook.link, to run before it parks */
-    struct sp__list callbacks; /* struct sp__callback.link, to run between messages */
-    struct sp__map keyed;      /* key -> struct sp__timer *; and by id */
+    struct sp__list callbacks;  /* struct sp__callback.link, to run between messages */
+    struct sp__map keyed;       /* key -> struct sp__timer *; and by id */
     struct sp__map keyed_ids;
-    struct sp__map requests;   /* under the process's lock: id -> struct sp__request */
-    struct sp__list waiters;   /* under the process's lock: senders that wait for room */
+    struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
+    struct sp__list waiters;      /* under the process's lock: senders that wait for room */
     const struct sp_reason *stop; /* asked to stop, reference */
-    const void *class_tag;     /* for sp_whereis_class() */
+    const void *class_tag;        /* for sp_whereis_class() */
     /* The last failed call. */
     uint32_t call_stage;
     uint32_t call_position;
@@ -261,8 +261,8 @@ SP_NODISCARD sp_err sp__process_create(struct sp_runtime *runtime,
 /** Publish and make runnable. Errors: LIMIT (no thread for own_thread): it is then discarded,
  *  but its data is the caller's. */
 SP_NODISCARD sp_err sp__process_publish(struct sp_process *process,
-                                        const struct sp_spawn_options *options,
-                                        sp_pid *out_pid) SP_NONNULL_ARGS(1);
+                                        const struct sp_spawn_options *options, sp_pid *out_pid)
+    SP_NONNULL_ARGS(1);
 void sp__process_discard(struct sp_process *process) SP_NONNULL;
 
 /** What a new process owns from its birth, so that no way out loses it. */
@@ -274,8 +274,8 @@ struct sp__equipment {
 /** sp_spawn() with equipment (or NULL). Where SHUTDOWN, NOMEM, LIMIT or NOTCONTEXT comes before
  *  `give` was called, it is not called; after it, what was given is released. */
 SP_NODISCARD sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
-                              const struct sp__equipment *equipment,
-                              sp_pid *out_pid) SP_NONNULL_ARGS(1);
+                              const struct sp__equipment *equipment, sp_pid *out_pid)
+    SP_NONNULL_ARGS(1);
 
 /* ---- exit.c ---- */
 
@@ -284,8 +284,8 @@ SP_NODISCARD sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason) SP_NONNULL;
 
 /** As sp__process_exit(), from anywhere on its stack, which is dropped. */
-void sp__process_exit_now(struct sp_process *self,
-                          const struct sp_reason *moved_reason) SP_NONNULL SP_NORETURN;
+void sp__process_exit_now(struct sp_process *self, const struct sp_reason *moved_reason)
+    SP_NONNULL SP_NORETURN;
 
 /* ---- signal.c ---- */
 
@@ -376,8 +376,8 @@ void sp__process_append(struct sp_process *self, struct sp_message *moved, bool 
 
 /** Unlink all saved messages that match; destroys them. Context: the owner. */
 void sp__process_purge(struct sp_process *self,
-                       bool (*match)(struct sp_message *message, const void *arg),
-                       const void *arg) SP_NONNULL_ARGS(1, 2);
+                       bool (*match)(struct sp_message *message, const void *arg), const void *arg)
+    SP_NONNULL_ARGS(1, 2);
 
 /** Take it off the list of received ones, where it is on it. Context: the owner. */
 void sp__receive_release(struct sp_process *self, struct sp_message *message) SP_NONNULL;
@@ -410,8 +410,8 @@ struct sp__park_hook {
 
 /** Run `hook` once, before the next park; one that is listed stays where it is. Not run at exit.
  *  Errors: NOMEM. Context: the owner. */
-SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self,
-                                            struct sp__park_hook *hook) SP_NONNULL;
+SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *hook)
+    SP_NONNULL;
 
 /** Run what is listed. Context: the owner. */
 void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
@@ -443,7 +443,7 @@ static inline void sp__process_waits_for(struct sp_process *self, sp_pid pid)
  *  Errors: TIMEOUT (nothing will touch the result any more), NOTCONTEXT (a foreign process was
  *  killed: `self` is somebody else's by now, and its pending replies are dropped).
  *  Context: the owner; suspends. */
-SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token,
-                                     int64_t deadline_ns) SP_NONNULL;
+SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
+    SP_NONNULL;
 
 #endif

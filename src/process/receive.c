@@ -157,13 +157,13 @@ void sp_message_free(struct sp_message *message)
 /* Taken for good, unless its timer was cancelled meanwhile. */
 static bool receive_accept(struct sp_process *self, struct sp_message *message)
 {
-    bool stale = sp__timer_message_stale(self, message);
-    if (stale) {
+    if (sp__timer_message_stale(self, message)) {
         sp__mailbox_took(&self->actor);
         sp__count(&sp__context()->counters.dropped_stale);
         sp__message_destroy(message);
         return false;
     }
+    sp__timer_message_taken(self, message);
     sp__process_took(sp__context(), self, message);
     received_add(self, message);
     return true;
@@ -219,16 +219,56 @@ sp_err sp_receive(sp_deadline deadline, struct sp_message **out)
     return err;
 }
 
-/* Look at the saved ones from behind `*from` on (NULL: from the first). */
-static struct sp_message *select_saved(struct sp_process *self, struct sp_message **from,
+/* How far a selective receive has looked: everything up to these was refused. Where notices go
+ * first, new ones come between the two; else all is messages. */
+struct select_cursor {
+    struct sp_message *notice;
+    struct sp_message *message;
+};
+
+/* The one before the next to look at, or NULL; `from` NULL: nothing was looked at yet. */
+static struct sp_message *select_behind(const struct sp_process *self, struct sp_message *from)
+{
+    if (self->saved == NULL || from == self->saved)
+        return NULL;
+    return from == NULL ? self->saved : from;
+}
+
+/* Look at notices that came ahead of what was looked at. */
+static struct sp_message *select_notice(struct sp_process *self, struct select_cursor *cursor,
+                                        sp_select_fn select, void *arg)
+{
+    struct sp_message *before;
+    while ((before = select_behind(self, cursor->notice)) != NULL) {
+        struct sp_message *notice = sp__message_next(before);
+        if (!(notice->flags & SP__MESSAGE_NOTICE))
+            break;
+        if (select(notice, arg)) {
+            saved_remove_after(self, before);
+            received_add(self, notice); /* not counted, and never stale */
+            return notice;
+        }
+        cursor->notice = notice;
+    }
+    return NULL;
+}
+
+/* Look at the saved ones that were not looked at yet. */
+static struct sp_message *select_saved(struct sp_process *self, struct select_cursor *cursor,
                                        sp_select_fn select, void *arg)
 {
-    while (self->saved != NULL && *from != self->saved) {
-        struct sp_message *before = *from == NULL ? self->saved : *from;
+    struct sp_message *before;
+    if (self->flags & SP__PROCESS_NOTICES_FIRST) {
+        struct sp_message *notice = select_notice(self, cursor, select, arg);
+        if (notice != NULL)
+            return notice;
+    }
+    if (cursor->message == NULL)
+        cursor->message = cursor->notice;
+    while ((before = select_behind(self, cursor->message)) != NULL) {
         struct sp_message *message = sp__message_next(before);
-        bool stale = sp__timer_message_stale(self, message);
-        if (!stale && !select(message, arg)) {
-            *from = message;
+        if (!sp__timer_message_stale(self, message) && !select(message, arg)) {
+            cursor->message = message;
             continue;
         }
         saved_remove_after(self, before);
@@ -242,7 +282,7 @@ sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
                          struct sp_message **out)
 {
     struct sp_process *self = sp__process_self();
-    struct sp_message *looked_at = NULL; /* all up to here were refused */
+    struct select_cursor cursor = { NULL, NULL };
     int64_t until;
     sp_err err = receive_begin(self, deadline, &until);
     for (unsigned spins = 0; err == SP_OK;) {
@@ -251,7 +291,7 @@ sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
         struct sp_message *fetched;
         while ((fetched = receive_fetch(self)) != NULL)
             saved_push_back(self, fetched);
-        struct sp_message *message = select_saved(self, &looked_at, select, arg);
+        struct sp_message *message = select_saved(self, &cursor, select, arg);
         if (message != NULL) {
             *out = message;
             return SP_OK;

@@ -122,6 +122,15 @@ void sp__relation_unlink(struct sp_process *a, struct sp_process *b)
         sp__link_free(theirs);
 }
 
+bool sp__relation_linked(struct sp_process *process, sp_pid peer)
+{
+    sp__lock_lock(&process->lock);
+    bool linked = !process->closed && process->relations != NULL &&
+                  sp__map_get(&process->relations->links, sp_pid_key(peer)) != NULL;
+    sp__lock_unlock(&process->lock);
+    return linked;
+}
+
 /* ---- monitors ---- */
 
 void sp__monitor_free(struct sp__monitor *monitor)

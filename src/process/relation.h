@@ -29,12 +29,12 @@ struct sp__monitor {
     struct sp__process_signal signal; /* first; tells the watcher */
     uint64_t id;
     struct sp_process *watcher;
-    struct sp_process *target; /* NULL: there was none, only the signal is left */
-    struct sp_message *down;   /* the notice, made ready */
+    struct sp_process *target;       /* NULL: there was none, only the signal is left */
+    struct sp_message *down;         /* the notice, made ready */
     struct sp__pending_slot *joiner; /* told instead of the mailbox, or NULL; of a join: on the
                                         owner's stack, and its `pending` */
-    char *name;                /* monitored by name, or NULL */
-    struct sp__list link;      /* target's watchers */
+    char *name;                      /* monitored by name, or NULL */
+    struct sp__list link;            /* target's watchers */
 };
 
 struct sp__relations {
@@ -56,6 +56,9 @@ SP_NODISCARD sp_err sp__relation_link(struct sp_process *a, struct sp_process *b
 /** Undo the link of two processes, where there is one; nobody is told.
  *  Context: inside an epoch section, or `a` the owner's and `b` not running yet. */
 void sp__relation_unlink(struct sp_process *a, struct sp_process *b) SP_NONNULL;
+
+/** Has it a link to `peer`? Context: any, inside an epoch section. */
+bool sp__relation_linked(struct sp_process *process, sp_pid peer) SP_NONNULL;
 
 /** Monitor `target` (NULL: there is none, DOWN comes at once). `name`, `joiner` may be NULL.
  *  Errors: NOMEM. Context: `watcher` is the owner's; inside an epoch section. */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "process/group.h"
 #include "process/registry.h"
+#include "process/relation.h"
 #include "process/reply.h"
 #include "process/signal.h"
 #include "runtime/log.h"
@@ -40,8 +41,7 @@ static void options_default(struct sp_runtime_options *options)
 
 static sp_err options_check(const struct sp_runtime_options *options)
 {
-    if (options->workers > RUNTIME_WORKERS_MAX ||
-        options->processes_max > RUNTIME_PROCESSES_MAX ||
+    if (options->workers > RUNTIME_WORKERS_MAX || options->processes_max > RUNTIME_PROCESSES_MAX ||
         !sp__mailbox_max_valid(options->mailbox_max) ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
@@ -91,8 +91,8 @@ static void runtime_free(struct sp_runtime *runtime)
  * thread. */
 static uint32_t runtime_slots(const struct sp_runtime_options *options)
 {
-    uint64_t slots = (uint64_t)options->processes_max +
-                     UINT64_C(4) * SP__EPOCH_BATCH * (options->workers + 64);
+    uint64_t slots =
+        (uint64_t)options->processes_max + UINT64_C(4) * SP__EPOCH_BATCH * (options->workers + 64);
     return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
 }
 
@@ -101,8 +101,7 @@ static sp_err runtime_fibers(struct sp_runtime *runtime)
 {
     struct sp__fiber_pool_stats stats;
     sp_err err = sp__fiber_pool_create(
-        &(struct sp__fiber_options){ .stack_size = runtime->options.stack_size },
-        &runtime->fibers);
+        &(struct sp__fiber_options){ .stack_size = runtime->options.stack_size }, &runtime->fibers);
     if (err != SP_OK)
         return err;
     sp__fiber_pool_read(runtime->fibers, &stats);
@@ -239,13 +238,12 @@ static bool runtime_alone(struct sp_runtime *runtime)
     return atomic_load_explicit(&runtime->live, memory_order_seq_cst) <= 1;
 }
 
-/* Is its parent an other process that lives? Then that one will end it, if it has a say. */
-static bool process_has_parent(struct sp_runtime *runtime, struct sp_process *process,
-                               sp_pid self)
+/* Is it linked to a parent that lives? Then that one will end it, or take it along. */
+static bool process_has_parent(struct sp_runtime *runtime, struct sp_process *process, sp_pid self)
 {
     sp_pid parent = sp__process_parent(process);
     return !sp_pid_is_none(parent) && !sp_pid_equal(parent, self) &&
-           sp__process_lookup(runtime, parent) != NULL;
+           sp__process_lookup(runtime, parent) != NULL && sp__relation_linked(process, parent);
 }
 
 /* What a stop does to everybody, once each. */

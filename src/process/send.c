@@ -219,7 +219,13 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
+    if (sp__process_is_server(self)) {
+        /* Its messages are the server's, who frees them. */
+        return SP_ERR_NOTCONTEXT;
+    }
     sp__receive_release(self, moved_message);
+    /* A notice, or a tick, is a message like any other now. */
+    moved_message->flags &= SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED;
     struct sp__send send = { .to = to };
     sp_err err = sp__send_message(sp__context(), &send, moved_message);
     if (err != SP_OK) {
@@ -416,5 +422,6 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
     }
     if (err != SP_OK)
         sp__message_destroy(message);
-    return err;
+    /* Who tries again and again must still be told to exit. */
+    return err == SP_OK || sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
 }

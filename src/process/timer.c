@@ -252,20 +252,28 @@ sp_err sp_timer_cancel_key(uint64_t key, sp_duration *out_left)
     return key & TIMER_RESERVED_KEY ? SP_ERR_STALE : sp__timer_stop_key(key, out_left);
 }
 
-bool sp__timer_message_stale(struct sp_process *self, struct sp_message *message)
+/* The key of a tick that is still wanted; NULL: it is not. */
+static void *key_of(struct sp_process *self, const struct sp_message *message)
+{
+    struct sp__extra *extra = self->extra;
+    return extra == NULL ? NULL : sp__map_get(&extra->keyed_ids, message->aux);
+}
+
+bool sp__timer_message_stale(struct sp_process *self, const struct sp_message *message)
+{
+    return (message->flags & SP__MESSAGE_KEYED) && key_of(self, message) == NULL;
+}
+
+void sp__timer_message_taken(struct sp_process *self, struct sp_message *message)
 {
     if (!(message->flags & SP__MESSAGE_KEYED))
-        return false;
-    struct sp__extra *extra = self->extra;
-    void *key = extra == NULL ? NULL : sp__map_get(&extra->keyed_ids, message->aux);
-    if (key == NULL)
-        return true;
-    message->flags &= (uint16_t)~SP__MESSAGE_KEYED; /* asked once, when it is handed over */
-    if (message->flags & SP__MESSAGE_LAST_TICK) {
+        return;
+    void *key = key_of(self, message);
+    message->flags &= (uint16_t)~SP__MESSAGE_KEYED;
+    if (key != NULL && (message->flags & SP__MESSAGE_LAST_TICK)) {
         uint64_t id;
-        key_forget(extra, (uintptr_t)key, &id);
+        key_forget(self->extra, (uintptr_t)key, &id);
     }
-    return false;
 }
 
 /* ---- starting ---- */

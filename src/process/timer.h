@@ -29,8 +29,11 @@ SP_NODISCARD sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left);
 /** Cancel all timers of a process. Context: the owner, leaving. */
 void sp__timers_drop(struct sp_process *self) SP_NONNULL;
 
-/** A tick of a keyed timer that was cancelled or set anew after it was sent? One that is not,
- *  and does not repeat, is done with its key. Context: the owner. */
-bool sp__timer_message_stale(struct sp_process *self, struct sp_message *message) SP_NONNULL;
+/** A tick of a keyed timer that was cancelled or set anew after it was sent? Context: the owner. */
+bool sp__timer_message_stale(struct sp_process *self, const struct sp_message *message) SP_NONNULL;
+
+/** A tick that is not stale is handed over: it cannot become so any more. One that does not repeat
+ *  is done with its key. Nothing for other messages. Context: the owner. */
+void sp__timer_message_taken(struct sp_process *self, struct sp_message *message) SP_NONNULL;
 
 #endif
