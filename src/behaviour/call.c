@@ -417,7 +417,9 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
     if (err == SP_OK && out_pid != NULL)
         *out_pid = pid;
     /* Who tries again and again must still be told to exit. */
-    return err == SP_OK || sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
+    if (err == SP_OK || err == SP_ERR_NOTCONTEXT) /* then `self` is no process any more */
+        return err;
+    return sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
 }
 
 /* ---- starting without waiting ---- */

@@ -86,11 +86,11 @@ void *sp_realloc(void *memory, size_t size)
     size_t old_size = old->size;
     if (!memory_allowed(self, size, old_size))
         memory_exhausted();
-    sp__resource_remove(&old->resource);
     struct allocation *allocation = sp__realloc(old, sizeof(*allocation) + size);
-    sp__resource_add(self, allocation == NULL ? &old->resource : &allocation->resource);
     if (allocation == NULL)
         memory_exhausted();
+    /* It keeps its place in the order of release: what was deferred later may still use it. */
+    sp__resource_moved(&allocation->resource);
     allocation->size = size;
     memory_count(self, size, old_size);
     return allocation->bytes;

@@ -216,46 +216,64 @@ size_t sp_registered_count(void)
     return count;
 }
 
+/* One name as sp_registered_each() shows it; in a row of them, each padded to its alignment. */
 struct registered {
-    char *name;
     sp_pid pid;
+    size_t size; /* of this entry with its name and the padding behind it */
+    char name[];
 };
 
-/* Copies all names; registry's lock held. */
-static sp_err registry_snapshot(struct sp__registry *registry, struct registered *list, size_t max,
-                                size_t *out_count)
+static size_t registered_size(size_t name_size)
 {
-    uint32_t cursor = 0;
-    *out_count = 0;
-    sp__strmap_item item;
-    while (*out_count < max && sp__strmap_next(&registry->names, &cursor, &item)) {
-        char *copy = sp__strdup(item.key);
-        if (copy == NULL)
-            return SP_ERR_NOMEM;
-        list[(*out_count)++] = (struct registered){ copy, sp__process_pid(item.value) };
-    }
-    return SP_OK;
+    size_t align = _Alignof(struct registered);
+    return (sizeof(struct registered) + name_size + 1 + align - 1) & ~(align - 1);
 }
 
+/* Write an entry for each name while they fit; returns the bytes that are needed for all. */
+static size_t registry_list(struct sp__registry *registry, char *buffer, size_t room)
+{
+    sp__strmap_item item;
+    size_t need = 0;
+    sp__lock_lock(&registry->lock);
+    for (uint32_t i = 0; sp__strmap_next(&registry->names, &i, &item);) {
+        size_t length = strlen(item.key);
+        size_t size = registered_size(length);
+        if (need + size <= room) {
+            struct registered *entry = (struct registered *)(void *)(buffer + need);
+            entry->pid = sp__process_pid(item.value);
+            entry->size = size;
+            memcpy(entry->name, item.key, length + 1);
+        }
+        need += size;
+    }
+    sp__lock_unlock(&registry->lock);
+    return need;
+}
+
+/* The copy is memory of the calling process, so that nothing leaks when `fn` ends it. */
 sp_err sp_registered_each(sp_registered_fn fn, void *arg)
 {
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
-    struct sp__registry *registry = runtime->registry;
-    size_t count = 0;
-    sp__lock_lock(&registry->lock);
-    size_t max = sp__strmap_count(&registry->names);
-    struct registered *list = sp__malloc((max + 1) * sizeof(*list));
-    sp_err err = list == NULL ? SP_ERR_NOMEM : registry_snapshot(registry, list, max, &count);
-    sp__lock_unlock(&registry->lock);
-    bool more = err == SP_OK;
-    for (size_t i = 0; i < count; i++) {
-        more = more && fn(list[i].name, list[i].pid, arg);
-        sp__free(list[i].name);
+    size_t room = 0;
+    size_t used;
+    char *entries = NULL;
+    while ((used = registry_list(runtime->registry, entries, room)) > room) {
+        sp_free(entries);
+        room = used + used / 8;
+        entries = sp_try_alloc(room);
+        if (entries == NULL)
+            return SP_ERR_NOMEM;
     }
-    sp__free(list);
-    return err;
+    for (size_t at = 0; at < used;) {
+        const struct registered *entry = (const struct registered *)(const void *)(entries + at);
+        if (!fn(entry->name, entry->pid, arg))
+            break;
+        at += entry->size;
+    }
+    sp_free(entries);
+    return SP_OK;
 }
 
 sp_err sp_monitor_name(const char *name, sp_monitor_ref *out_ref)

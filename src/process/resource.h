@@ -30,6 +30,14 @@ static inline void sp__resource_add(struct sp_process *process, struct sp__resou
     process->resources = resource;
 }
 
+/** A resource on a list is at another address now: tell its neighbours. Context: the owner. */
+static inline void sp__resource_moved(struct sp__resource *resource)
+{
+    *resource->place = resource;
+    if (resource->next != NULL)
+        resource->next->place = &resource->next;
+}
+
 /** It owns it no longer; does nothing when it is on no list. Context: the owner. */
 static inline void sp__resource_remove(struct sp__resource *resource)
 {
