@@ -39,9 +39,15 @@ sp_err sp_request_take(sp_request *out_request)
     return SP_OK;
 }
 
-/* Take it out of its server, if `wanted` is NULL or its operation. */
+/* Which request is meant: any, or one of this operation, or one adopted like this. */
+struct request_match {
+    const struct sp_op *op;
+    const struct sp__adoption *adoption;
+};
+
+/* Take it out of its server, where it matches. */
 static struct sp__request *request_remove(struct sp_runtime *runtime, sp_request handle,
-                                          const struct sp_op *wanted, sp_err *out_err)
+                                          const struct request_match *match, sp_err *out_err)
 {
     struct sp__request *request = NULL;
     *out_err = SP_ERR_STALE;
@@ -51,10 +57,12 @@ static struct sp__request *request_remove(struct sp_runtime *runtime, sp_request
         sp__lock_lock(&server->lock);
         struct sp__extra *extra = server->closed ? NULL : server->extra;
         request = extra == NULL ? NULL : sp__map_get(&extra->requests, handle.id);
-        if (request != NULL && wanted != NULL && request->op != wanted) {
+        if (request != NULL && match->op != NULL && request->op != match->op) {
             *out_err = SP_ERR_INVALID;
             request = NULL;
         }
+        if (request != NULL && match->adoption != NULL && request->adoption != match->adoption)
+            request = NULL; /* somebody else has adopted it since */
         if (request != NULL)
             sp__map_remove(&extra->requests, handle.id);
         sp__lock_unlock(&server->lock);
@@ -63,22 +71,24 @@ static struct sp__request *request_remove(struct sp_runtime *runtime, sp_request
     return request;
 }
 
-static sp_err request_end(sp_request handle, const struct sp_op *op, const struct sp__reply *reply,
-                          bool adoption_gone)
+static sp_err request_end(sp_request handle, const struct request_match *match,
+                          const struct sp__reply *reply)
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
     sp_err err;
-    struct sp__request *request = request_remove(sp__process_runtime(self), handle, op, &err);
+    struct sp__request *request = request_remove(sp__process_runtime(self), handle, match, &err);
     if (request == NULL)
         return err;
-    sp__reply_send(&request->to, reply);
-    if (!adoption_gone && request->adoption != NULL && sp_pid_equal(request->adopter, sp_self())) {
+    if (match->adoption == NULL && request->adoption != NULL &&
+        sp_pid_equal(request->adopter, sp_self())) {
         sp__resource_remove(&request->adoption->resource);
         sp__free(request->adoption);
     }
+    struct sp__reply_to to = request->to;
     sp__free(request);
+    sp__reply_send(&to, reply); /* last: a late reply's destructor is the user's */
     return SP_OK;
 }
 
@@ -87,7 +97,7 @@ sp_err sp_request_reply(sp_request request, const struct sp_op *op, const void *
     struct sp__reply reply = { .out = out,
                                .out_size = op->out_size,
                                .out_destroy = op->out_destroy };
-    sp_err err = request_end(request, op, &reply, false);
+    sp_err err = request_end(request, &(struct request_match){ .op = op }, &reply);
     if (err != SP_OK && op->out_destroy != NULL)
         op->out_destroy((void *)(uintptr_t)out);
     return err;
@@ -96,13 +106,14 @@ sp_err sp_request_reply(sp_request request, const struct sp_op *op, const void *
 sp_err sp_request_fail(sp_request request, sp_err err)
 {
     /* SP_OK would promise a reply that is not there. */
-    return request_end(request, NULL,
-                       &(struct sp__reply){ .err = err == SP_OK ? SP_ERR_NOREPLY : err }, false);
+    return request_end(request, &(struct request_match){ 0 },
+                       &(struct sp__reply){ .err = err == SP_OK ? SP_ERR_NOREPLY : err });
 }
 
 void sp_request_drop(sp_request request)
 {
-    sp_ignore(request_end(request, NULL, &(struct sp__reply){ .err = SP_ERR_NOREPLY }, false));
+    sp_ignore(request_end(request, &(struct request_match){ 0 },
+                          &(struct sp__reply){ .err = SP_ERR_NOREPLY }));
 }
 
 bool sp_request_expired(sp_request request)
@@ -128,9 +139,9 @@ bool sp_request_expired(sp_request request)
 static void adoption_release(struct sp__resource *resource)
 {
     struct sp__adoption *adoption = sp__container_of(resource, struct sp__adoption, resource);
-    sp_request request = adoption->request;
+    sp_ignore(request_end(adoption->request, &(struct request_match){ .adoption = adoption },
+                          &(struct sp__reply){ .err = SP_ERR_NOREPLY }));
     sp__free(adoption);
-    sp_ignore(request_end(request, NULL, &(struct sp__reply){ .err = SP_ERR_NOREPLY }, true));
 }
 
 /* Under the server's lock: note who answers. */

@@ -146,6 +146,16 @@ static void server_answer(struct sp__frame *frame, sp_err err)
                                         .out_destroy = is_call ? op->out_destroy : NULL });
 }
 
+/* The reply does not go out; the destructor accepts what was never written. */
+static void frame_drop_out(struct sp__frame *frame)
+{
+    void *out = frame->out;
+    frame->out = NULL; /* before the user's code, which may end in a fault */
+    if (out != NULL && message_is_call(frame->message) &&
+        sp__message_op(frame->message)->out_destroy != NULL)
+        sp__message_op(frame->message)->out_destroy(out);
+}
+
 /* After the handler: answer, free. False: kept. */
 static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err result)
 {
@@ -156,13 +166,10 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
         return false;
     }
     /* Before the answer: a caller that goes on finds what it moved to us gone. */
-    if (message->type->destroy != NULL)
-        message->type->destroy(sp__message_payload(message));
-    /* A reply that does not go out, because of an error or because the request was taken; the
-     * destructor accepts what was never written. */
-    bool unsent = !frame->call || result != SP_OK;
-    if (unsent && message_is_call(message) && sp__message_op(message)->out_destroy != NULL)
-        sp__message_op(message)->out_destroy(frame->out);
+    sp__message_empty(message);
+    /* Because of an error, or because the request was taken. */
+    if (!frame->call || result != SP_OK)
+        frame_drop_out(frame);
     server->frame = frame->outer;
     if (frame->call)
         server_answer(frame, result);
@@ -353,9 +360,8 @@ static bool server_cast_fast(struct sp__context *context, struct sp_process *sel
     sp__process_took(context, self, message);
     server->frame = &frame;
     op->cast(server->state, sp__message_payload(message));
+    sp__message_empty(message);
     server->frame = NULL;
-    if (message->type->destroy != NULL)
-        message->type->destroy(sp__message_payload(message));
     /* The handler may have suspended and gone on elsewhere. */
     sp__message_give(sp__context(), message);
     return true;
@@ -430,9 +436,13 @@ static void frame_abort(struct sp_process *self, struct sp__frame *frame,
                         const struct sp_reason *reason)
 {
     struct sp_message *message = frame->message;
-    frame->message = NULL;
     if (message == NULL)
         return;
+    if (!frame->kept)
+        frame_drop_out(frame);
+    frame->message = NULL;
+    if (frame->kept && !(message->flags & SP__MESSAGE_NOTICE))
+        sp__count(&sp__context()->counters.dead_noproc); /* it was put back */
     if (frame->call && message->type == &sp__server_start_type) {
         sp_err err = frame->start_err == SP_OK ? SP_ERR_INITFAILED : frame->start_err;
         sp__reply_send(sp__message_call(message),
