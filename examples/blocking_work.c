@@ -98,7 +98,8 @@ static void close_both(void *fds)
 static int run(void *arg)
 {
     (void)arg;
-    int fds[2];
+    int *fds =
+        sp_alloc(2 * sizeof *fds); /* not on the stack, which is gone before they are closed */
     struct byte byte = { 0 };
     reader_ref reader;
     /* Descriptors belong to the program, so say what becomes of them when this process ends. */

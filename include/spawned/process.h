@@ -141,7 +141,8 @@ SP_API bool sp_is_alive(sp_pid pid);
 
 /** Run `fn(arg)` when the process ends, on every way out, last registered first.
  *  Errors: NOMEM, NOTCONTEXT.
- *  Ownership: `arg` is the caller's; it may be on the process's stack.
+ *  Ownership: `arg` is the caller's and must still be there: memory of sp_alloc() is, as it is
+ *  released after what was deferred later; a local of a function that has returned is not.
  *  Context: process. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_defer(void (*fn)(void *arg), void *arg);
 
