@@ -19,6 +19,17 @@ void sp__context_set(struct sp__context *context)
     context_current = context;
 }
 
+/* Of its random numbers: a worker's is the same in every run with the same seed, and no two
+ * threads share one. */
+static uint64_t context_stream(struct sp__context *context)
+{
+    if (context->kind == SP__CONTEXT_WORKER)
+        return 1 + (uint64_t)context->shard;
+    /* relaxed: only uniqueness is asked for. */
+    return (UINT64_C(1) << 32) + atomic_fetch_add_explicit(&context->runtime->next_id, 1,
+                                                           memory_order_relaxed);
+}
+
 void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
                       enum sp__context_kind kind, uint32_t shard)
 {
@@ -26,7 +37,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__epoch_register(&runtime->epoch, &context->epoch);
     sp__msg_cache_init(&context->messages, &runtime->messages);
     sp__fiber_cache_init(&context->fibers, runtime->fibers);
-    context->random = sp__random_start(runtime->options.seed, 1 + shard);
+    context->random = sp__random_start(runtime->options.seed, context_stream(context));
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_push_back(&runtime->contexts, &context->link);
     sp__lock_unlock(&runtime->contexts_lock);

@@ -132,6 +132,13 @@ static inline bool sp__epoch_inside(const struct sp__epoch_thread *thread)
     return thread->depth != 0;
 }
 
+/** Is anything that this thread retired still waiting? Context: the registered thread. */
+static inline bool sp__epoch_waiting(const struct sp__epoch_thread *thread)
+{
+    return thread->open.first != NULL || thread->limbo.waiting[0].first != NULL ||
+           thread->limbo.waiting[1].first != NULL || thread->limbo.waiting[2].first != NULL;
+}
+
 /** Runs `fn(node)` after every section open now is closed: from a later retire or collect of this
  *  thread, or of any after it unregistered. The object is already unreachable for
  *  new readers. Allowed inside a section.

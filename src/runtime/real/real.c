@@ -90,6 +90,16 @@ static void real_join(struct sp__real *real, uint32_t count)
         pthread_join(real->workers[i].thread, NULL);
 }
 
+/* Until `count` workers have said whether they have all they need. */
+static sp_err real_await_workers(struct sp__real *real, uint32_t count)
+{
+    /* acquire: pairs with the release of who begins. */
+    for (uint32_t begun;
+         (begun = atomic_load_explicit(&real->workers_begun, memory_order_acquire)) < count;)
+        sp__futex_wait(&real->workers_begun, begun, INT64_MAX);
+    return atomic_load_explicit(&real->workers_failed, memory_order_relaxed) ? SP_ERR_NOMEM : SP_OK;
+}
+
 static sp_err real_start_workers(struct sp__real *real)
 {
     for (uint32_t i = 0; i < real->worker_count; i++) {
@@ -105,7 +115,9 @@ static sp_err real_start_workers(struct sp__real *real)
             return SP_ERR_LIMIT;
         }
     }
-    sp_err err = sp__watcher_start(real);
+    sp_err err = real_await_workers(real, real->worker_count);
+    if (err == SP_OK)
+        err = sp__watcher_start(real);
     if (err != SP_OK)
         real_join(real, real->worker_count);
     return err;

@@ -37,6 +37,7 @@ struct sp__worker {
     uint32_t victim; /* where to begin stealing */
     struct sp__real *real;
     pthread_t thread;
+    int64_t tidy_at; /* not before, it collects again what ended processes left */
     bool searching; /* written by itself, or by its waker while it is asleep */
     struct sp__list idle_link SP__GUARDED_BY(real->idle_lock);
     SP__CACHE_ALIGNED _Atomic uint32_t token; /* 1: somebody woke it */
@@ -76,6 +77,8 @@ struct sp__real {
     _Atomic uint32_t threads_alive;
     _Atomic uint32_t foreign_attached;
     _Atomic uint32_t workers_alive;
+    _Atomic uint32_t workers_begun; /* that said whether they can run processes, */
+    _Atomic bool workers_failed;    /* and some cannot */
 
     _Atomic bool stop;
 };

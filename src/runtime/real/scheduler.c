@@ -19,6 +19,9 @@ enum {
     /* Every so many turns a busy worker looks at timers, poller and global queue. */
     SCHEDULER_LOOK_EVERY = 64, /* a power of two */
     SCHEDULER_GLOBAL_BATCH = 64,
+    /* A worker that falls asleep collects what ended processes left, so often at most: it makes
+     * every core of the program execute a barrier, which takes some microseconds. */
+    SCHEDULER_TIDY_NS = 1000000,
 };
 
 static struct sp__worker *worker_of(struct sp__context *context)
@@ -270,27 +273,58 @@ static void worker_unlist_idle(struct sp__worker *worker)
     sp__watcher_worker_woke(&real->watcher);
 }
 
+/* The last to fall asleep must not keep what waits for its grace period. Returns until when it
+ * may sleep. */
+static int64_t worker_tidy(struct sp__worker *worker)
+{
+    struct sp__epoch_thread *epoch = &worker->context.epoch;
+    if (!sp__epoch_waiting(epoch))
+        return INT64_MAX;
+    int64_t now = sp__now(worker->real->runtime);
+    if (now < worker->tidy_at)
+        return worker->tidy_at;
+    worker->tidy_at = now + SCHEDULER_TIDY_NS;
+    return sp__epoch_collect(epoch) ? INT64_MAX : worker->tidy_at;
+}
+
+static int64_t worker_timeout(struct sp__worker *worker, int64_t until)
+{
+    if (until == INT64_MAX)
+        return INT64_MAX;
+    int64_t timeout = until - sp__now(worker->real->runtime);
+    return timeout < 0 ? 0 : timeout;
+}
+
 /* In the poller, until an event, the next timer, or an interrupt. */
-static void worker_poll_sleep(struct sp__worker *worker)
+static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
 {
     struct sp__real *real = worker->real;
     struct sp_runtime *runtime = real->runtime;
     int64_t until = sp__timers_next(runtime->timers);
+    if (tidy_at < until)
+        until = tidy_at;
     /* seq_cst: pairs with timer_earlier: either it sees until when we sleep, or we see its timer. */
     atomic_store_explicit(&real->polling_until, until, memory_order_seq_cst);
     if (sp__timers_next(runtime->timers) >= until &&
         atomic_load_explicit(&worker->token, memory_order_seq_cst) == 0) {
-        int64_t timeout = INT64_MAX;
-        if (until != INT64_MAX) {
-            timeout = until - sp__now(runtime);
-            timeout = timeout < 0 ? 0 : timeout;
-        }
         sp__count(&worker->context.counters.parks);
-        sp__poller_wait(real->poller, timeout);
+        sp__poller_wait(real->poller, worker_timeout(worker, until));
     }
     atomic_store_explicit(&real->polling_until, 0, memory_order_seq_cst);
     atomic_store_explicit(&real->polling, NULL, memory_order_release);
     sp__timers_expire(runtime, sp__now(runtime));
+}
+
+/* On its token. */
+static void worker_futex_sleep(struct sp__worker *worker, int64_t tidy_at)
+{
+    sp__count(&worker->context.counters.parks);
+    while (atomic_load_explicit(&worker->token, memory_order_acquire) == 0) {
+        int64_t timeout = worker_timeout(worker, tidy_at);
+        if (timeout == 0)
+            break;
+        sp__futex_wait(&worker->token, 0, timeout);
+    }
 }
 
 static void worker_sleep(struct sp__worker *worker)
@@ -300,6 +334,7 @@ static void worker_sleep(struct sp__worker *worker)
         worker->searching = false;
         atomic_fetch_sub_explicit(&real->searching, 1, memory_order_seq_cst);
     }
+    int64_t tidy_at = worker_tidy(worker);
     worker_list_idle(worker);
     /* We are listed before we look once more: pairs with the fence in real_notify(). */
     sp__fence_full();
@@ -307,11 +342,9 @@ static void worker_sleep(struct sp__worker *worker)
         struct sp__worker *nobody = NULL;
         if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                     memory_order_seq_cst, memory_order_relaxed)) {
-            worker_poll_sleep(worker);
+            worker_poll_sleep(worker, tidy_at);
         } else {
-            sp__count(&worker->context.counters.parks);
-            while (atomic_load_explicit(&worker->token, memory_order_acquire) == 0)
-                sp__futex_wait(&worker->token, 0, INT64_MAX);
+            worker_futex_sleep(worker, tidy_at);
         }
     }
     worker_unlist_idle(worker);
@@ -378,6 +411,9 @@ static void context_drop(struct sp__context *context, struct sp__fiber *fiber)
         sp__fiber_cache_put(&context->fibers, fiber);
         fiber = interrupted;
     }
+    /* Where memory was short, it was used up; without one no fault is contained. */
+    if (context->spare == NULL)
+        context->spare = sp__fiber_cache_get(&context->fibers, sp__real_fiber, NULL);
 }
 
 static void after_fault(struct sp__context *context, struct sp__actor *actor)
@@ -470,6 +506,30 @@ void sp__real_fiber(void *unused)
         sp__real_thread_loop();
 }
 
+/* Say whether this worker can run processes. */
+static void worker_begun(struct sp__real *real, bool ready)
+{
+    if (!ready)
+        atomic_store_explicit(&real->workers_failed, true, memory_order_relaxed);
+    /* release: pairs with the acquire of who starts us. */
+    atomic_fetch_add_explicit(&real->workers_begun, 1, memory_order_release);
+    sp__futex_wake(&real->workers_begun, 1);
+}
+
+/* On the thread's own stack. NULL: the runtime stops. */
+static struct sp__fiber *worker_next_fiber(struct sp__worker *worker)
+{
+    struct sp__context *context = &worker->context;
+    if (atomic_load_explicit(&worker->real->stop, memory_order_acquire))
+        return NULL;
+    struct sp__fiber *to = context_fiber(context);
+    if (to == NULL) {
+        to = context->spare;
+        context->spare = NULL;
+    }
+    return to;
+}
+
 void *sp__real_worker_main(void *arg)
 {
     struct sp__worker *worker = arg;
@@ -477,14 +537,16 @@ void *sp__real_worker_main(void *arg)
     struct sp__context *context = &worker->context;
     sp__context_init(context, real->runtime, SP__CONTEXT_WORKER, worker->index);
     context->backend = worker;
-    /* Without an alternate stack its faults end the program, as the documentation says. */
-    sp_ignore(sp__fault_thread_start(context));
     context->origin = sp__fiber_adopt();
-    struct sp__fiber *first = context->origin != NULL ? context_fiber(context) : NULL;
-    if (first != NULL) {
-        context->fiber = context->origin;
-        context_switch(context, first); /* comes back when the runtime stops */
-    }
+    context->fiber = context->origin;
+    struct sp__fiber *to = NULL;
+    if (context->origin != NULL && sp__fault_thread_start(context) == SP_OK)
+        to = context_fiber(context);
+    worker_begun(real, to != NULL);
+    /* Comes back when the runtime stops; or when there was no memory for another fiber, and then
+     * the one that was left is there to go on with. */
+    for (; to != NULL; to = worker_next_fiber(worker))
+        context_switch(context, to);
     if (context->spare != NULL)
         sp__fiber_cache_put(&context->fibers, context->spare);
     sp__fiber_release(context->origin);
@@ -545,6 +607,8 @@ void sp__real_abandon(struct sp__actor *actor)
         to = context->spare;
         context->spare = NULL; /* the fiber left becomes the next one */
     }
+    if (to == NULL)
+        to = context->origin; /* which finds the fiber left */
     if (context->kind == SP__CONTEXT_THREAD)
         ((struct sp__thread *)context->backend)->actor = NULL;
     context->after = SP__AFTER_DROP;

@@ -10,6 +10,11 @@
 #include "runtime/real/real.h"
 #include "runtime/real/os_thread.h"
 
+enum {
+    /* How often a thread that waits looks whether what it retired can be freed. */
+    THREAD_TIDY_NS = 1000000,
+};
+
 void sp__real_thread_wake(struct sp__thread *thread)
 {
     /* release: pairs with the acquire in wait; the actor's state is published with it. */
@@ -20,8 +25,12 @@ void sp__real_thread_wake(struct sp__thread *thread)
 void sp__real_thread_wait(struct sp__thread *thread)
 {
     sp__count(&thread->context.counters.parks);
-    while (atomic_exchange_explicit(&thread->token, 0, memory_order_acquire) == 0)
-        sp__futex_wait(&thread->token, 0, INT64_MAX);
+    while (atomic_exchange_explicit(&thread->token, 0, memory_order_acquire) == 0) {
+        /* What it retired must not wait for its next turn. */
+        struct sp__epoch_thread *epoch = &thread->context.epoch;
+        bool tidy = !sp__epoch_waiting(epoch) || sp__epoch_collect(epoch);
+        sp__futex_wait(&thread->token, 0, tidy ? INT64_MAX : THREAD_TIDY_NS);
+    }
 }
 
 void sp__real_thread_loop(void)
@@ -54,7 +63,8 @@ static void thread_run(struct sp__thread *thread)
     context->origin = sp__fiber_adopt();
     context->spare = sp__fiber_cache_get(&context->fibers, sp__real_fiber, NULL);
     struct sp__fiber *first = sp__fiber_cache_get(&context->fibers, sp__real_fiber, NULL);
-    if (context->origin != NULL && context->spare != NULL && first != NULL) {
+    if (context->origin != NULL && context->spare != NULL && first != NULL &&
+        context->fault != NULL) {
         context->fiber = first;
         sp__fiber_switch(context->origin, first);
         sp__real_after_switch();
@@ -79,8 +89,7 @@ static void *thread_main(void *arg)
     sp__context_init(&thread->context, runtime, SP__CONTEXT_THREAD, 0);
     thread->context.backend = thread;
     actor->bound = &thread->context;
-    /* Without an alternate stack its faults end the program, as the documentation says. */
-    sp_ignore(sp__fault_thread_start(&thread->context));
+    sp_ignore(sp__fault_thread_start(&thread->context)); /* without it there is no stack either */
     thread_run(thread);
     sp__fault_thread_end(&thread->context);
     sp__context_finish(&thread->context);
