@@ -15,6 +15,9 @@ out=build/test
 jobs=$(sh scripts/jobs.sh)
 passed=0 failed=0 skipped=0
 mkdir -p $out
+# Two runs would build and test in the same folders.
+exec 9>$out/lock
+flock --nonblock 9 || { echo "waiting for another run of $0" >&2 && flock 9; }
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1}
 
 # Adds the line `N passed, N failed[, N skipped]` that ends file $2 to the total.
@@ -71,7 +74,7 @@ run_stage() {
 [ "$1" != all ] || set -- release lint asan tsan clang aarch64 valgrind ucontext fuzz
 for stage; do
     echo "== $stage"
-    run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null
+    run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null 9>&-
     grep -E '^(FAIL|not ok) ' "$out/$stage.log" | head -n 50
     add_total "$stage" "$out/$stage.log"
 done
