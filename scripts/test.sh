@@ -70,16 +70,21 @@ run_stage() {
     esac
 }
 
-[ $# -gt 0 ] || set -- all
-[ "$1" != all ] || set -- release lint asan tsan clang aarch64 valgrind ucontext fuzz
-for stage; do
-    echo "== $stage"
-    run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null 9>&-
-    grep -E '^(FAIL|not ok) ' "$out/$stage.log" | head -n 50
-    add_total "$stage" "$out/$stage.log"
-done
+main() {
+    local stage total
+    [ $# -gt 0 ] || set -- all
+    [ "$1" != all ] || set -- release lint asan tsan clang aarch64 valgrind ucontext fuzz
+    for stage; do
+        echo "== $stage"
+        run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null 9>&-
+        grep -E '^(FAIL|not ok) ' "$out/$stage.log" | head -n 50
+        add_total "$stage" "$out/$stage.log"
+    done
+    total="$passed passed, $failed failed"
+    [ $skipped -eq 0 ] || total="$total, $skipped skipped"
+    echo "$total"
+    [ $failed -eq 0 ]
+    exit
+}
 
-total="$passed passed, $failed failed"
-[ $skipped -eq 0 ] || total="$total, $skipped skipped"
-echo "$total"
-[ $failed -eq 0 ]
+main "$@"
