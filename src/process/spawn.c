@@ -180,8 +180,8 @@ void sp__process_discard(struct sp_process *process)
 }
 
 /* `*out_monitor` is 0 where no monitor was asked for, or made. */
-static sp_err publish_relations(struct sp_process *process,
-                                const struct sp_spawn_options *options, uint64_t *out_monitor)
+static sp_err publish_relations(struct sp_process *process, const struct sp_spawn_options *options,
+                                uint64_t *out_monitor)
 {
     struct sp_process *self = sp__process_self();
     if (options->name != NULL) {

@@ -115,8 +115,8 @@ sp_pid sp__process_parent(struct sp_process *process)
 {
     /* Once it is closed, its place is taken by what follows. */
     sp__lock_lock(&process->lock);
-    sp_pid parent = process->closed ? SP_PID_NONE
-                                    : (sp_pid){ process->parent_serial, process->parent_slot, 0 };
+    sp_pid parent =
+        process->closed ? SP_PID_NONE : (sp_pid){ process->parent_serial, process->parent_slot, 0 };
     sp__lock_unlock(&process->lock);
     return parent;
 }

@@ -26,8 +26,8 @@ static uint64_t context_stream(struct sp__context *context)
     if (context->kind == SP__CONTEXT_WORKER)
         return 1 + (uint64_t)context->shard;
     /* relaxed: only uniqueness is asked for. */
-    return (UINT64_C(1) << 32) + atomic_fetch_add_explicit(&context->runtime->next_id, 1,
-                                                           memory_order_relaxed);
+    return (UINT64_C(1) << 32) +
+           atomic_fetch_add_explicit(&context->runtime->next_id, 1, memory_order_relaxed);
 }
 
 void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,

@@ -38,7 +38,7 @@ struct sp__worker {
     struct sp__real *real;
     pthread_t thread;
     int64_t tidy_at; /* not before, it collects again what ended processes left */
-    bool searching; /* written by itself, or by its waker while it is asleep */
+    bool searching;  /* written by itself, or by its waker while it is asleep */
     struct sp__list idle_link SP__GUARDED_BY(real->idle_lock);
     SP__CACHE_ALIGNED _Atomic uint32_t token; /* 1: somebody woke it */
 };
