@@ -1,16 +1,22 @@
-/* The core of Spawned in one include: processes, messages, servers, supervisors. */
+/* The core of Spawned in one include: processes, messages, servers, state machines,
+ * supervisors, applications. Streams have headers of their own. */
 #ifndef SPAWNED_SPAWNED_H
 #define SPAWNED_SPAWNED_H
 
+#include "spawned/application.h"
+#include "spawned/dynamic_supervisor.h"
 #include "spawned/err.h"
 #include "spawned/group.h"
 #include "spawned/message.h"
+#include "spawned/os_signal.h"
 #include "spawned/pid.h"
 #include "spawned/process.h"
 #include "spawned/reason.h"
 #include "spawned/registry.h"
 #include "spawned/runtime.h"
 #include "spawned/server.h"
+#include "spawned/statem.h"
+#include "spawned/supervisor.h"
 #include "spawned/time.h"
 #include "spawned/timer.h"
 

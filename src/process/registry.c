@@ -240,7 +240,8 @@ static size_t registry_list(struct sp__registry *registry, char *buffer, size_t 
         size_t size = registered_size(length);
         if (need + size <= room) {
             struct registered *entry = (struct registered *)(void *)(buffer + need);
-            entry->pid = sp__process_pid(item.value);
+            /* Without a buffer `room` is 0, and no name needs so little. */
+            entry->pid = sp__process_pid(item.value); /* NOLINT */
             entry->size = size;
             memcpy(entry->name, item.key, length + 1);
         }
