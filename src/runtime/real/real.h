@@ -33,6 +33,7 @@ struct sp__worker {
     struct sp__actor *next; /* owner only: runs before the queue */
     unsigned next_streak;   /* how often in a row `next` was preferred */
     unsigned tick;
+    int64_t polled_ns; /* when it looked into the poller last */
     uint32_t index;
     uint32_t victim; /* where to begin stealing */
     struct sp__real *real;

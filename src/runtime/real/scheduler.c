@@ -18,6 +18,8 @@ enum {
     SCHEDULER_STREAK_MAX = 64,
     /* Every so many turns a busy worker looks at timers, poller and global queue. */
     SCHEDULER_LOOK_EVERY = 64, /* a power of two */
+    /* Looking into the poller costs half a microsecond; 64 turns may be two. */
+    SCHEDULER_POLL_EVERY_NS = 100000,
     SCHEDULER_GLOBAL_BATCH = 64,
     /* A worker that falls asleep collects what ended processes left, so often at most: it makes
      * every core of the program execute a barrier, which takes some microseconds. */
@@ -176,10 +178,15 @@ static void worker_ready_last(struct sp__worker *worker, struct sp__actor *actor
 
 /* ---- looking for work ---- */
 
-static size_t worker_look(struct sp__worker *worker)
+/* Timers, and the poller if nobody is in it; a busy worker asks the system only now and then. */
+static size_t worker_look(struct sp__worker *worker, bool busy)
 {
     struct sp__real *real = worker->real;
-    size_t found = sp__timers_expire(real->runtime, sp__now(real->runtime));
+    int64_t now = sp__now(real->runtime);
+    size_t found = sp__timers_expire(real->runtime, now);
+    if (busy && now - worker->polled_ns < SCHEDULER_POLL_EVERY_NS)
+        return found;
+    worker->polled_ns = now;
     struct sp__worker *nobody = NULL;
     if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                 memory_order_acquire, memory_order_relaxed)) {
@@ -353,7 +360,7 @@ static void worker_sleep(struct sp__worker *worker)
 static struct sp__actor *worker_find(struct sp__worker *worker)
 {
     if (++worker->tick % SCHEDULER_LOOK_EVERY == 0) {
-        worker_look(worker);
+        worker_look(worker, true);
         struct sp__actor *actor = worker_take_global(worker);
         if (actor != NULL)
             worker_push(worker, actor);
@@ -362,7 +369,7 @@ static struct sp__actor *worker_find(struct sp__worker *worker)
         struct sp__actor *actor = worker_local(worker);
         if (actor == NULL)
             actor = worker_take_global(worker);
-        if (actor == NULL && worker_look(worker) != 0)
+        if (actor == NULL && worker_look(worker, false) != 0)
             actor = worker_local(worker);
         if (actor == NULL)
             actor = worker_steal(worker);
