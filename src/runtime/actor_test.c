@@ -352,16 +352,6 @@ static void await_ready(struct sp__actor *actor)
     CHECK_INT(more, 0); /* never in two queues at once */
 }
 
-static struct sp_message *fetch_locked(struct sp__actor *actor, struct sp__lock *lock)
-{
-    if (lock == NULL)
-        return sp__mailbox_fetch(actor);
-    sp__lock_lock(lock);
-    struct sp_message *message = sp__mailbox_fetch(actor);
-    sp__lock_unlock(lock);
-    return message;
-}
-
 /* Each sender's messages come in order; `seen` is the next that may come of each. */
 static void check_order(const struct sp_message *message, int64_t seen[SENDERS], bool gaps)
 {
@@ -416,41 +406,6 @@ TEST(mailbox_of_many_senders_is_never_over_its_bound)
         taken++;
     }
     (void)senders_join(senders);
-    CHECK_INT(sp__mailbox_length(actor), 0);
-    free(actor);
-}
-
-TEST(mailbox_of_which_senders_drop_the_oldest_accounts_for_all)
-{
-    struct sp__actor *actor = actor_new(DROP_AT);
-    struct sp__lock lock = { 0 };
-    struct sender senders[SENDERS];
-    int64_t seen[SENDERS] = { 0 };
-    _Atomic bool done = false;
-    long taken = 0;
-    actor->shared_fetch = true;
-    senders_start(senders, &(struct sender){ .actor = actor, .bounded = true, .drop_lock = &lock });
-    /* The last of each sender is never dropped for good: who drops it sends another. */
-    while (!done) {
-        struct sp_message *message = fetch_locked(actor, &lock);
-        if (message == NULL) {
-            await_ready(actor);
-            continue;
-        }
-        check_order(message, seen, true);
-        sp__mailbox_took(actor);
-        free(message);
-        taken++;
-        done = true;
-        for (int i = 0; i < SENDERS; i++)
-            done = done && seen[i] == per_sender();
-    }
-    long dropped = senders_join(senders);
-    for (struct sp_message *rest; (rest = sp__mailbox_fetch(actor)) != NULL; taken++) {
-        sp__mailbox_took(actor);
-        free(rest);
-    }
-    CHECK_INT(taken + dropped, SENDERS * per_sender());
     CHECK_INT(sp__mailbox_length(actor), 0);
     free(actor);
 }
