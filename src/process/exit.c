@@ -162,6 +162,7 @@ static void exit_run_stages(struct sp_process *self)
 static void exit_run(struct sp_process *self)
 {
     exit_run_stages(self);
+    exit_release(self, true); /* what was in a destructor that did not come back */
     exit_drain(self);
     exit_free(self);
     exit_slot(self);

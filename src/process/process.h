@@ -385,6 +385,12 @@ void sp__receive_release(struct sp_process *self, struct sp_message *message) SP
 /** Give back a message of sp_receive(). Context: the owner. */
 void sp__receive_free(struct sp_process *self, struct sp_message *message) SP_NONNULL;
 
+/* ---- destroy.c ---- */
+
+/** Destroy the payload, which may end the running process, then free the message: in any case.
+ *  Context: any with a context. */
+void sp__message_destroy(struct sp_message *message) SP_NONNULL;
+
 /* ---- timer.c ---- */
 
 /** Size of a slot of runtime.timer_slots. */

@@ -109,15 +109,38 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
     return SP_OK;
 }
 
+/* Messages that were dropped: destroyed one after another, whatever a destructor does. */
+struct send_dropped {
+    struct sp__resource resource;
+    struct sp_message *first;
+};
+
+static void dropped_destroy(struct send_dropped *dropped)
+{
+    struct sp_process *self = sp__process_self();
+    for (struct sp_message *message; (message = dropped->first) != NULL;) {
+        dropped->first = sp__message_next(message);
+        if (self != NULL)
+            sp__resource_add(self, &dropped->resource);
+        sp__reply_fail_message(message, SP_ERR_FULL, NULL);
+        sp__message_destroy(message);
+        sp__resource_remove(&dropped->resource);
+    }
+}
+
+static void dropped_release(struct sp__resource *resource)
+{
+    dropped_destroy(sp__container_of(resource, struct send_dropped, resource));
+}
+
 /* What the delivery asked for of the user's: outside of the section, so that it may fault, and
  * without a lock. */
 static void send_after(struct sp__send *send)
 {
-    for (struct sp_message *message; (message = send->dropped) != NULL;) {
-        send->dropped = sp__message_next(message);
-        sp__reply_fail_message(message, SP_ERR_FULL, NULL);
-        sp__message_destroy(message);
-    }
+    struct send_dropped dropped = { .resource = { .release = dropped_release },
+                                    .first = send->dropped };
+    send->dropped = NULL;
+    dropped_destroy(&dropped);
     if (send->on_high_water != NULL)
         send->on_high_water(send->to, send->length, send->high_water_arg);
 }

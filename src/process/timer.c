@@ -65,12 +65,12 @@ static void timer_free(struct timer *timer)
 {
     uint64_t id = atomic_load_explicit(&timer->id, memory_order_relaxed);
     struct sp_runtime *runtime = timer->runtime;
-    if (timer->payload != NULL) {
-        sp__payload_destroy(timer->type, timer->payload);
-        sp__free(timer->payload);
-    }
+    const struct sp_msg_type *type = timer->type;
+    void *payload = timer->payload;
     atomic_store_explicit(&timer->id, id | TIMER_FREE, memory_order_release);
     sp__slab_give(runtime->timer_slots, (uint32_t)(id & ((1u << TIMER_NUMBER_BITS) - 1)));
+    if (payload != NULL)
+        sp__payload_free(type, payload); /* last: the destructor is the user's */
 }
 
 /* ---- firing ---- */

@@ -12,9 +12,3 @@ void sp__message_release(struct sp_message *message)
 {
     sp__message_give(sp__context(), message);
 }
-
-void sp__message_destroy(struct sp_message *message)
-{
-    sp__message_empty(message);
-    sp__message_release(message);
-}

@@ -92,7 +92,4 @@ static inline void sp__message_empty(struct sp_message *message)
 /** Frees a message, its payload not destroyed. Context: any thread with a context. */
 void sp__message_release(struct sp_message *message) SP_NONNULL;
 
-/** Destroys the payload, then frees. Context: any thread with a context. */
-void sp__message_destroy(struct sp_message *message) SP_NONNULL;
-
 #endif
