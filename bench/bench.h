@@ -4,7 +4,8 @@
  * nor threads of one run are in the way of the next. It says its figures with bench_out(); the
  * parent (main.c) takes the median over the repetitions and prints.
  *
- * Neighbours: messages.c, calls.c, processes.c, timing.c, services.c hold the workloads.
+ * Neighbours: messages.c, calls.c, processes.c, timing.c, services.c hold the workloads,
+ * scaling.c compares numbers of workers, floor.c measures the machine without a runtime.
  */
 #ifndef SP_BENCH_BENCH_H
 #define SP_BENCH_BENCH_H
@@ -36,7 +37,12 @@ extern const struct bench_workload bench_calls[];
 extern const struct bench_workload bench_processes[];
 extern const struct bench_workload bench_timing[];
 extern const struct bench_workload bench_services[];
+extern const struct bench_workload bench_scaling[];
+extern const struct bench_workload bench_floor[];
 extern const struct bench_workload bench_soak[];
+
+/** The workload of that name, or NULL. */
+const struct bench_workload *bench_workload_find(const char *name);
 
 /** A figure of this run. */
 void bench_out(const char *metric, double value);

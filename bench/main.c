@@ -50,12 +50,13 @@ struct bench_figures {
 };
 
 static const struct bench_workload *const bench_tables[] = {
-    bench_messages, bench_calls, bench_processes, bench_timing, bench_services, bench_soak,
+    bench_messages, bench_calls,   bench_processes, bench_timing,
+    bench_services, bench_scaling, bench_floor,     bench_soak,
 };
 
 #define BENCH_TABLES (sizeof bench_tables / sizeof bench_tables[0])
 
-static const struct bench_workload *workload_find(const char *name)
+const struct bench_workload *bench_workload_find(const char *name)
 {
     for (size_t i = 0; i < BENCH_TABLES; i++)
         for (const struct bench_workload *at = bench_tables[i]; at->name; at++)
@@ -294,7 +295,7 @@ static int command_run(struct bench_command *command)
     int worst = 0;
     for (int i = 0; i < command->name_count; i++) {
         const char *name = command->names[i];
-        const struct bench_workload *workload = workload_find(name);
+        const struct bench_workload *workload = bench_workload_find(name);
         bool all = strcmp(name, "all") == 0;
         if (!all && !workload) {
             fprintf(stderr, "spawned-bench: no workload \"%s\"; --list shows them\n", name);

@@ -182,6 +182,7 @@ SP_ON_INIT(sink);
 SP_ON_CAST(sink, number);
 SP_CLASS(sink, .init = sink__init);
 
+/* Who sends `count` messages to `sink`. */
 struct sender {
     sp_pid sink;
     int64_t count;
@@ -224,6 +225,11 @@ static void fanin_out(const struct bench_options *options, uint32_t mailbox_max)
 }
 
 static void fanin_run(const struct bench_options *options)
+{
+    fanin_out(options, 1024);
+}
+
+static void fanin_default_run(const struct bench_options *options)
 {
     fanin_out(options, 0);
 }
@@ -337,21 +343,32 @@ static bool is_done(const struct sp_message *message, void *arg)
     return sp_message_type(message) == &bench_done_type;
 }
 
-static void selective_receive_run(const struct bench_options *options)
+/* A message from itself, found behind BACKLOG others that it leaves where they are. */
+static void selective_run(void *arg)
 {
-    int64_t rounds = (int64_t)bench_size(options, 1000);
-    enum { BACKLOG = 10000 };
+    enum { BACKLOG = 100000 };
+    const struct sender *self = arg;
     for (int64_t i = 0; i < BACKLOG; i++)
         bench_must(hop_send(sp_self(), &(struct hop){ i }), "the backlog");
     int64_t start_ns = bench_now_ns();
-    for (int64_t i = 0; i < rounds; i++) {
+    for (int64_t i = 0; i < self->count; i++) {
         struct sp_message *message = NULL;
         bench_must(bench_done_send(sp_self(), &(struct bench_done){ i }), "sending");
         bench_must(sp_receive_select(is_done, NULL, sp_never(), &message), "selecting");
         sp_message_free(message);
     }
     double ns = (double)(bench_now_ns() - start_ns);
-    bench_out("ns_per_message_skipped", ns / (double)rounds / BACKLOG);
+    bench_out("ns_per_message_skipped", ns / (double)self->count / BACKLOG);
+    bench_must(bench_done_send(self->sink, &(struct bench_done){ 0 }), "done");
+}
+
+static void selective_receive_run(const struct bench_options *options)
+{
+    struct sender self = { .sink = sp_self(), .count = (int64_t)bench_size(options, 100) };
+    struct sp_spawn_options spawn = { .arg_size = sizeof self,
+                                      .mailbox_max = SP_MAILBOX_UNBOUNDED };
+    bench_must(sp_spawn(selective_run, &self, &spawn, NULL), "spawning");
+    bench_await(1);
 }
 
 const struct bench_workload bench_messages[] = {
@@ -366,8 +383,11 @@ const struct bench_workload bench_messages[] = {
       .about = "the same with plain processes that receive",
       .run = ring_process_run },
     { .name = "fanin",
-      .about = "100 senders x 100,000 integers to 1 server, default mailbox, senders wait for room",
+      .about = "100 senders x 100,000 integers to a mailbox of 1,024, waiting for room",
       .run = fanin_run },
+    { .name = "fanin_default",
+      .about = "the same with a mailbox of the default size",
+      .run = fanin_default_run },
     { .name = "fanin_unbounded",
       .about = "the same with an unbounded mailbox",
       .run = fanin_unbounded_run },
@@ -378,7 +398,7 @@ const struct bench_workload bench_messages[] = {
       .about = "500 servers, 2,000 pings each to random others, waiting for each pong",
       .run = big_run },
     { .name = "selective_receive",
-      .about = "1,000 selective receives over a backlog of 10,000 messages",
+      .about = "100 selective receives over a backlog of 100,000 messages",
       .run = selective_receive_run },
     { .name = NULL },
 };

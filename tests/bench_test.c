@@ -15,6 +15,7 @@ static const char *const bench_figures[][2] = {
     { "ring", "ns_per_hop" },
     { "ring_process", "ns_per_hop" },
     { "fanin", "messages_per_s" },
+    { "fanin_default", "messages_per_s" },
     { "fanin_unbounded", "peak_rss_mib" },
     { "mailbox_bounded", "messages_per_s" },
     { "big", "messages_per_s" },
@@ -30,6 +31,14 @@ static const char *const bench_figures[][2] = {
     { "fault_restart", "ns_per_restart" },
     { "registry", "ns_per_whereis" },
     { "pg_broadcast", "ns_per_delivery" },
+    { "fanout_cpu", "ms" },
+    { "scaling", "fanout_cpu_speedup" },
+    { "floor_hop", "ns_per_hop" },
+    { "floor_switch", "ns_per_switch" },
+    { "floor_line", "ns_per_round_trip" },
+    { "floor_wake", "ns_per_round_trip" },
+    { "floor_malloc", "ns_per_pair" },
+    { "floor_clock", "ns_per_read" },
 };
 
 #define BENCH_FIGURES (sizeof bench_figures / sizeof bench_figures[0])
