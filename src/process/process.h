@@ -401,6 +401,9 @@ size_t sp__timer_slot_size(void);
 /** A process less: tells who waits for the last. Context: any with a context. */
 void sp__process_uncount(struct sp_runtime *runtime) SP_NONNULL;
 
+/** The pid of an actor, as an object of runtime/point.h. Context: any. */
+uint64_t sp__process_object(const struct sp__actor *actor) SP_NONNULL;
+
 /* ---- exit.c, for the scheduler ---- */
 void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault);
 void sp__process_on_no_fiber(struct sp__actor *actor);

@@ -28,7 +28,7 @@ enum {
 static void options_default(struct sp_runtime_options *options)
 {
     if (options->workers == 0)
-        options->workers = sp__backend_real.cpus();
+        options->workers = sp__backend_chosen()->cpus();
     if (options->processes_max == 0)
         options->processes_max = RUNTIME_PROCESSES_MAX;
     if (options->mailbox_max == 0)
@@ -128,21 +128,27 @@ static sp_err runtime_parts(struct sp_runtime *runtime)
     return err;
 }
 
+uint64_t sp__process_object(const struct sp__actor *actor)
+{
+    return sp__point_pid(sp__process_pid((const struct sp_process *)(const void *)actor));
+}
+
 sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime)
 {
     struct sp_runtime *runtime = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*runtime));
     if (runtime == NULL)
         return SP_ERR_NOMEM;
     memset(runtime, 0, sizeof(*runtime));
-    runtime->ops = &sp__backend_real;
-    runtime->real = true;
+    runtime->ops = sp__backend_chosen();
+    runtime->real = runtime->ops == &sp__backend_real;
     if (options != NULL)
         runtime->options = *options;
     options_default(&runtime->options);
-    sp__epoch_init(&runtime->epoch, true);
+    sp__epoch_init(&runtime->epoch, runtime->real);
     sp__msg_pool_init(&runtime->messages, NULL);
     sp__lock_init(&runtime->contexts_lock);
     sp__list_init(&runtime->contexts);
+    runtime->actor_object = sp__process_object;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_no_fiber = sp__process_on_no_fiber;
     runtime->on_no_stack = sp__process_on_no_stack;

@@ -47,6 +47,7 @@
 
 struct sp__fiber;
 struct sp__context;
+struct sp__task;
 struct sp_runtime;
 
 /** What a turn says about the actor. */
@@ -91,10 +92,13 @@ struct sp__actor {
     _Atomic uint32_t taken;    /* messages handed out; written by the owner */
     uint32_t mailbox_max;
     /* ---- owner only ---- */
-    _Atomic uint32_t fetched;   /* messages taken off direct and the queue */
-    bool shared_fetch;          /* senders may drop the oldest: the process layer locks */
-    struct sp__fiber *fiber;    /* suspended in the middle of a handler on it */
-    struct sp__actor *run_next; /* link of the global queue */
+    _Atomic uint32_t fetched; /* messages taken off direct and the queue */
+    bool shared_fetch;        /* senders may drop the oldest: the process layer locks */
+    struct sp__fiber *fiber;  /* suspended in the middle of a handler on it */
+    union {
+        struct sp__actor *run_next; /* link of the global queue */
+        struct sp__task *task;      /* in a simulated world */
+    };
     enum sp__turn (*turn)(struct sp__actor *actor);
 };
 

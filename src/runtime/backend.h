@@ -93,6 +93,12 @@ struct sp__backend_ops {
 /** The backend on threads, epoll and the system's clocks. */
 extern const struct sp__backend_ops sp__backend_real;
 
+/** The backend of the runtimes that the calling thread creates; NULL: the real one.
+ *  Context: any. */
+void sp__backend_choose(const struct sp__backend_ops *ops);
+/** What was chosen, never NULL. Context: any. */
+const struct sp__backend_ops *sp__backend_chosen(void) SP_NOINLINE;
+
 static inline int64_t sp__now(struct sp_runtime *runtime);
 
 #include "runtime/core.h"

@@ -5,6 +5,8 @@
  */
 #include "runtime/core.h"
 
+#include "runtime/backend.h"
+
 static _Thread_local struct sp__context *context_current;
 
 struct sp__context *sp__context(void)
@@ -17,6 +19,19 @@ struct sp__context *sp__context(void)
 void sp__context_set(struct sp__context *context)
 {
     context_current = context;
+}
+
+static _Thread_local const struct sp__backend_ops *context_backend;
+
+void sp__backend_choose(const struct sp__backend_ops *ops)
+{
+    context_backend = ops;
+}
+
+const struct sp__backend_ops *sp__backend_chosen(void)
+{
+    __asm__ volatile("" ::: "memory");
+    return context_backend == NULL ? &sp__backend_real : context_backend;
 }
 
 /* Of its random numbers: a worker's is the same in every run with the same seed, and no two

@@ -23,6 +23,7 @@
 #include "runtime/epoch.h"
 #include "runtime/fiber.h"
 #include "runtime/msg_pool.h"
+#include "runtime/point.h"
 #include "runtime/random.h"
 #include "runtime/timers.h"
 #include "spawned/runtime.h"
@@ -90,7 +91,9 @@ struct sp__context {
     uint32_t shard;                 /* timer shard it arms on */
     void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
     struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
-    struct sp__list link;           /* runtime.contexts */
+    /** Stands aside before an operation that others can notice; NULL on threads. See point.h. */
+    void (*point)(struct sp__context *context, enum sp__point kind, uint64_t object);
+    struct sp__list link; /* runtime.contexts */
 };
 
 struct sp_runtime {
@@ -116,6 +119,8 @@ struct sp_runtime {
     struct sp__groups *groups;
     /** Runs the exit of an actor that faulted; set by the process layer. */
     void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
+    /** What a point of this actor's own is on; see point.h. Set by the process layer. */
+    uint64_t (*actor_object)(const struct sp__actor *actor);
     /** Its own thread got no stack: ends the actor, returns. */
     void (*on_no_stack)(struct sp__actor *actor);
     /** There is no stack to suspend on: ends the running actor, does not return. */
@@ -138,5 +143,14 @@ void sp__context_finish(struct sp__context *context) SP_NONNULL;
 
 /** Add the counters of all contexts, past and present, to `*sum`. Context: any. */
 void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum) SP_NONNULL;
+
+/** Stand aside before `kind` on `object`, if the world is a simulated one; point.h says when.
+ *  Context: a process that is running, outside of sections and locks; may suspend. */
+static inline void sp__point(enum sp__point kind, uint64_t object)
+{
+    struct sp__context *context = sp__context();
+    if (__builtin_expect(context != NULL && context->point != NULL, 0))
+        context->point(context, kind, object);
+}
 
 #endif

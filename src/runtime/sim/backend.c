@@ -1,0 +1,221 @@
+/* The simulated backend: what a runtime takes from the outside world, from a world of ours.
+ *
+ * Threads: the world's. Neighbours: world.h, turn.c, runtime/backend.h.
+ */
+#include "base/alloc.h"
+#include "runtime/sim/node.h"
+#include "runtime/scheduler.h"
+
+#include <string.h>
+
+enum {
+    /* 2024-01-01 00:00:00 UTC, in seconds: where the wall clocks of a world begin. */
+    BACKEND_WALL_START = 1704067200,
+};
+
+static uint32_t sim_cpus(void)
+{
+    return 1;
+}
+
+static int64_t sim_now(struct sp_runtime *runtime)
+{
+    (void)runtime;
+    return sp__world_current()->now;
+}
+
+static int64_t sim_wall(struct sp_runtime *runtime)
+{
+    return BACKEND_WALL_START * SP_NS_PER_S + sim_now(runtime);
+}
+
+static sp_err sim_entropy(struct sp_runtime *runtime, void *bytes, size_t size)
+{
+    struct sp__world *world = sp__world_current();
+    memset(bytes, 0, size);
+    if (world->hooks.entropy != NULL)
+        world->hooks.entropy(world->hooks.arg, runtime->backend, bytes, size);
+    return SP_OK;
+}
+
+/* ---- a node ---- */
+
+static sp_err node_prepare(struct sp__node *node)
+{
+    struct sp__world *world = node->world;
+    struct sp_runtime *runtime = node->runtime;
+    node->timers = sp__task_new(world, node, SP__TASK_TIMERS, world->running);
+    if (node->timers == NULL)
+        return SP_ERR_NOMEM;
+    node->label = node->timers->label;
+    sp_err err = sp__timers_create(1, world->now, &runtime->timers);
+    if (err != SP_OK)
+        return err;
+    struct sp__context *before = sp__context();
+    sp__context_init(&node->context, runtime, SP__CONTEXT_WORKER, 0);
+    node->context.backend = node;
+    node->context.point = sp__sim_point;
+    node->context.fault = world->fault.fault;
+    err = sp__turn_prepare(node);
+    sp__context_set(before);
+    return err;
+}
+
+static void node_free(struct sp__node *node)
+{
+    struct sp_runtime *runtime = node->runtime;
+    if (node->context.runtime != NULL) {
+        struct sp__context *before = sp__context();
+        sp__turn_finish(node);
+        sp__context_finish(&node->context);
+        sp__context_set(before);
+    }
+    if (node->timers != NULL)
+        sp__task_delete(node->world, node->timers);
+    sp__timers_destroy(runtime->timers);
+    runtime->timers = NULL;
+    runtime->backend = NULL;
+    sp__free(node);
+}
+
+static sp_err sim_start(struct sp_runtime *runtime)
+{
+    struct sp__node *node = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*node));
+    if (node == NULL)
+        return SP_ERR_NOMEM;
+    memset(node, 0, sizeof(*node));
+    node->world = sp__world_current();
+    node->runtime = runtime;
+    runtime->backend = node;
+    sp_err err = node_prepare(node);
+    if (err != SP_OK) {
+        node_free(node);
+        return err;
+    }
+    sp__list_push_back(&node->world->nodes, &node->link);
+    return SP_OK;
+}
+
+/* Until the last job is done and the last thread has detached, the others go on. */
+static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
+{
+    struct sp__node *node = sp__sim_node(runtime);
+    struct sp__world *world = node->world;
+    while (node->jobs != 0 || node->foreign != 0) {
+        if (world->now >= deadline_ns)
+            return false;
+        sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label);
+        sp__task_leave(world, world->running->fiber);
+    }
+    return true;
+}
+
+static void sim_destroy(struct sp_runtime *runtime)
+{
+    struct sp__node *node = sp__sim_node(runtime);
+    sp__list_remove(&node->link);
+    node_free(node);
+}
+
+struct sp_runtime *sp__node_runtime(struct sp__node *node)
+{
+    return node->runtime;
+}
+
+static void sim_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns)
+{
+    /* The loop asks each wheel before each step. */
+    (void)runtime;
+    (void)shard;
+    (void)expiry_ns;
+}
+
+/* ---- threads ---- */
+
+/* A thread of its own makes no difference to what others can see: every step is a thread's. */
+static sp_err sim_thread_start(struct sp_runtime *runtime, struct sp__actor *actor)
+{
+    (void)runtime;
+    sp__sim_ready(actor);
+    return SP_OK;
+}
+
+static sp_err sim_thread_attach(struct sp_runtime *runtime, struct sp__context **out_context)
+{
+    struct sp__node *node = sp__sim_node(runtime);
+    struct sp__context *context = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*context));
+    if (context == NULL)
+        return SP_ERR_NOMEM;
+    sp__context_init(context, runtime, SP__CONTEXT_FOREIGN, 0);
+    context->backend = node->world->running;
+    context->point = sp__sim_point;
+    node->foreign++;
+    *out_context = context;
+    return SP_OK;
+}
+
+static void sim_thread_detach(struct sp__context *context)
+{
+    struct sp__node *node = sp__sim_node(context->runtime);
+    sp__context_finish(context);
+    sp__free(context);
+    node->foreign--;
+}
+
+static sp_err sim_blocking(struct sp_runtime *runtime, struct sp__job *job)
+{
+    struct sp__node *node = sp__sim_node(runtime);
+    struct sp__world *world = node->world;
+    struct sp__task *task = sp__task_new(world, node, SP__TASK_JOB, world->running);
+    if (task == NULL)
+        return SP_ERR_LIMIT;
+    task->job = job;
+    node->jobs++;
+    sp__task_ready(world, task, SP__POINT_JOB, task->label);
+    return SP_OK;
+}
+
+/* ---- the system's signals ---- */
+
+static sp_err sim_os_signals(struct sp_runtime *runtime, void (*notify)(void *arg, int signo),
+                             void *arg)
+{
+    struct sp__node *node = sp__sim_node(runtime);
+    if (notify != NULL && node->notify != NULL)
+        return SP_ERR_EXISTS;
+    node->notify = notify;
+    node->notify_arg = arg;
+    return SP_OK;
+}
+
+void sp__node_os_signal(struct sp__node *node, int signo)
+{
+    struct sp__context *before = sp__context();
+    sp__context_set(&node->context);
+    if (node->notify != NULL)
+        node->notify(node->notify_arg, signo);
+    sp__context_set(before);
+}
+
+const struct sp__backend_ops sp__backend_sim = {
+    .name = "sim",
+    .cpus = sim_cpus,
+    .now = sim_now,
+    .now_coarse = sim_now,
+    .wall = sim_wall,
+    .entropy = sim_entropy,
+    .start = sim_start,
+    .stop = sim_stop,
+    .destroy = sim_destroy,
+    .ready = sp__sim_ready,
+    .park = sp__sim_park,
+    .yield = sp__sim_yield,
+    .abandon = sp__sim_abandon,
+    .timer_earlier = sim_timer_earlier,
+    .thread_start = sim_thread_start,
+    .thread_attach = sim_thread_attach,
+    .thread_detach = sim_thread_detach,
+    .blocking = sim_blocking,
+    .os_signals = sim_os_signals,
+    .io = &sp__io_sim,
+};

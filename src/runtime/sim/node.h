@@ -1,0 +1,102 @@
+/* Inside a simulated world: what world.c (tasks and the loop), turn.c (actors on fibers) and
+ * backend.c (what a runtime asks for) share.
+ *
+ * Threads: the world's. Neighbours: world.h.
+ */
+#ifndef SPAWNED_RUNTIME_SIM_NODE_H
+#define SPAWNED_RUNTIME_SIM_NODE_H
+
+#include "runtime/sim/world.h"
+
+enum {
+    /** Bytes of a MAIN's stack. */
+    SP__SIM_MAIN_STACK = 256 * 1024,
+};
+
+/** One runtime. */
+struct sp__node {
+    struct sp__list link; /* of the world's nodes */
+    struct sp__world *world;
+    struct sp_runtime *runtime;
+    struct sp__context context; /* in which its actors run */
+    struct sp__task *timers;
+    struct sp__fiber *idle; /* its turn is over; the next one runs on it */
+    uint64_t label;
+    uint32_t jobs;    /* that are not done */
+    uint32_t foreign; /* MAINs attached to it */
+    void (*notify)(void *arg, int signo);
+    void *notify_arg;
+};
+
+struct sp__world {
+    struct sp__world_hooks hooks;
+    struct sp__list tasks;
+    struct sp__list nodes;
+    struct sp__task **ready; /* oldest first */
+    size_t ready_count;
+    size_t ready_capacity;
+    size_t task_count;        /* `ready` has room for all */
+    struct sp__task *running; /* NULL: the loop */
+    struct sp__fiber *loop;   /* the thread's own stack */
+    struct sp__fiber *spent;  /* put back by the loop: who was on it has ended */
+    struct sp__node *spent_of;
+    struct sp__fiber_pool *mains; /* stacks of MAINs */
+    struct sp__context fault;     /* holds the thread's alternate stack, nothing else */
+    int64_t now;
+    uint64_t steps;
+    uint64_t children; /* MAINs and nodes made by nobody */
+    bool stop;
+    bool abstract;
+};
+
+/* ---- world.c ---- */
+
+/** A task of `kind`, not ready; its label from `parent` (NULL: the world).
+ *  Errors: NULL, no memory. Ownership: the caller's, sp__task_delete(). */
+SP_NODISCARD struct sp__task *sp__task_new(struct sp__world *world, struct sp__node *node,
+                                           enum sp__task_kind kind, struct sp__task *parent)
+    SP_NONNULL_ARGS(1);
+
+/** It is over. */
+void sp__task_delete(struct sp__world *world, struct sp__task *moved_task) SP_NONNULL;
+
+/** It can go on, with `point` on `object`. Nothing if it is ready already. */
+void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__point point,
+                    uint64_t object) SP_NONNULL;
+
+/** Leave the running task's fiber for the loop; returns when the task goes on, with its context
+ *  set. */
+void sp__task_leave(struct sp__world *world, struct sp__fiber *from) SP_NONNULL;
+
+/** Mix two labels. */
+uint64_t sp__task_label(uint64_t parent, uint64_t child);
+
+/* ---- turn.c ---- */
+
+/** Make a step of an actor, on its fiber or on the node's. Context: the loop. */
+void sp__turn_step(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+
+/** Stacks that the node keeps at hand. Errors: NOMEM. Context: the node's start. */
+SP_NODISCARD sp_err sp__turn_prepare(struct sp__node *node) SP_NONNULL;
+
+/** Undo it. Context: the node's end. */
+void sp__turn_finish(struct sp__node *node) SP_NONNULL;
+
+/* The operations of the backend that have to do with turns; see backend.h. */
+void sp__sim_ready(struct sp__actor *actor) SP_NONNULL;
+void sp__sim_park(struct sp__actor *actor, bool receiving) SP_NONNULL;
+void sp__sim_yield(struct sp__actor *actor) SP_NONNULL;
+void sp__sim_abandon(struct sp__actor *actor) SP_NORETURN;
+/** The hook of points. */
+void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object) SP_NONNULL;
+
+/* ---- net.c ---- */
+
+extern const struct sp__io_ops sp__io_sim;
+
+static inline struct sp__node *sp__sim_node(const struct sp_runtime *runtime)
+{
+    return runtime->backend;
+}
+
+#endif

@@ -1,0 +1,356 @@
+#include "runtime/sim/world.h"
+
+#include "base/alloc.h"
+#include "runtime/real/fault.h"
+#include "runtime/sim/node.h"
+
+#include <string.h>
+
+enum {
+    WORLD_STEP_NS = 1000,
+    WORLD_READY_MIN = 64,
+};
+
+/* Thread-local only so that two threads may have a world each; never read across a switch. */
+static _Thread_local struct sp__world *world_current;
+
+struct sp__world *sp__world_current(void)
+{
+    __asm__ volatile("" ::: "memory");
+    return world_current;
+}
+
+/* ---- tasks ---- */
+
+uint64_t sp__task_label(uint64_t parent, uint64_t child)
+{
+    uint64_t state = parent * UINT64_C(0x9e3779b97f4a7c15) + child;
+    return sp__random_next(&state);
+}
+
+static bool world_reserve(struct sp__world *world)
+{
+    if (world->task_count < world->ready_capacity)
+        return true;
+    size_t capacity = world->ready_capacity == 0 ? WORLD_READY_MIN : 2 * world->ready_capacity;
+    struct sp__task **ready = sp__realloc(world->ready, capacity * sizeof(struct sp__task *));
+    if (ready == NULL)
+        return false;
+    world->ready = ready;
+    world->ready_capacity = capacity;
+    return true;
+}
+
+struct sp__task *sp__task_new(struct sp__world *world, struct sp__node *node,
+                              enum sp__task_kind kind, struct sp__task *parent)
+{
+    struct sp__task *task = world_reserve(world) ? sp__malloc(sizeof(*task)) : NULL;
+    if (task == NULL)
+        return NULL;
+    uint64_t *count = parent == NULL ? &world->children : &parent->children;
+    uint64_t label = sp__task_label(parent == NULL ? 0 : parent->label, ++*count);
+    *task = (struct sp__task){ .node = node, .kind = kind, .label = label };
+    sp__list_push_back(&world->tasks, &task->link);
+    world->task_count++;
+    if (world->hooks.life != NULL)
+        world->hooks.life(world->hooks.arg, task, true);
+    return task;
+}
+
+static void ready_remove(struct sp__world *world, size_t index)
+{
+    world->ready[index]->ready = false;
+    world->ready_count--;
+    memmove(&world->ready[index], &world->ready[index + 1],
+            (world->ready_count - index) * sizeof(struct sp__task *));
+}
+
+static void ready_forget(struct sp__world *world, const struct sp__task *task)
+{
+    for (size_t i = 0; i < world->ready_count; i++)
+        if (world->ready[i] == task) {
+            ready_remove(world, i);
+            return;
+        }
+}
+
+void sp__task_delete(struct sp__world *world, struct sp__task *moved_task)
+{
+    if (world->hooks.life != NULL)
+        world->hooks.life(world->hooks.arg, moved_task, false);
+    if (moved_task->ready)
+        ready_forget(world, moved_task);
+    if (world->running == moved_task)
+        world->running = NULL;
+    sp__list_remove(&moved_task->link);
+    world->task_count--;
+    sp__free(moved_task);
+}
+
+void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__point point,
+                    uint64_t object)
+{
+    if (task->ready)
+        return;
+    task->ready = true;
+    task->point = point;
+    task->object = object;
+    world->ready[world->ready_count++] = task; /* room was made when it was born */
+}
+
+void sp__task_leave(struct sp__world *world, struct sp__fiber *from)
+{
+    struct sp__task *task = world->running;
+    task->fiber = from;
+    task->context = sp__context();
+    sp__fiber_switch(from, world->loop);
+    sp__context_set(task->context);
+}
+
+/* ---- threads of the program ---- */
+
+static void main_fiber(void *arg)
+{
+    struct sp__world *world = arg;
+    struct sp__task *task = world->running;
+    struct sp__fiber *fiber = task->fiber;
+    sp__context_set(NULL);
+    task->fn(task->arg);
+    world->spent = fiber;
+    world->spent_of = NULL;
+    sp__task_delete(world, task);
+    sp__fiber_switch(fiber, world->loop);
+    __builtin_unreachable();
+}
+
+sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *arg), void *arg)
+{
+    struct sp__task *task = sp__task_new(world, NULL, SP__TASK_MAIN, world->running);
+    if (task == NULL)
+        return SP_ERR_NOMEM;
+    task->label = sp__task_label(task->label, label);
+    task->fn = fn;
+    task->arg = arg;
+    task->fiber = sp__fiber_get(world->mains, main_fiber, world);
+    if (task->fiber == NULL) {
+        sp__task_delete(world, task);
+        return SP_ERR_NOMEM;
+    }
+    sp__task_ready(world, task, SP__POINT_MAIN, task->label);
+    return SP_OK;
+}
+
+/* ---- the loop ---- */
+
+/* A node's timers are ready when something is due; in abstract time, when anything is armed. */
+static void world_look_at_timers(struct sp__world *world)
+{
+    for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
+         at = sp__list_next(&world->nodes, at)) {
+        struct sp__node *node = sp__container_of(at, struct sp__node, link);
+        int64_t next = sp__timers_next(node->runtime->timers);
+        if (next <= world->now || (world->abstract && next != INT64_MAX))
+            sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label);
+    }
+}
+
+static int64_t world_next_timer(struct sp__world *world)
+{
+    int64_t next = INT64_MAX;
+    for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
+         at = sp__list_next(&world->nodes, at)) {
+        struct sp__node *node = sp__container_of(at, struct sp__node, link);
+        int64_t one = sp__timers_next(node->runtime->timers);
+        next = one < next ? one : next;
+    }
+    return next;
+}
+
+static void step_timers(struct sp__world *world, struct sp__task *task)
+{
+    struct sp__node *node = task->node;
+    int64_t next = sp__timers_next(node->runtime->timers);
+    if (next != INT64_MAX && next > world->now)
+        world->now = next; /* abstract time */
+    sp__context_set(&node->context);
+    sp__timers_expire(node->runtime, world->now);
+}
+
+/* Its run is a step without a context, its end another one with the node's. */
+static void step_job(struct sp__world *world, struct sp__task *task)
+{
+    struct sp__job *job = task->job;
+    if (task->steps == 1) {
+        sp__context_set(NULL);
+        job->run(job);
+        sp__task_ready(world, task, SP__POINT_JOB, task->label);
+        return;
+    }
+    struct sp__node *node = task->node;
+    sp__context_set(&node->context);
+    sp__task_delete(world, task);
+    node->jobs--;
+    job->done(job);
+}
+
+static void step_main(struct sp__world *world, struct sp__task *task)
+{
+    sp__fiber_switch(world->loop, task->fiber);
+    if (world->spent != NULL && world->spent_of == NULL) {
+        sp__fiber_put(world->mains, world->spent);
+        world->spent = NULL;
+    }
+}
+
+static void world_step(struct sp__world *world, struct sp__task *task)
+{
+    struct sp__node *node = task->node;
+    world->steps++;
+    task->steps++;
+    world->running = task;
+    world->now +=
+        world->hooks.step == NULL ? WORLD_STEP_NS : world->hooks.step(world->hooks.arg, task);
+    switch (task->kind) {
+    case SP__TASK_MAIN:
+        step_main(world, task);
+        node = NULL; /* it may have ended its runtime */
+        break;
+    case SP__TASK_ACTOR:
+        sp__turn_step(world, task);
+        break;
+    case SP__TASK_JOB:
+        step_job(world, task);
+        break;
+    case SP__TASK_TIMERS:
+        step_timers(world, task);
+        break;
+    }
+    world->running = NULL;
+    if (node != NULL && sp__epoch_waiting(&node->context.epoch)) {
+        sp__context_set(&node->context);
+        sp_ignore(sp__epoch_collect(&node->context.epoch));
+    }
+    sp__context_set(NULL);
+}
+
+enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, int64_t until_ns)
+{
+    world->stop = false;
+    for (uint64_t steps = 0; !world->stop; steps++) {
+        world_look_at_timers(world);
+        if (world->ready_count == 0) {
+            int64_t next = world_next_timer(world);
+            if (next == INT64_MAX)
+                return SP__WORLD_IDLE;
+            if (next > until_ns)
+                return SP__WORLD_TIME;
+            world->now = next;
+            world_look_at_timers(world);
+        }
+        if (world->now > until_ns)
+            return SP__WORLD_TIME;
+        if (steps >= steps_max)
+            return SP__WORLD_STEPS;
+        size_t index =
+            world->hooks.choose == NULL
+                ? 0
+                : world->hooks.choose(world->hooks.arg, world->ready, world->ready_count);
+        struct sp__task *task = world->ready[index];
+        ready_remove(world, index);
+        world_step(world, task);
+    }
+    return SP__WORLD_STOPPED;
+}
+
+void sp__world_stop(struct sp__world *world)
+{
+    world->stop = true;
+}
+
+void sp__world_set_abstract(struct sp__world *world, bool abstract)
+{
+    world->abstract = abstract;
+}
+
+int64_t sp__world_now(const struct sp__world *world)
+{
+    return world->now;
+}
+
+uint64_t sp__world_steps(const struct sp__world *world)
+{
+    return world->steps;
+}
+
+struct sp__task *sp__world_running(const struct sp__world *world)
+{
+    return world->running;
+}
+
+struct sp__list *sp__world_tasks(struct sp__world *world)
+{
+    return &world->tasks;
+}
+
+/* ---- beginning and end ---- */
+
+static sp_err world_prepare(struct sp__world *world)
+{
+    world->loop = sp__fiber_adopt();
+    if (world->loop == NULL)
+        return SP_ERR_NOMEM;
+    sp_err err = sp__fiber_pool_create(
+        &(struct sp__fiber_options){ .stack_size = SP__SIM_MAIN_STACK }, &world->mains);
+    if (err == SP_OK)
+        err = sp__fault_install();
+    if (err != SP_OK)
+        return err;
+    err = sp__fault_thread_start(&world->fault);
+    if (err != SP_OK)
+        sp__fault_uninstall();
+    return err;
+}
+
+sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **out)
+{
+    if (sp__world_current() != NULL)
+        return SP_ERR_INVALID;
+    struct sp__world *world = sp__aligned_alloc(_Alignof(struct sp__world), sizeof(*world));
+    if (world == NULL)
+        return SP_ERR_NOMEM;
+    memset(world, 0, sizeof(*world));
+    world->hooks = *hooks;
+    sp__list_init(&world->tasks);
+    sp__list_init(&world->nodes);
+    sp_err err = world_prepare(world);
+    if (err != SP_OK) {
+        sp__fiber_pool_destroy(world->mains);
+        sp__fiber_release(world->loop);
+        sp__free(world);
+        return err;
+    }
+    world_current = world;
+    sp__backend_choose(&sp__backend_sim);
+    *out = world;
+    return SP_OK;
+}
+
+void sp__world_destroy(struct sp__world *moved_world)
+{
+    struct sp__world *world = moved_world;
+    world->hooks = (struct sp__world_hooks){ 0 };
+    for (struct sp__list *at; (at = sp__list_first(&world->tasks)) != NULL;) {
+        struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->kind == SP__TASK_MAIN)
+            sp__fiber_put(world->mains, task->fiber);
+        sp__task_delete(world, task);
+    }
+    sp__fault_thread_end(&world->fault);
+    sp__fault_uninstall();
+    sp__fiber_pool_destroy(world->mains);
+    sp__fiber_release(world->loop);
+    sp__free(world->ready);
+    sp__free(world);
+    world_current = NULL;
+    sp__backend_choose(NULL);
+}

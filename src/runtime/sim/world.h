@@ -1,0 +1,134 @@
+/* A simulated world: several nodes, one thread, one clock, and somebody who chooses.
+ *
+ *   loop, on the thread's own stack:
+ *       what could go on?    tasks that are ready, and nodes with timers that are due
+ *       which one does?      hooks.choose: the only place where anything is decided
+ *       step:                switch to its fiber, until it comes to its next point
+ *       nothing could?       the clock jumps to the next timer; no timer: the world is idle
+ *
+ *   task   MAIN    a thread of the program: runs sp_main() or attaches itself; own stack
+ *          ACTOR   an actor that is runnable, or stands aside at a point
+ *          JOB     blocking work: its run, then its done
+ *          TIMERS  a node's wheel; ready while something is due
+ *
+ * A task runs until it has something to do that others could notice (runtime/point.h), parks,
+ * yields, or ends; nothing else runs meanwhile, so what lies between two points is one step.
+ * A run is a function of the program and of the answers of the hooks: the clock moves by the
+ * hooks' word, entropy comes from them, and no address decides anything.
+ *
+ * Each node is a runtime of its own on this backend. sp_runtime_create() makes one while
+ * a world is current (sp__world_current()), so that the program's own main runs unchanged.
+ *
+ * Threads: one; a world belongs to the thread that created it.
+ * Neighbours: runtime/backend.h (the seam), runtime/point.h; sim/ searches, replays, explains.
+ */
+#ifndef SPAWNED_RUNTIME_SIM_WORLD_H
+#define SPAWNED_RUNTIME_SIM_WORLD_H
+
+#include "base/list.h"
+#include "runtime/backend.h"
+#include "runtime/point.h"
+
+struct sp__world;
+struct sp__node;
+
+enum sp__task_kind {
+    SP__TASK_MAIN,
+    SP__TASK_ACTOR,
+    SP__TASK_JOB,
+    SP__TASK_TIMERS,
+};
+
+/** Something the world can let go on. */
+struct sp__task {
+    struct sp__list link;  /* of all tasks of the world */
+    struct sp__node *node; /* NULL: a MAIN before its runtime */
+    uint64_t label;        /* the same in every run in which it is born by the same operation */
+    uint64_t children;     /* tasks it has made */
+    uint64_t steps;        /* it has done */
+    uint64_t mind;         /* the chooser's own */
+    uint64_t object;       /* of what it does next */
+    enum sp__point point;  /* what it does next */
+    enum sp__task_kind kind;
+    bool ready;
+    struct sp__fiber *fiber;     /* suspended on it, or NULL: begins */
+    struct sp__context *context; /* the thread's context when it goes on */
+    struct sp__actor *actor;     /* ACTOR, and MAIN that is attached */
+    struct sp__job *job;         /* JOB */
+    void (*fn)(void *arg);       /* MAIN */
+    void *arg;
+};
+
+/** Who decides. All are called on the loop, never suspend, and may be NULL. */
+struct sp__world_hooks {
+    /** Which of `count` (at least one) ready tasks, oldest first, goes on. NULL: the first. */
+    size_t (*choose)(void *arg, struct sp__task *const *tasks, size_t count);
+    /** `task` is about to make a step. Returns how long it takes, in nanoseconds.
+     *  NULL: a microsecond. */
+    int64_t (*step)(void *arg, struct sp__task *task);
+    /** `task` came into the world, or leaves it (`born` false). */
+    void (*life)(void *arg, struct sp__task *task, bool born);
+    /** Entropy of a node. NULL: zeros. */
+    void (*entropy)(void *arg, struct sp__node *node, void *bytes, size_t size);
+    void *arg;
+};
+
+/** Why a run came back. */
+enum sp__world_end {
+    SP__WORLD_IDLE,    /* nothing is ready, and no timer is armed */
+    SP__WORLD_STOPPED, /* sp__world_stop() */
+    SP__WORLD_TIME,    /* the clock reached the limit */
+    SP__WORLD_STEPS,   /* as many steps as allowed */
+};
+
+/** A world without nodes, at time 0, current on this thread.
+ *  Errors: NOMEM, NOTSUP (no handlers for faults), INVALID (there is a current one).
+ *  Ownership: the caller's, sp__world_destroy(). Context: a thread without a context. */
+SP_NODISCARD sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **out)
+    SP_NONNULL;
+
+/** End it. What its tasks had is lost with them, so where they did not come to their end this
+ *  leaks; a caller that restores memory does not mind. Context: the creator. */
+void sp__world_destroy(struct sp__world *moved_world) SP_NONNULL;
+
+/** The world of the calling thread, or NULL. Context: any. */
+struct sp__world *sp__world_current(void) SP_NOINLINE;
+
+/** A thread of the program, ready to run fn(arg). `label` tells it from its siblings.
+ *  Errors: NOMEM. Context: the loop's thread, or a task. */
+SP_NODISCARD sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *arg),
+                                   void *arg) SP_NONNULL_ARGS(1, 3);
+
+/** Let the world go on, for `steps_max` steps at most and until `until_ns` on its clock.
+ *  Context: the loop's thread, not a task. */
+enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, int64_t until_ns)
+    SP_NONNULL;
+
+/** Come back from sp__world_run() after this step. Context: any in the world. */
+void sp__world_stop(struct sp__world *world) SP_NONNULL;
+
+/** In abstract time any armed timer may fire next; else only what is due. Context: the loop. */
+void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
+
+/** The world's clock, nanoseconds. Context: any in the world. */
+int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
+
+/** Steps made so far. Context: any in the world. */
+uint64_t sp__world_steps(const struct sp__world *world) SP_NONNULL;
+
+/** The task that makes the present step, or NULL. Context: any in the world. */
+struct sp__task *sp__world_running(const struct sp__world *world) SP_NONNULL;
+
+/** All tasks, by sp__task.link. Context: any in the world. */
+struct sp__list *sp__world_tasks(struct sp__world *world) SP_NONNULL;
+
+/** The runtime of a node. Context: any in the world. */
+struct sp_runtime *sp__node_runtime(struct sp__node *node) SP_NONNULL;
+
+/** The simulated system sends SIGINT or SIGTERM to the node's program. Context: the loop. */
+void sp__node_os_signal(struct sp__node *node, int signo) SP_NONNULL;
+
+/** The backend: what sp_runtime_create() takes while a world is current. */
+extern const struct sp__backend_ops sp__backend_sim;
+
+#endif
