@@ -175,12 +175,13 @@ NOINLINE static void crasher(void *arg)
 static int watcher_of_a_crash(void *arg)
 {
     (void)arg;
-    sp_pid pid;
-    const struct sp_reason *reason = NULL;
-    CHECK_INT(sp_spawn(crasher, NULL, NULL, &pid), SP_OK);
-    CHECK_INT(sp_join(pid, sp_never(), &reason), SP_OK);
-    bool fault = strstr(sp_reason_text(reason), "SIGSEGV") != NULL;
-    sp_reason_unref(reason);
+    sp_monitor_ref ref;
+    struct sp_message *message;
+    CHECK_INT(sp_spawn(crasher, NULL, &(struct sp_spawn_options){ .out_monitor = &ref }, NULL),
+              SP_OK);
+    CHECK_INT(sp_receive(sp_never(), &message), SP_OK);
+    bool fault = strstr(sp_reason_text(sp_message_down(message)->reason), "SIGSEGV") != NULL;
+    sp_message_free(message);
     return fault ? 0 : 1;
 }
 

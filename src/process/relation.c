@@ -180,6 +180,9 @@ static void monitor_tell(struct sp__monitor *monitor, const struct sp_reason *re
 
 static sp_err relation_monitor_locked(struct sp__monitor *monitor, struct sp_process *target)
 {
+    /* A destructor at its very end: nobody would take the monitor apart again. */
+    if (monitor->watcher->closed)
+        return SP_ERR_NOTCONTEXT;
     struct sp__relations *held = sp__process_relations(monitor->watcher);
     if (held == NULL)
         return SP_ERR_NOMEM;
@@ -345,6 +348,7 @@ void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reas
 
 sp_err sp_link(sp_pid pid)
 {
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -374,6 +378,7 @@ static bool purge_exit(struct sp_message *message, const void *arg)
 
 void sp_unlink(sp_pid pid)
 {
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return;
@@ -411,6 +416,7 @@ void sp_unlink(sp_pid pid)
 
 sp_err sp_monitor(sp_pid pid, sp_monitor_ref *out_ref)
 {
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;

@@ -15,7 +15,7 @@
 
 enum {
     RUNTIME_WORKERS_MAX = 1024,
-    RUNTIME_PROCESSES_MAX = SP__SLAB_CHUNK * SP__SLAB_CHUNKS_MAX,
+    RUNTIME_PROCESSES_MAX = SP__SLAB_MAX,
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
     RUNTIME_BLOCKING_MAX = 64,
@@ -35,6 +35,9 @@ static void options_default(struct sp_runtime_options *options)
         options->mailbox_max = RUNTIME_MAILBOX_MAX;
     if (options->throughput == 0)
         options->throughput = RUNTIME_THROUGHPUT;
+    /* In simulation each message is a step of its own. */
+    if (sp__backend_chosen() != &sp__backend_real)
+        options->throughput = 1;
     if (options->blocking_threads_max == 0)
         options->blocking_threads_max = RUNTIME_BLOCKING_MAX;
 }

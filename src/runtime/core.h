@@ -144,12 +144,29 @@ void sp__context_finish(struct sp__context *context) SP_NONNULL;
 /** Add the counters of all contexts, past and present, to `*sum`. Context: any. */
 void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum) SP_NONNULL;
 
+/** The same before an operation on a name. Context: as above. */
+void sp__point_at_name(struct sp__context *context, const char *name) SP_NONNULL;
+
 /** Stand aside before `kind` on `object`, if the world is a simulated one; point.h says when.
  *  Context: a process that is running, outside of sections and locks; may suspend. */
 static inline void sp__point(enum sp__point kind, uint64_t object)
 {
     struct sp__context *context = sp__context();
     if (__builtin_expect(context != NULL && context->point != NULL, 0))
+        context->point(context, kind, object);
+}
+
+static inline void sp__point_name(const char *name)
+{
+    struct sp__context *context = sp__context();
+    if (__builtin_expect(context != NULL && context->point != NULL, 0))
+        sp__point_at_name(context, name);
+}
+
+/** sp__point() where the context is at hand. */
+static inline void sp__point_in(struct sp__context *context, enum sp__point kind, uint64_t object)
+{
+    if (__builtin_expect(context->point != NULL, 0))
         context->point(context, kind, object);
 }
 

@@ -189,7 +189,7 @@ void sp__sim_yield(struct sp__actor *actor)
 void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object)
 {
     /* The loop itself (timers, ends of jobs) does all of its step at once. */
-    if (context->current != NULL)
+    if (context->current != NULL && !sp__epoch_inside(&context->epoch))
         turn_aside(context, kind, object);
 }
 
