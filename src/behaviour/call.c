@@ -123,7 +123,7 @@ static sp_err call_send(struct sp_process *self, struct call_target *target, con
                         const void *in)
 {
     sp_pid from = sp__process_pid(self);
-    sp__point(SP__POINT_SEND, sp__point_pid(target->pid));
+    sp__point(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
     struct sp_message *message = sp__message_new(&op->in, op->in.size, SP__MESSAGE_CALL, from);
     if (message == NULL)
         return SP_ERR_NOMEM;

@@ -40,7 +40,7 @@ static sp_err control_signal(struct sp_process *self, sp_pid pid, enum sp__signa
 
 sp_err sp_signal(sp_pid pid, const struct sp_reason *moved_reason)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "signal");
     struct sp_process *self = sp__process_self();
     if (self == NULL) {
         sp_reason_unref(moved_reason);
@@ -59,7 +59,7 @@ sp_err sp_signal(sp_pid pid, const struct sp_reason *moved_reason)
 
 sp_err sp_kill(sp_pid pid)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "kill");
     return sp_signal(pid, sp_reason_kill());
 }
 
@@ -116,7 +116,7 @@ static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
 
 sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline deadline)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "stop");
     struct sp_process *self = sp__process_self();
     if (moved_reason == NULL)
         moved_reason = sp_reason_normal();
@@ -133,7 +133,7 @@ sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline dea
 
 sp_err sp_join(sp_pid pid, sp_deadline deadline, const struct sp_reason **out_reason)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "join");
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;

@@ -182,7 +182,7 @@ static void exit_close_wait(struct sp_process *self)
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)
 {
     if (self->stage == SP__EXIT_NOT)
-        sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)));
+        sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)), "exit");
     if (self->exit == NULL) {
         self->exit = moved_reason;
     } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED && self->stage < SP__EXIT_LOG) {

@@ -223,7 +223,7 @@ static bool group_name_ok(const char *name)
 
 sp_err sp_group_join(const char *group, sp_pid pid)
 {
-    sp__point_name(group);
+    sp__point_name(group, "join group");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -242,7 +242,7 @@ sp_err sp_group_join(const char *group, sp_pid pid)
 
 sp_err sp_group_leave(const char *group, sp_pid pid)
 {
-    sp__point_name(group);
+    sp__point_name(group, "leave group");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -278,7 +278,7 @@ size_t sp_group_members(const char *group, sp_pid *pids, size_t max)
 
 bool sp_group_is_member(const char *group, sp_pid pid)
 {
-    sp__point_name(group);
+    sp__point_name(group, "is member");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return false;
@@ -325,7 +325,7 @@ static sp_err group_snapshot_take(struct sp__groups *groups, const char *name,
 sp_err sp_group_send(const char *group, const struct sp_msg_type *type, const void *payload,
                      struct sp_broadcast *out_counts)
 {
-    sp__point_name(group);
+    sp__point_name(group, "send to group");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;

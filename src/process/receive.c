@@ -198,7 +198,7 @@ static sp_err receive_begin(struct sp_process *self, sp_deadline deadline, int64
     if (self == NULL || (self->flags & SP__PROCESS_HOOK_STOP))
         return SP_ERR_NOTCONTEXT;
     *out_until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
-    sp__point(SP__POINT_TURN, sp__point_pid(sp__process_pid(self)));
+    sp__point(SP__POINT_TURN, sp__point_pid(sp__process_pid(self)), "receive");
     return SP_OK;
 }
 

@@ -101,7 +101,7 @@ void sp__registry_release(struct sp_process *process)
 
 sp_err sp_register(const char *name, sp_pid pid)
 {
-    sp__point_name(name);
+    sp__point_name(name, "register");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -125,7 +125,7 @@ static struct sp_process *registry_find(struct sp_runtime *runtime, const char *
 
 sp_err sp_unregister(const char *name)
 {
-    sp__point_name(name);
+    sp__point_name(name, "unregister");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -140,7 +140,7 @@ sp_err sp_unregister(const char *name)
 
 sp_err sp_whereis(const char *name, sp_pid *out_pid)
 {
-    sp__point_name(name);
+    sp__point_name(name, "whereis");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -164,7 +164,7 @@ static const void *registry_tag(struct sp_process *process)
 
 sp_err sp_whereis_class(const char *name, const void *class_tag, sp_pid *out_pid)
 {
-    sp__point_name(name);
+    sp__point_name(name, "whereis");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -283,7 +283,7 @@ sp_err sp_registered_each(sp_registered_fn fn, void *arg)
 
 sp_err sp_monitor_name(const char *name, sp_monitor_ref *out_ref)
 {
-    sp__point_name(name);
+    sp__point_name(name, "monitor name");
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;

@@ -348,7 +348,7 @@ void sp__relation_tell(struct sp_process *self, sp_pid pid, const struct sp_reas
 
 sp_err sp_link(sp_pid pid)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "link");
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -378,7 +378,7 @@ static bool purge_exit(struct sp_message *message, const void *arg)
 
 void sp_unlink(sp_pid pid)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "unlink");
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return;
@@ -416,7 +416,7 @@ void sp_unlink(sp_pid pid)
 
 sp_err sp_monitor(sp_pid pid, sp_monitor_ref *out_ref)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "monitor");
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;

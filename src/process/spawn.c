@@ -217,7 +217,7 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
     sp_pid pid = sp__process_pid(process);
     sp_err err = SP_OK;
     uint64_t monitor = 0;
-    sp__point(SP__POINT_SPAWN, sp__point_pid(pid));
+    sp__point(SP__POINT_SPAWN, sp__point_pid(pid), "spawn");
     /* The section keeps the slot: the process may have ended before we return. */
     sp__process_enter();
     if (options != NULL)

@@ -33,7 +33,7 @@ sp_pid sp_self(void)
 
 bool sp_is_alive(sp_pid pid)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "is alive");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return false;
@@ -179,7 +179,7 @@ static void info_extra(const struct sp_process *process, struct sp_process_info 
 
 sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid));
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "info");
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;

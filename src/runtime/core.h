@@ -92,7 +92,8 @@ struct sp__context {
     void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
     struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
     /** Stands aside before an operation that others can notice; NULL on threads. See point.h. */
-    void (*point)(struct sp__context *context, enum sp__point kind, uint64_t object);
+    void (*point)(struct sp__context *context, enum sp__point kind, uint64_t object,
+                  const char *what);
     struct sp__list link; /* runtime.contexts */
 };
 
@@ -144,30 +145,34 @@ void sp__context_finish(struct sp__context *context) SP_NONNULL;
 /** Add the counters of all contexts, past and present, to `*sum`. Context: any. */
 void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum) SP_NONNULL;
 
-/** The same before an operation on a name. Context: as above. */
-void sp__point_at_name(struct sp__context *context, const char *name) SP_NONNULL;
+/** The same before an operation on a name. Context: as below. */
+void sp__point_at_name(struct sp__context *context, const char *name, const char *what)
+    SP_NONNULL_ARGS(1, 3);
 
 /** Stand aside before `kind` on `object`, if the world is a simulated one; point.h says when.
+ *  `what` names it for people and lives as long as the step.
  *  Context: a process that is running, outside of sections and locks; may suspend. */
-static inline void sp__point(enum sp__point kind, uint64_t object)
+static inline void sp__point(enum sp__point kind, uint64_t object, const char *what)
 {
     struct sp__context *context = sp__context();
     if (__builtin_expect(context != NULL && context->point != NULL, 0))
-        context->point(context, kind, object);
-}
-
-static inline void sp__point_name(const char *name)
-{
-    struct sp__context *context = sp__context();
-    if (__builtin_expect(context != NULL && context->point != NULL, 0))
-        sp__point_at_name(context, name);
+        context->point(context, kind, object, what);
 }
 
 /** sp__point() where the context is at hand. */
-static inline void sp__point_in(struct sp__context *context, enum sp__point kind, uint64_t object)
+static inline void sp__point_in(struct sp__context *context, enum sp__point kind, uint64_t object,
+                                const char *what)
 {
     if (__builtin_expect(context->point != NULL, 0))
-        context->point(context, kind, object);
+        context->point(context, kind, object, what);
+}
+
+/** sp__point() on a name. */
+static inline void sp__point_name(const char *name, const char *what)
+{
+    struct sp__context *context = sp__context();
+    if (__builtin_expect(context != NULL && context->point != NULL, 0))
+        sp__point_at_name(context, name, what);
 }
 
 #endif

@@ -104,7 +104,7 @@ static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
     while (node->jobs != 0 || node->foreign != 0) {
         if (world->now >= deadline_ns)
             return false;
-        sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label);
+        sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label, NULL);
         sp__task_leave(world, world->running->fiber);
     }
     return true;
@@ -171,7 +171,7 @@ static sp_err sim_blocking(struct sp_runtime *runtime, struct sp__job *job)
         return SP_ERR_LIMIT;
     task->job = job;
     node->jobs++;
-    sp__task_ready(world, task, SP__POINT_JOB, task->label);
+    sp__task_ready(world, task, SP__POINT_JOB, task->label, NULL);
     return SP_OK;
 }
 

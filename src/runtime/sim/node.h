@@ -62,7 +62,7 @@ void sp__task_delete(struct sp__world *world, struct sp__task *moved_task) SP_NO
 
 /** It can go on, with `point` on `object`. Nothing if it is ready already. */
 void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__point point,
-                    uint64_t object) SP_NONNULL;
+                    uint64_t object, const char *what) SP_NONNULL_ARGS(1, 2);
 
 /** Leave the running task's fiber for the loop; returns when the task goes on, with its context
  *  set. */
@@ -88,7 +88,8 @@ void sp__sim_park(struct sp__actor *actor, bool receiving) SP_NONNULL;
 void sp__sim_yield(struct sp__actor *actor) SP_NONNULL;
 void sp__sim_abandon(struct sp__actor *actor) SP_NORETURN;
 /** The hook of points. */
-void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object) SP_NONNULL;
+void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object,
+                   const char *what) SP_NONNULL;
 
 /* ---- net.c ---- */
 

@@ -146,7 +146,7 @@ void sp__sim_ready(struct sp__actor *actor)
         task->actor = actor;
         actor->task = task;
     }
-    sp__task_ready(world, task, SP__POINT_TURN, turn_object(actor));
+    sp__task_ready(world, task, SP__POINT_TURN, turn_object(actor), NULL);
 }
 
 /* Let the loop go on; back when the world has chosen this task again. */
@@ -173,24 +173,26 @@ void sp__sim_park(struct sp__actor *actor, bool receiving)
     turn_leave(context);
 }
 
-static void turn_aside(struct sp__context *context, enum sp__point kind, uint64_t object)
+static void turn_aside(struct sp__context *context, enum sp__point kind, uint64_t object,
+                       const char *what)
 {
     struct sp__world *world = sp__world_current();
     struct sp__task *task = world->running;
-    sp__task_ready(world, task, kind, object);
+    sp__task_ready(world, task, kind, object, what);
     turn_leave(context);
 }
 
 void sp__sim_yield(struct sp__actor *actor)
 {
-    turn_aside(sp__context(), SP__POINT_YIELD, turn_object(actor));
+    turn_aside(sp__context(), SP__POINT_YIELD, turn_object(actor), "yield");
 }
 
-void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object)
+void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object,
+                   const char *what)
 {
     /* The loop itself (timers, ends of jobs) does all of its step at once. */
     if (context->current != NULL && !sp__epoch_inside(&context->epoch))
-        turn_aside(context, kind, object);
+        turn_aside(context, kind, object, what);
 }
 
 void sp__sim_abandon(struct sp__actor *actor)

@@ -88,13 +88,14 @@ void sp__task_delete(struct sp__world *world, struct sp__task *moved_task)
 }
 
 void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__point point,
-                    uint64_t object)
+                    uint64_t object, const char *what)
 {
     if (task->ready)
         return;
     task->ready = true;
     task->point = point;
     task->object = object;
+    task->what = what;
     world->ready[world->ready_count++] = task; /* room was made when it was born */
 }
 
@@ -136,7 +137,7 @@ sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *
         sp__task_delete(world, task);
         return SP_ERR_NOMEM;
     }
-    sp__task_ready(world, task, SP__POINT_MAIN, task->label);
+    sp__task_ready(world, task, SP__POINT_MAIN, task->label, NULL);
     return SP_OK;
 }
 
@@ -150,7 +151,7 @@ static void world_look_at_timers(struct sp__world *world)
         struct sp__node *node = sp__container_of(at, struct sp__node, link);
         int64_t next = sp__timers_next(node->runtime->timers);
         if (next <= world->now || (world->abstract && next != INT64_MAX))
-            sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label);
+            sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label, NULL);
     }
 }
 
@@ -183,7 +184,7 @@ static void step_job(struct sp__world *world, struct sp__task *task)
     if (task->steps == 1) {
         sp__context_set(NULL);
         job->run(job);
-        sp__task_ready(world, task, SP__POINT_JOB, task->label);
+        sp__task_ready(world, task, SP__POINT_JOB, task->label, NULL);
         return;
     }
     struct sp__node *node = task->node;

@@ -49,6 +49,7 @@ struct sp__task {
     uint64_t mind;         /* the chooser's own */
     uint64_t object;       /* of what it does next */
     enum sp__point point;  /* what it does next */
+    const char *what;      /* in words, or NULL */
     enum sp__task_kind kind;
     bool ready;
     struct sp__fiber *fiber;     /* suspended on it, or NULL: begins */
