@@ -66,6 +66,11 @@ static inline bool alloc_may_fail(void)
 
 #endif
 
+bool sp__alloc_refused(void)
+{
+    return alloc_may_fail();
+}
+
 void *sp__malloc(size_t size)
 {
     if (alloc_may_fail())

@@ -40,6 +40,11 @@ char *sp__strdup(const char *text) SP_NONNULL SP_NODISCARD;
  *  Context: any. */
 void sp__free(void *ptr);
 
+/** Is memory that comes from elsewhere (a mapping) to be refused? Counts as an allocation when
+ *  failures are injected; else always false.
+ *  Context: any. */
+bool sp__alloc_refused(void);
+
 #ifdef SPAWNED_FAULT_INJECTION
 /** The allocation after the next `successes` fails, once; a negative number fails none.
  *  Counts allocations of every thread.

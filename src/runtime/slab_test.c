@@ -61,9 +61,9 @@ TEST(slab_memory_is_zero_at_first_and_then_as_it_was_left)
     sp__slab_destroy(slab);
 }
 
-TEST(slab_of_many_chunks_keeps_its_limit)
+TEST(slab_of_many_steps_keeps_its_limit)
 {
-    enum { MAX = 2 * SP__SLAB_CHUNK + 5 };
+    enum { MAX = 200005 }; /* into the huge pages */
     struct sp__slab *slab = slab_of(MAX);
     struct item *item;
     for (uint32_t i = 0; i < MAX; i++) {
@@ -81,14 +81,14 @@ TEST(slab_of_many_chunks_keeps_its_limit)
     sp__slab_destroy(slab);
 }
 
-TEST(slab_finds_nothing_where_no_chunk_is)
+TEST(slab_finds_nothing_where_no_slot_is)
 {
-    struct sp__slab *slab = slab_of(10 * SP__SLAB_CHUNK);
+    struct sp__slab *slab = slab_of(10000);
     CHECK_PTR(sp__slab_get(slab, 0), NULL);
     struct item *item;
     CHECK_INT(take(slab, &item), 0);
-    CHECK(sp__slab_get(slab, 1) != NULL); /* of a chunk that is there, though never taken */
-    CHECK_PTR(sp__slab_get(slab, SP__SLAB_CHUNK), NULL);
+    CHECK_PTR(sp__slab_get(slab, 0), item);
+    CHECK_PTR(sp__slab_get(slab, 1), NULL);
     sp__slab_destroy(slab);
     sp__slab_destroy(NULL);
 }
@@ -96,8 +96,7 @@ TEST(slab_finds_nothing_where_no_chunk_is)
 TEST(slab_refuses_more_than_it_can_number)
 {
     struct sp__slab *slab = NULL;
-    CHECK_ERR(sp__slab_create(8, 8, SP__SLAB_CHUNK * SP__SLAB_CHUNKS_MAX + 1, &slab),
-              SP_ERR_INVALID);
+    CHECK_ERR(sp__slab_create(8, 8, SP__SLAB_MAX + 1, &slab), SP_ERR_INVALID);
     CHECK_PTR(slab, NULL);
 }
 
@@ -119,6 +118,33 @@ TEST(slab_without_memory_can_be_asked_again)
 }
 #endif
 
+TEST(slab_cache_fetches_and_gives_back_in_batches)
+{
+    enum { MAX = 3 * SP__SLAB_CACHE_MAX };
+    struct sp__slab *slab = slab_of(MAX);
+    struct sp__slab_cache cache;
+    sp__slab_cache_init(&cache, slab);
+    uint32_t number = UINT32_MAX;
+    void *item = NULL;
+    for (uint32_t i = 0; i < MAX; i++) {
+        CHECK_OK(sp__slab_cache_take(&cache, &number, &item));
+        CHECK_INT(number, i);
+        CHECK_PTR(item, sp__slab_get(slab, i));
+    }
+    CHECK_ERR(sp__slab_cache_take(&cache, &number, &item), SP_ERR_LIMIT);
+    for (uint32_t i = 0; i < MAX; i++)
+        sp__slab_cache_give(&cache, i);
+    CHECK_INT(cache.count, SP__SLAB_CACHE_MAX);
+    CHECK_OK(sp__slab_cache_take(&cache, &number, &item));
+    CHECK_INT(number, MAX - 1); /* the one that came back last */
+    sp__slab_cache_give(&cache, number);
+    sp__slab_cache_finish(&cache);
+    for (uint32_t i = 0; i < MAX; i++)
+        CHECK_OK(sp__slab_take(slab, &number, &item));
+    CHECK_ERR(sp__slab_take(slab, &number, &item), SP_ERR_LIMIT);
+    sp__slab_destroy(slab);
+}
+
 static void *take_and_give(void *arg)
 {
     struct sp__slab *slab = arg;
@@ -134,6 +160,64 @@ static void *take_and_give(void *arg)
         sp__slab_give(slab, number);
     }
     return NULL;
+}
+
+/* What one thread's cache takes, another's gives back. */
+struct exchange {
+    struct sp__slab *slab;
+    _Atomic uint32_t handed; /* number + 1; 0: taken over */
+};
+
+static void *give_what_comes(void *arg)
+{
+    struct exchange *exchange = arg;
+    struct sp__slab_cache cache;
+    sp__slab_cache_init(&cache, exchange->slab);
+    uint32_t handed;
+    /* acquire: pairs with the release of the taker; the item is ours. */
+    while ((handed = atomic_exchange_explicit(&exchange->handed, 0, memory_order_acquire)) !=
+           UINT32_MAX) {
+        if (handed == 0)
+            continue;
+        struct item *item = sp__slab_get(exchange->slab, handed - 1);
+        CHECK_INT(item->rest[0], 1);
+        item->rest[0] = 0;
+        sp__slab_cache_give(&cache, handed - 1);
+    }
+    sp__slab_cache_finish(&cache);
+    return NULL;
+}
+
+static void exchange_hand(struct exchange *exchange, uint32_t handed)
+{
+    uint32_t expected;
+    do {
+        expected = 0;
+        /* release: pairs with the acquire of the giver. */
+    } while (!atomic_compare_exchange_weak_explicit(&exchange->handed, &expected, handed,
+                                                    memory_order_release, memory_order_relaxed));
+}
+
+TEST(slab_caches_pass_slots_from_thread_to_thread)
+{
+    struct exchange exchange = { .slab = slab_of(4 * SP__SLAB_CACHE_MAX) };
+    struct sp__slab_cache cache;
+    sp__slab_cache_init(&cache, exchange.slab);
+    pthread_t giver;
+    CHECK_INT(pthread_create(&giver, NULL, give_what_comes, &exchange), 0);
+    for (int i = 0; i < (sp_test_slow() ? 1000 : 5000); i++) {
+        uint32_t number = UINT32_MAX;
+        void *item = NULL;
+        CHECK_OK(sp__slab_cache_take(&cache, &number, &item));
+        CHECK_INT(((struct item *)item)->rest[0], 0);
+        ((struct item *)item)->rest[0] = 1;
+        exchange_hand(&exchange, number + 1);
+    }
+    exchange_hand(&exchange, UINT32_MAX);
+    CHECK_INT(pthread_join(giver, NULL), 0);
+    sp__slab_cache_finish(&cache);
+    CHECK(sp__slab_high(exchange.slab) <= 4 * SP__SLAB_BATCH);
+    sp__slab_destroy(exchange.slab);
 }
 
 TEST(slab_gives_each_slot_to_one_thread_at_a_time)
