@@ -391,7 +391,7 @@ static bool server_pause(struct sp_process *self, struct sp__server *server,
             return true;
         *out_turn = SP__TURN_IDLE;
     }
-    sp__process_before_leaving(self);
+    sp__process_before_leaving(self, true);
     return false;
 }
 
@@ -409,7 +409,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
             return SP__TURN_DEAD;
         }
         if (budget == 0) {
-            sp__process_before_leaving(self);
+            sp__process_before_leaving(self, true);
             return SP__TURN_YIELD;
         }
         if ((self->attention & SP__ATTEND_STEP) && server_step(self, server))

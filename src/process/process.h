@@ -155,6 +155,9 @@ struct sp__extra {
     struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
     struct sp__list waiters;      /* under the process's lock: senders that wait for room */
     const struct sp_reason *stop; /* asked to stop, reference */
+    uint32_t let_in;              /* under it too: how many at once, see send.c */
+    uint32_t let_in_pushed;       /* messages there had been by then */
+    bool queued_up;               /* one has come back since */
     const void *class_tag;        /* for sp_whereis_class() */
     /* The last failed call. */
     uint32_t call_stage;
@@ -335,10 +338,15 @@ static inline bool sp__process_has_next(struct sp_process *self)
     return self->saved != NULL || sp__mailbox_waiting(&self->actor);
 }
 
-/** There may be room: let in a sender that waits for it. Context: the owner. */
+/** A message was taken: let in senders that wait for room, now and then. Context: the owner. */
 void sp__send_room(struct sp_process *self) SP_NONNULL;
 
-/** A message is taken out for good: counts, and lets a waiting sender in. Context: the owner. */
+/** The process takes no messages for a while: let in some of those who wait for room; all for
+ *  whom there is any when it is not `receiving`, since no message brings it back then.
+ *  Context: the owner. */
+void sp__send_room_leaving(struct sp_process *self, bool receiving) SP_NONNULL;
+
+/** A message is taken out for good: counts, and lets waiting senders in. Context: the owner. */
 static inline void sp__process_took(struct sp__context *context, struct sp_process *self,
                                     const struct sp_message *message)
 {
@@ -426,13 +434,13 @@ SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self, struct sp__
 void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
 
 /** The same, where there is something; and lets in who waits for room. Context: the owner. */
-static inline void sp__process_before_leaving(struct sp_process *self)
+static inline void sp__process_before_leaving(struct sp_process *self, bool receiving)
 {
     if (self->attention & SP__ATTEND_PARK)
         sp__process_run_park_hooks(self);
     /* relaxed: who queues up later wakes us, see send.c. */
     if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
-        sp__send_room(self);
+        sp__send_room_leaving(self, receiving);
 }
 
 /** Suspend until there may be something to do, or `until_ns`. Context: the owner; suspends. */

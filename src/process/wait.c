@@ -30,7 +30,10 @@ void sp__process_run_park_hooks(struct sp_process *self)
 
 void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
 {
-    sp__process_before_leaving(self);
+    /* In a destructor at its very end, where nothing would wake it: that ends instead. */
+    if (self->stage >= SP__EXIT_DONE)
+        sp_exit(sp_reason_normal());
+    sp__process_before_leaving(self, receiving);
     sp__scheduler_park_until(&self->actor, receiving, until_ns);
 }
 
@@ -55,7 +58,7 @@ void sp_yield(void)
     struct sp_process *self = sp__process_self();
     if (self == NULL || !sp__process_check(self))
         return;
-    sp__process_before_leaving(self);
+    sp__process_before_leaving(self, true);
     self->actor.runtime->ops->yield(&self->actor);
     sp_ignore(sp__process_check(sp__process_self()));
 }

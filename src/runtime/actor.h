@@ -153,6 +153,13 @@ static inline void sp__mailbox_put_back(struct sp__actor *actor)
     atomic_store_explicit(&actor->taken, taken - 1, memory_order_release);
 }
 
+/** How many messages were ever pushed, modulo 2^32. Context: any. */
+static inline uint32_t sp__mailbox_pushed(const struct sp__actor *actor)
+{
+    /* relaxed: only whether it has changed is asked for. */
+    return (uint32_t)(atomic_load_explicit(&actor->state, memory_order_relaxed) >> 32);
+}
+
 /** Messages in the mailbox: a recent value for others, exact for the owner. Context: any. */
 static inline uint32_t sp__mailbox_length(struct sp__actor *actor)
 {
