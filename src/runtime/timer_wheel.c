@@ -7,64 +7,99 @@
  * wake-up instead of one a level. */
 enum { WHEEL_LOOK = 8 };
 
+struct wheel_level {
+    uint8_t shift;       /* a slot is 1 << shift ns wide */
+    uint8_t bits;        /* of the number of slots; shift + bits is the next level's shift */
+    uint16_t first_slot; /* in slots[] */
+    uint16_t first_word; /* in occupied[] */
+};
+
+static const struct wheel_level wheel_levels[SP__WHEEL_LEVELS] = {
+    { 0, 6, 0, 0 },      { 6, 6, 64, 1 },     { 12, 8, 128, 2 },   { 20, 12, 384, 6 },
+    { 32, 8, 4480, 70 }, { 40, 8, 4736, 74 }, { 48, 8, 4992, 78 }, { 56, 7, 5248, 82 },
+};
+
 void sp__wheel_init(struct sp__wheel *wheel, int64_t now_ns)
 {
     assert(now_ns >= 0);
-    *wheel = (struct sp__wheel){ .base = now_ns, .floor = now_ns };
-    for (int level = 0; level < SP__WHEEL_LEVELS; level++) {
-        for (int slot = 0; slot < SP__WHEEL_SLOTS; slot++)
-            sp__list_init(&wheel->slots[level][slot]);
-    }
+    wheel->base = now_ns;
+    wheel->count = 0;
+    wheel->levels = 0;
+    sp__list_init(&wheel->moving);
+    for (int i = 0; i < SP__WHEEL_LEVELS; i++)
+        wheel->summary[i] = 0;
+    for (int i = 0; i < SP__WHEEL_WORDS; i++)
+        wheel->occupied[i] = 0;
+    /* The heads are left alone: most of their pages are never touched. */
 }
 
+/* ---- where a node is ---- */
+
+static struct sp__list *wheel_slot(struct sp__wheel *wheel, uint32_t level, uint32_t slot)
+{
+    return &wheel->slots[wheel_levels[level].first_slot + slot];
+}
+
+/* The slot of an instant, were it on that level. */
 static uint32_t wheel_digit(int64_t ns, uint32_t level)
 {
-    return (uint32_t)((uint64_t)ns >> (level * SP__WHEEL_BITS)) & (SP__WHEEL_SLOTS - 1);
+    const struct wheel_level *at = &wheel_levels[level];
+    return (uint32_t)(ns >> at->shift) & ((1u << at->bits) - 1);
 }
 
-/* The level of the highest digit in which the two differ; 0 if none does. */
-static uint32_t wheel_level(int64_t a, int64_t b)
+static bool wheel_occupied(const struct sp__wheel *wheel, uint32_t level, uint32_t slot)
 {
-    uint64_t differing = (uint64_t)(a ^ b) | 1;
-    return (63 - (uint32_t)__builtin_clzll(differing)) / SP__WHEEL_BITS;
+    return wheel->occupied[wheel_levels[level].first_word + slot / 64] >> (slot % 64) & 1;
 }
 
-static struct sp__list *wheel_slot(struct sp__wheel *wheel, uint32_t place)
+static void wheel_occupy(struct sp__wheel *wheel, uint32_t level, uint32_t slot)
 {
-    return &wheel->slots[(place - 1) / SP__WHEEL_SLOTS][(place - 1) % SP__WHEEL_SLOTS];
+    wheel->occupied[wheel_levels[level].first_word + slot / 64] |= UINT64_C(1) << (slot % 64);
+    wheel->summary[level] |= UINT64_C(1) << (slot / 64);
+    wheel->levels |= 1u << level;
 }
 
-/* Puts the node where it belongs in the eyes of an instant that is not after it. */
-static void wheel_place(struct sp__wheel *wheel, struct sp__timer_node *node, int64_t instant)
+static void wheel_vacate(struct sp__wheel *wheel, uint32_t level, uint32_t slot)
 {
-    int64_t expiry = node->expiry_ns > wheel->floor ? node->expiry_ns : wheel->floor;
-    uint32_t level = wheel_level(expiry, instant);
-    uint32_t slot = wheel_digit(expiry, level);
-    node->place = 1 + level * SP__WHEEL_SLOTS + slot;
-    wheel->occupied[level] |= UINT64_C(1) << slot;
-    wheel->levels |= UINT32_C(1) << level;
-    sp__list_push_back(&wheel->slots[level][slot], &node->link);
-}
-
-static void wheel_unplace(struct sp__wheel *wheel, struct sp__timer_node *node)
-{
-    assert(sp__wheel_armed(node));
-    uint32_t level = (node->place - 1) / SP__WHEEL_SLOTS;
-    uint32_t slot = (node->place - 1) % SP__WHEEL_SLOTS;
-    node->place = 0;
-    sp__list_remove(&node->link);
-    if (!sp__list_empty(&wheel->slots[level][slot]))
+    uint64_t *word = &wheel->occupied[wheel_levels[level].first_word + slot / 64];
+    *word &= ~(UINT64_C(1) << (slot % 64));
+    if (*word != 0)
         return;
-    wheel->occupied[level] &= ~(UINT64_C(1) << slot);
-    if (wheel->occupied[level] == 0)
-        wheel->levels &= ~(UINT32_C(1) << level);
+    wheel->summary[level] &= ~(UINT64_C(1) << (slot / 64));
+    if (wheel->summary[level] == 0)
+        wheel->levels &= ~(1u << level);
+}
+
+/* The lowest level whose ring reaches from `base` to `expiry`, which is not before. */
+static uint32_t wheel_level(int64_t base, int64_t expiry)
+{
+    uint32_t level = 0;
+    while ((expiry >> wheel_levels[level].shift) - (base >> wheel_levels[level].shift) >=
+           INT64_C(1) << wheel_levels[level].bits)
+        level++;
+    return level;
+}
+
+/* The list where the node belongs by now. */
+static struct sp__list *wheel_place(struct sp__wheel *wheel, struct sp__timer_node *node)
+{
+    int64_t expiry = node->expiry_ns > wheel->base ? node->expiry_ns : wheel->base;
+    uint32_t level = wheel_level(wheel->base, expiry);
+    uint32_t slot = wheel_digit(expiry, level);
+    struct sp__list *list = wheel_slot(wheel, level, slot);
+    if (!wheel_occupied(wheel, level, slot)) {
+        sp__list_init(list);
+        wheel_occupy(wheel, level, slot);
+    }
+    node->place = 1 + (level << 16 | slot);
+    return list;
 }
 
 void sp__wheel_arm(struct sp__wheel *wheel, struct sp__timer_node *node, int64_t expiry_ns)
 {
     assert(!sp__wheel_armed(node));
     node->expiry_ns = expiry_ns;
-    wheel_place(wheel, node, wheel->base);
+    sp__list_push_back(wheel_place(wheel, node), &node->link);
     wheel->count++;
 }
 
@@ -72,29 +107,39 @@ bool sp__wheel_cancel(struct sp__wheel *wheel, struct sp__timer_node *node)
 {
     if (!sp__wheel_armed(node))
         return false;
-    wheel_unplace(wheel, node);
+    uint32_t level = (node->place - 1) >> 16;
+    uint32_t slot = (node->place - 1) & 0xffff;
+    node->place = 0;
+    sp__list_remove(&node->link);
+    /* One that was being moved down has left its slot already. */
+    if (wheel_occupied(wheel, level, slot) && sp__list_empty(wheel_slot(wheel, level, slot)))
+        wheel_vacate(wheel, level, slot);
     wheel->count--;
     return true;
 }
 
-/* The place of the earliest slot that has nodes, or 0. */
-static uint32_t wheel_first(const struct sp__wheel *wheel)
+/* ---- what comes next ---- */
+
+/* The first slot with nodes of a level that has some, beginning where `base` is. */
+static uint32_t wheel_first(const struct sp__wheel *wheel, uint32_t level)
 {
-    if (wheel->levels == 0)
-        return 0;
-    uint32_t level = (uint32_t)__builtin_ctz(wheel->levels);
-    return 1 + level * SP__WHEEL_SLOTS + (uint32_t)__builtin_ctzll(wheel->occupied[level]);
+    uint32_t from = wheel_digit(wheel->base, level);
+    const uint64_t *words = &wheel->occupied[wheel_levels[level].first_word];
+    uint64_t here = words[from / 64] >> (from % 64);
+    if (here != 0)
+        return from + (uint32_t)__builtin_ctzll(here);
+    uint64_t after = wheel->summary[level] & ~((UINT64_C(2) << (from / 64)) - 1);
+    uint32_t word = (uint32_t)__builtin_ctzll(after != 0 ? after : wheel->summary[level]);
+    return word * 64 + (uint32_t)__builtin_ctzll(words[word]);
 }
 
-/* The first instant of a slot: `base` with the slot's digit, and zeros below it. */
-static int64_t wheel_start(const struct sp__wheel *wheel, uint32_t place)
+/* The first instant of the slot, which lies ahead of `base` or contains it. */
+static int64_t wheel_start(const struct sp__wheel *wheel, uint32_t level, uint32_t slot)
 {
-    uint32_t shift = (place - 1) / SP__WHEEL_SLOTS * SP__WHEEL_BITS;
-    uint64_t slot = (place - 1) % SP__WHEEL_SLOTS;
-    uint64_t above = shift + SP__WHEEL_BITS < 64
-                         ? (uint64_t)wheel->base >> (shift + SP__WHEEL_BITS) << SP__WHEEL_BITS
-                         : 0;
-    return (int64_t)((above | slot) << shift);
+    const struct wheel_level *at = &wheel_levels[level];
+    uint32_t distance = (slot - wheel_digit(wheel->base, level)) & ((1u << at->bits) - 1);
+    int64_t start = (int64_t)((uint64_t)((wheel->base >> at->shift) + distance) << at->shift);
+    return start > wheel->base ? start : wheel->base;
 }
 
 static struct sp__timer_node *wheel_node(struct sp__list *link)
@@ -102,94 +147,104 @@ static struct sp__timer_node *wheel_node(struct sp__list *link)
     return sp__container_of(link, struct sp__timer_node, link);
 }
 
-/* The earliest expiry in a slot of few nodes, else the slot's begin. */
-static int64_t wheel_slot_next(const struct sp__wheel *wheel, uint32_t place)
+/* The earliest expiry in a slot of few nodes, else its begin. */
+static int64_t wheel_slot_next(const struct sp__list *list, int64_t start)
 {
-    const struct sp__list *list =
-        &wheel->slots[(place - 1) / SP__WHEEL_SLOTS][(place - 1) % SP__WHEEL_SLOTS];
     int64_t earliest = INT64_MAX;
     struct sp__list *at = sp__list_first(list);
     for (int i = 0; at != NULL; i++, at = sp__list_next(list, at)) {
         if (i == WHEEL_LOOK)
-            return wheel_start(wheel, place);
+            return start;
         if (wheel_node(at)->expiry_ns < earliest)
             earliest = wheel_node(at)->expiry_ns;
     }
-    return earliest;
+    return earliest > start ? earliest : start;
 }
 
 int64_t sp__wheel_next(const struct sp__wheel *wheel)
 {
-    uint32_t place = wheel_first(wheel);
-    if (wheel->cascading != 0)
-        return wheel->floor;
-    if (place == 0)
-        return INT64_MAX;
-    return place <= SP__WHEEL_SLOTS ? wheel_start(wheel, place) : wheel_slot_next(wheel, place);
+    if (!sp__list_empty(&wheel->moving))
+        return wheel->base;
+    int64_t next = INT64_MAX;
+    for (uint32_t left = wheel->levels; left != 0; left &= left - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(left);
+        uint32_t slot = wheel_first(wheel, level);
+        int64_t start = wheel_start(wheel, level, slot);
+        if (start < next && level > 0)
+            start = wheel_slot_next(&wheel->slots[wheel_levels[level].first_slot + slot], start);
+        if (start < next)
+            next = start;
+    }
+    return next;
 }
 
-/* Moves up to `max` nodes of the slot being cascaded to lower levels; returns how many. */
-static size_t wheel_cascade(struct sp__wheel *wheel, size_t max)
+/* ---- moving on ---- */
+
+/* Moves up to `max` nodes of the slot that was reached; returns how many. */
+static size_t wheel_move(struct sp__wheel *wheel, size_t max)
 {
-    struct sp__list *list = wheel_slot(wheel, wheel->cascading);
     size_t moved = 0;
-    for (; moved < max && !sp__list_empty(list); moved++) {
-        struct sp__timer_node *node = wheel_node(list->next);
-        wheel_unplace(wheel, node);
-        wheel_place(wheel, node, wheel->floor);
-    }
-    if (sp__list_empty(list)) {
-        wheel->base = wheel->floor;
-        wheel->cascading = 0;
+    struct sp__list *link;
+    for (; moved < max && (link = sp__list_pop_back(&wheel->moving)) != NULL; moved++) {
+        /* From last to first, each to the front: all were armed before what is there. */
+        struct sp__timer_node *node = wheel_node(link);
+        sp__list_push_front(wheel_place(wheel, node), &node->link);
     }
     return moved;
 }
 
-/* Moves up to `max` nodes of a slot of level 0, all of one instant, to `out`. */
-static size_t wheel_fire(struct sp__wheel *wheel, uint32_t place, size_t max, struct sp__list *out)
+/* Begins to move the lowest slot above level 0 that contains `base`. False: there is none. */
+static bool wheel_reach(struct sp__wheel *wheel)
 {
-    struct sp__list *list = wheel_slot(wheel, place);
-    size_t fired = 0;
-    for (; fired < max && !sp__list_empty(list); fired++) {
-        struct sp__timer_node *node = wheel_node(list->next);
-        wheel_unplace(wheel, node);
-        sp__list_push_back(out, &node->link);
+    for (uint32_t left = wheel->levels & ~1u; left != 0; left &= left - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(left);
+        uint32_t slot = wheel_digit(wheel->base, level);
+        if (wheel_occupied(wheel, level, slot)) {
+            sp__list_splice_back(&wheel->moving, wheel_slot(wheel, level, slot));
+            wheel_vacate(wheel, level, slot);
+            return true;
+        }
     }
+    return false;
+}
+
+/* Takes off up to `max` nodes that expire at `base`, when nothing above contains it any more. */
+static size_t wheel_fire(struct sp__wheel *wheel, size_t max, struct sp__list *out)
+{
+    uint32_t slot = wheel_digit(wheel->base, 0);
+    if (!wheel_occupied(wheel, 0, slot))
+        return 0;
+    struct sp__list *list = wheel_slot(wheel, 0, slot);
+    size_t fired = 0;
+    struct sp__list *link;
+    for (; fired < max && (link = sp__list_pop_front(list)) != NULL; fired++) {
+        wheel_node(link)->place = 0;
+        sp__list_push_back(out, link);
+    }
+    if (sp__list_empty(list))
+        wheel_vacate(wheel, 0, slot);
     wheel->count -= fired;
     return fired;
 }
 
-/* Begins with the earliest slot, which is at `place` and reached at `now`. The nodes of a slot with few
- * of them are placed in the eyes of the first of them, not of the slot's begin: where timers are
- * sparse, as they mostly are, one cascade is enough instead of one a level. */
-static void wheel_reach(struct sp__wheel *wheel, uint32_t place, int64_t now)
-{
-    int64_t first =
-        place <= SP__WHEEL_SLOTS ? wheel_start(wheel, place) : wheel_slot_next(wheel, place);
-    wheel->floor = first < now ? first : now;
-    if (place <= SP__WHEEL_SLOTS)
-        wheel->base = wheel->floor;
-    else
-        wheel->cascading = place;
-}
-
 bool sp__wheel_advance(struct sp__wheel *wheel, int64_t now_ns, size_t max, struct sp__list *out)
 {
-    int64_t now = now_ns > wheel->floor ? now_ns : wheel->floor;
+    int64_t now = now_ns > wheel->base ? now_ns : wheel->base;
     while (max > 0) {
-        if (wheel->cascading != 0) {
-            max -= wheel_cascade(wheel, max);
+        if (!sp__list_empty(&wheel->moving) || wheel_reach(wheel)) {
+            max -= wheel_move(wheel, max);
             continue;
         }
-        uint32_t place = wheel_first(wheel);
-        if (place == 0 || wheel_start(wheel, place) > now) {
+        size_t fired = wheel_fire(wheel, max, out);
+        max -= fired;
+        if (fired != 0)
+            continue;
+        int64_t next = sp__wheel_next(wheel);
+        if (next > now || wheel->count == 0) {
             wheel->base = now;
-            wheel->floor = now;
             return false;
         }
-        wheel_reach(wheel, place, now);
-        if (wheel->cascading == 0)
-            max -= wheel_fire(wheel, place, max, out);
+        wheel->base = next;
     }
     return true;
 }

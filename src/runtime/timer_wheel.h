@@ -1,27 +1,31 @@
 /* A hierarchical timing wheel: arm and cancel in O(1), exact to the nanosecond.
  *
- * 11 levels of 64 slots; a slot of level k spans 64^k ns. A node lies on the level of the
- * highest 6-bit digit in which its expiry differs from the wheel's `base`, in the slot of that
- * digit, so 11 levels reach every int64_t and nothing overflows:
+ * A level is a ring of slots of one width, as many as reach one slot of the level above:
  *
- *     level 0   1 ns a slot      [ ][ ][x][ ] ...      x fires when the clock reaches its slot
- *     level 1   64 ns            [ ][x][ ][ ] ...      a slot that is reached moves
- *     level 2   4.1 us           [ ][ ][ ][x] ...      its nodes one or more levels down
- *       ...                                            (a "cascade")
- *     level 10  2^60 ns = 36 y
+ *     level 0    64 slots of 1 ns     [ ][ ][x][ ] ...    x fires when the clock reaches its slot
+ *     level 1    64 slots of 64 ns    [ ][x][ ][ ] ...    a slot that is reached moves its nodes
+ *     level 2   256 slots of 4.1 us   [ ][ ][ ][x] ...    one or more levels down
+ *     level 3  4096 slots of 1.05 ms  ...
+ *     level 4   256 slots of 4.3 s
+ *       ...                                               level 7 ends with int64_t
+ *
+ * A node lies on the lowest level whose ring reaches from `base` to its expiry, counted in slots of
+ * that level. So the ring of a level begins wherever `base` is, and nothing has to move just
+ * because the clock passes a round number. Level 3 is wide because what lies in memory longest
+ * is cold: most timers are moved from it to level 2 a millisecond before they fire, some
+ * hundreds at a time in a busy runtime, and never from anywhere else.
  *
  * Why ticks of 1 ns and not of 65 us, say: within a slot of level 0 all nodes expire at one
  * instant, so the order of expiry needs no sorting, virtual time in simulation is exact, and the
- * next expiry is known exactly. It is not slower: to arm costs about 8 ns, to cancel the same while in
- * cache, and to fire 80 ns among 100,000 timers over 10 s and 340 ns among a million, with either
- * tick (the misses on the nodes dominate; the more levels are hot or skipped, see wheel_reach()).
+ * next expiry is known exactly. It is not slower: the misses on the nodes dominate.
  *
  * Invariants:
- *  - nodes on a lower level expire before those on a higher one, a slot before the next;
- *  - within a slot nodes are in arming order (a slot only receives a cascade while empty);
- *  - `base` is the last instant handled completely; an armed expiry is never below `floor`;
- *  - floor > base only while a cascade that ran out of budget is unfinished: then `floor` lies in the
- *    slot that is being moved, its nodes are partly below, and new ones queue up behind the rest.
+ *  - `base` is an instant before which nothing is armed any more; it never steps back;
+ *  - a node is at most as high as when it was armed (distances only shrink), so of two with one
+ *    expiry the one armed later is never on a higher level. So a slot that is reached goes to the
+ *    front of the slots below, nothing fires while slots that contain `base` are not
+ *    moved, the lowest first, and nodes of one slot of level 0 are in arming order;
+ *  - the head of a slot is valid only while its bit in `occupied` is set.
  *
  * Threads: none of its own; the owner locks. Neighbours: base/list.h.
  * Source: G. Varghese, T. Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7.
@@ -33,27 +37,27 @@
 #include "spawned/base.h"
 
 enum {
-    SP__WHEEL_BITS = 6,
-    SP__WHEEL_SLOTS = 1 << SP__WHEEL_BITS,
-    SP__WHEEL_LEVELS = 11, /* 11 * 6 bits >= 63 */
+    SP__WHEEL_LEVELS = 8,
+    SP__WHEEL_SLOTS = 5376, /* of all levels */
+    SP__WHEEL_WORDS = 84,   /* of 64 of them */
 };
 
 /** What is armed; embed it. Zero bytes are a node that is not armed. */
 struct sp__timer_node {
     struct sp__list link; /* on a slot, or on the list sp__wheel_advance() filled */
     int64_t expiry_ns;    /* what it was armed for */
-    uint32_t place;       /* 1 + level * SP__WHEEL_SLOTS + slot; 0: not armed */
+    uint32_t place;       /* 1 + the slot's number + level << 16; 0: not armed */
     uint32_t owner_bits;  /* the owner's, untouched */
 };
 
 struct sp__wheel {
     int64_t base;
-    int64_t floor;
-    uint64_t occupied[SP__WHEEL_LEVELS]; /* bit s: slot s of the level has nodes */
-    uint32_t levels;                     /* bit k: occupied[k] is not 0 */
-    uint32_t cascading;                  /* place (as in a node) of the slot being moved; 0: none */
     size_t count;
-    struct sp__list slots[SP__WHEEL_LEVELS][SP__WHEEL_SLOTS];
+    uint32_t levels;                    /* bit k: summary[k] is not 0 */
+    struct sp__list moving;             /* the rest of a slot that is being moved down */
+    uint64_t summary[SP__WHEEL_LEVELS]; /* bit w: word w of the level in `occupied` is not 0 */
+    uint64_t occupied[SP__WHEEL_WORDS]; /* a bit for each slot: it has nodes */
+    struct sp__list slots[SP__WHEEL_SLOTS];
 };
 
 /** An empty wheel at the instant `now_ns` (not negative). It must not move in memory.

@@ -198,7 +198,7 @@ static void model_arm(struct model *m, struct model_timer *t)
     int64_t expiry;
     if (__builtin_add_overflow(m->now, wait, &expiry))
         expiry = INT64_MAX;
-    t->due = expiry > m->wheel.floor ? expiry : m->wheel.floor;
+    t->due = expiry > m->wheel.base ? expiry : m->wheel.base;
     t->turn = m->turns++;
     t->armed = true;
     sp__wheel_arm(&m->wheel, &t->node, expiry);
@@ -234,7 +234,7 @@ static void model_check_next(const struct model *m)
     int64_t next = sp__wheel_next(&m->wheel);
     if (first != NULL)
         CHECK(next <= first->due);
-    else if (m->wheel.cascading == 0)
+    else if (sp__list_empty(&m->wheel.moving))
         CHECK_INT(next, INT64_MAX);
 }
 
@@ -320,18 +320,17 @@ TEST(wheel_arm_during_unfinished_cascade_fires_after_the_earlier_ones)
     sp__wheel_arm(&wheel, &a, 4100);
     sp__wheel_arm(&wheel, &b, 4100);
     sp__wheel_arm(&wheel, &c, 4100);
-    CHECK(sp__wheel_advance(&wheel, 4097, 1, &fired)); /* moves `a` down and stops */
+    CHECK(sp__wheel_advance(&wheel, 4100, 1, &fired)); /* moves one down and stops */
     CHECK(sp__list_empty(&fired));
     sp__wheel_arm(&wheel, &d, 4100);
     sp__wheel_arm(&wheel, &late, 7);
-    CHECK(sp__wheel_next(&wheel) <= 4097);
+    CHECK(sp__wheel_next(&wheel) <= 4100);
     CHECK(sp__wheel_cancel(&wheel, &b));
-    CHECK_INT(fire(&wheel, 4097, out, 4), 1);
-    CHECK_PTR(out[0], &late);
-    CHECK_INT(fire(&wheel, 4100, out, 4), 3);
+    CHECK_INT(fire(&wheel, 4100, out, 4), 4);
     CHECK_PTR(out[0], &a);
     CHECK_PTR(out[1], &c);
     CHECK_PTR(out[2], &d);
+    CHECK_PTR(out[3], &late);
 }
 
 TEST(wheel_cancel_all_during_unfinished_cascade_leaves_an_empty_wheel)
@@ -344,13 +343,13 @@ TEST(wheel_cancel_all_during_unfinished_cascade_leaves_an_empty_wheel)
     sp__wheel_init(&wheel, 0);
     sp__wheel_arm(&wheel, &a, 4100);
     sp__wheel_arm(&wheel, &b, 4100);
-    CHECK(sp__wheel_advance(&wheel, 4097, 1, &fired));
+    CHECK(sp__wheel_advance(&wheel, 4100, 1, &fired));
     CHECK(sp__wheel_cancel(&wheel, &b));
     CHECK(sp__wheel_cancel(&wheel, &a));
-    CHECK_INT(fire(&wheel, 4097, out, 2), 0);
+    CHECK_INT(fire(&wheel, 4100, out, 2), 0);
     CHECK_INT(sp__wheel_next(&wheel), INT64_MAX);
-    sp__wheel_arm(&wheel, &a, 4098);
-    CHECK_INT(fire(&wheel, 4098, out, 2), 1);
+    sp__wheel_arm(&wheel, &a, 4101);
+    CHECK_INT(fire(&wheel, 4101, out, 2), 1);
 }
 
 TEST(wheel_million_timers_all_fire_in_order)
