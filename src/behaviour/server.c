@@ -138,10 +138,12 @@ static void server_answer(struct sp__frame *frame, sp_err err)
     struct sp_message *message = frame->message;
     const struct sp_op *op = sp__message_op(message);
     bool is_call = message_is_call(message);
+    const void *out = frame->out;
     frame->call = false;
+    frame->out = NULL; /* before the user's code: a late reply is destroyed */
     sp__reply_send(sp__message_call(message),
                    &(struct sp__reply){ .err = err,
-                                        .out = frame->out,
+                                        .out = out,
                                         .out_size = message_out_size(message),
                                         .out_destroy = is_call ? op->out_destroy : NULL });
 }
@@ -170,9 +172,9 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
     /* Because of an error, or because the request was taken. */
     if (!frame->call || result != SP_OK)
         frame_drop_out(frame);
-    server->frame = frame->outer;
     if (frame->call)
         server_answer(frame, result);
+    server->frame = frame->outer;
     sp__free(frame->out_heap);
     sp__message_release(message);
     return true;

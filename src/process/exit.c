@@ -3,14 +3,15 @@
  *   TERMINATE  the behaviour's terminate callback, where it is due       user's code
  *   RELEASE    deferred functions and resources, last registered first   user's code
  *   LOG        the report of an abnormal end                             user's code
- *   DONE       name and groups, timers, serial, mailbox closed; links and watchers told
+ *   LEAVE      name, groups, timers                                      user's destructors
+ *   DONE       serial, mailbox closed; links and watchers told
  *   FINISH     the behaviour's own data; requests failed                 user's destructors
  *   DRAIN      messages destroyed, slot retired                          user's destructors
  *
  * The stage is advanced before the code of it runs, and each resource or message leaves its
  * list before it is released: so a second exit or a fault inside user's code simply goes on
- * with what is left, on the same or on a fresh stack. From DONE on nothing wakes it any more,
- * so a destructor may not suspend.
+ * with what is left, on the same or on a fresh stack. From DONE on nothing wakes it any more: a
+ * destructor that suspends ends there, see sp__process_park().
  */
 #include "base/alloc.h"
 #include "process/callback.h"
@@ -122,7 +123,6 @@ static void exit_release(struct sp_process *self, bool late)
 static void exit_done(struct sp_process *self)
 {
     sp_pid pid = sp__process_pid(self);
-    exit_release_names(self);
     sp__count(&sp__context()->counters.exited);
     sp__process_uncount(sp__process_runtime(self));
     /* release: who finds it dead finds all that came before. */
@@ -149,7 +149,10 @@ static void exit_run_stages(struct sp_process *self)
         self->exit = sp__reason_of(self->exit, sp__process_pid(self));
         exit_log(self);
     }
-    if (self->stage == SP__EXIT_LOG) {
+    if (self->stage <= SP__EXIT_LEAVE) {
+        self->stage = SP__EXIT_LEAVE;
+        exit_release_names(self);
+        exit_release(self, false); /* what was in a destructor that did not come back */
         self->stage = SP__EXIT_DONE;
         exit_done(self);
         self->stage = SP__EXIT_FINISH;
@@ -162,8 +165,8 @@ static void exit_run_stages(struct sp_process *self)
 static void exit_run(struct sp_process *self)
 {
     exit_run_stages(self);
-    exit_release(self, true); /* what was in a destructor that did not come back */
     exit_drain(self);
+    exit_release(self, true); /* what destructors asked for, or did not come back from */
     exit_free(self);
     exit_slot(self);
 }

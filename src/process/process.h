@@ -57,6 +57,7 @@ enum sp__exit_stage {
     SP__EXIT_TERMINATE, /* the terminate callback runs, or has run */
     SP__EXIT_RELEASE,   /* deferred functions and resources, last first */
     SP__EXIT_LOG,       /* the report */
+    SP__EXIT_LEAVE,     /* name, groups and timers go; destructors of what those would have sent */
     SP__EXIT_DONE,      /* it vanishes, and all are told; nothing of the user's runs any more */
     SP__EXIT_FINISH,    /* the behaviour's own, */
     SP__EXIT_DRAIN,     /* then its messages: but for the destructors of what it leaves behind */

@@ -114,6 +114,7 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
 struct send_dropped {
     struct sp__resource resource;
     struct sp_message *first;
+    struct sp_message *refused; /* the sender's own, for where a destructor ends it; or NULL */
 };
 
 static void dropped_destroy(struct send_dropped *dropped)
@@ -131,15 +132,22 @@ static void dropped_destroy(struct send_dropped *dropped)
 
 static void dropped_release(struct sp__resource *resource)
 {
-    dropped_destroy(sp__container_of(resource, struct send_dropped, resource));
+    struct send_dropped *dropped = sp__container_of(resource, struct send_dropped, resource);
+    if (dropped->refused != NULL) {
+        sp__message_set_next(dropped->refused, dropped->first);
+        dropped->first = dropped->refused;
+        dropped->refused = NULL;
+    }
+    dropped_destroy(dropped);
 }
 
 /* What the delivery asked for of the user's: outside of the section, so that it may fault, and
  * without a lock. */
-static void send_after(struct sp__send *send)
+static void send_after(struct sp__send *send, struct sp_message *refused)
 {
     struct send_dropped dropped = { .resource = { .release = dropped_release },
-                                    .first = send->dropped };
+                                    .first = send->dropped,
+                                    .refused = refused };
     send->dropped = NULL;
     dropped_destroy(&dropped);
     if (send->on_high_water != NULL)
@@ -157,7 +165,7 @@ sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
     if (err == SP_ERR_NOPROC)
         sp__count(&context->counters.dead_noproc);
     if (send->dropped != NULL || send->on_high_water != NULL)
-        send_after(send);
+        send_after(send, err == SP_OK ? NULL : message);
     return err;
 }
 

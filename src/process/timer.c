@@ -170,8 +170,10 @@ void sp__timers_drop(struct sp_process *self)
     }
 }
 
-/* Inside an epoch section. */
-static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out_expiry)
+/* Inside an epoch section. `*out_timer` is for the caller to free, outside of it; NULL: none, or
+ * fire() does. */
+static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out_expiry,
+                           struct timer **out_timer)
 {
     struct timer *timer = timer_of(runtime, id);
     if (timer == NULL)
@@ -192,7 +194,7 @@ static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out
     }
     sp__lock_unlock(&target->lock);
     if (ours)
-        timer_free(timer);
+        *out_timer = timer;
     return active ? SP_OK : SP_ERR_STALE;
 }
 
@@ -202,9 +204,12 @@ sp_err sp_timer_cancel(sp_timer timer, sp_duration *out_left)
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
     int64_t expiry = 0;
+    struct timer *ours = NULL;
     sp__process_enter();
-    sp_err err = timer_cancel(runtime, timer.id, &expiry);
+    sp_err err = timer_cancel(runtime, timer.id, &expiry, &ours);
     sp__process_leave();
+    if (ours != NULL)
+        timer_free(ours);
     if (err == SP_OK && out_left != NULL) {
         int64_t left = expiry - sp__now(runtime);
         *out_left = sp_ns(left < 0 ? 0 : left);
@@ -231,6 +236,21 @@ static sp_err key_remember(struct sp__extra *extra, uint64_t key, uint64_t id)
     if (err != SP_OK)
         sp__map_remove(&extra->keyed, key);
     return err;
+}
+
+/* Take the timer of a key out of use; for the caller to free, NULL: there is nothing to free. */
+static struct timer *key_stop(struct sp_process *self, uint64_t key)
+{
+    struct timer *ours = NULL;
+    int64_t expiry;
+    uint64_t id;
+    key_forget(self->extra, key, &id);
+    if (id == 0)
+        return NULL;
+    sp__process_enter();
+    sp_ignore(timer_cancel(sp__process_runtime(self), id, &expiry, &ours));
+    sp__process_leave();
+    return ours;
 }
 
 sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left)
@@ -363,14 +383,17 @@ static sp_err timer_start_any(sp_pid to, const struct sp_msg_type *type, const v
     if (!timer_options_valid(to, type, options))
         return SP_ERR_INVALID;
     uint64_t id = 0;
+    struct timer *before = NULL;
     if (options->key != 0) {
         if (sp__process_extra(self) == NULL)
             return SP_ERR_NOMEM;
-        sp_ignore(sp__timer_stop_key(options->key, NULL));
+        before = key_stop(self, options->key);
     }
     sp_err err = timer_start(sp__process_runtime(self), to, type, payload, options, &id);
     if (err == SP_OK && out_timer != NULL)
         out_timer->id = id;
+    if (before != NULL)
+        timer_free(before); /* last: its payload's destructor may not come back */
     return err;
 }
 
