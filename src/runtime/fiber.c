@@ -16,8 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/lock.h"
-#include "runtime/fiber_context.h"
-#include "runtime/fiber_hooks.h"
+#include "runtime/fiber_switch.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -32,24 +31,6 @@
 #define FIBER_STACK_MAX ((size_t)1 << 30)
 #define FIBER_KEEP_DEFAULT 256
 #define FIBER_BATCH (SP__FIBER_CACHE_MAX / 2)
-
-enum fiber_state {
-    FIBER_POOLED, /* in the pool, a cache, or never used */
-    FIBER_SUSPENDED,
-    FIBER_RUNNING,
-    FIBER_FAULTED, /* ended by a signal; only to be put back */
-};
-
-struct sp__fiber {
-    struct sp__fiber_stack stack; /* first: the item of the stack allocator begins with it */
-    struct sp__fiber_context context;
-    sp__fiber_fn fn;
-    void *arg;
-    struct sp__fiber *interrupted; /* a signal brought us here from that one */
-    struct sp__fiber_frame fault;  /* in FIBER_FAULTED: where */
-    struct fiber_hook hook;
-    enum fiber_state state;
-};
 
 struct sp__fiber_pool {
     struct sp__lock lock; /* guards all but keep_max; never held across a switch */
@@ -102,29 +83,14 @@ static void fiber_end(struct sp__fiber *fiber)
     fiber_tsan_drop(&fiber->hook);
 }
 
-/* Besides catching the worst of a scheduler's mistakes, the two plain writes make a missing
- * order between the thread that left a fiber and the one that goes on with it a data race
- * that ThreadSanitizer sees. They cost 0.3 ns. */
-static void fiber_mark(struct sp__fiber *from, struct sp__fiber *to, enum fiber_state left)
-{
-    assert(from->state == FIBER_RUNNING && "left by who does not run on it");
-    assert(to->state == FIBER_SUSPENDED && "not to be switched to");
-    from->state = left;
-    to->state = FIBER_RUNNING;
-}
-
 void sp__fiber_switch(struct sp__fiber *from, struct sp__fiber *to)
 {
-    fiber_mark(from, to, FIBER_SUSPENDED);
-    fiber_asan_leave(&from->hook, to->stack.low, to->stack.high);
-    fiber_tsan_switch(&to->hook);
-    sp__fiber_context_switch(&from->context, &to->context);
-    fiber_asan_arrive(&from->hook);
+    sp__fiber_switch_inline(from, to);
 }
 
 void sp__fiber_switch_from_signal(struct sp__fiber *from, struct sp__fiber *to, void *ucontext)
 {
-    fiber_mark(from, to, FIBER_FAULTED);
+    sp__fiber_mark(from, to, FIBER_FAULTED);
     to->interrupted = from;
     sp__fiber_context_redirect(&to->context, ucontext, &from->fault);
 }

@@ -1,12 +1,13 @@
 /* The machine's part of a fiber: where it was suspended, and how to go on there.
  *
  * Three implementations, one of them in each build:
- *   fiber_switch_x86_64.S   fiber_x86_64.c     assembly; the System V calling convention
+ *   fiber_switch_x86_64.h   fiber_x86_64.c     assembly, inline; fiber_start_x86_64.S
  *   fiber_switch_aarch64.S  fiber_aarch64.c    assembly; AAPCS64
  *   fiber_ucontext.c                           any other machine, or -DSPAWNED_UCONTEXT
  *
  * A switch saves what the calling convention lets a callee keep, and nothing else: the
- * caller already expects every other register to be lost. The signal mask is the
+ * caller already expects every other register to be lost. Where it is inline the compiler
+ * saves those of them that it uses. The signal mask is the
  * thread's and does not move with the fiber (with ucontext it does, see there).
  * No thread-local state; callable on any thread. Used by fiber.c alone.
  */
@@ -47,11 +48,13 @@ struct sp__fiber_frame {
 void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *high,
                             sp__fiber_entry_fn entry, void *arg) SP_NONNULL_ARGS(1, 2, 3);
 
+#if !defined(__x86_64__) || defined(SPAWNED_UCONTEXT)
 /** Suspend the caller in `from` and go on in `to`. Returns when somebody, perhaps on
  *  another thread, switches to `from`.
  *  Context: any. */
 void sp__fiber_context_switch(struct sp__fiber_context *from, struct sp__fiber_context *to)
     SP_NONNULL;
+#endif
 
 /** Where the code was that a signal interrupted: the place alone, nothing changes. All zero
  *  where this machine does not tell.

@@ -820,7 +820,7 @@ TEST(fiber_hand_over_without_order_is_a_race_for_tsan)
     sp_test_run(&command, &output);
     CHECK_INT(output.status, 66);
     CHECK_CONTAINS(output.err, "data race");
-    CHECK_CONTAINS(output.err, "in fiber_mark");
+    CHECK_CONTAINS(output.err, "in sp__fiber_mark");
     sp_test_output_free(&output);
 #else
     SKIP("built without ThreadSanitizer");

@@ -1,5 +1,5 @@
 /* The switch of fibers for x86-64: what is not assembly. See fiber_context.h and
- * fiber_switch_x86_64.S, whose frame layout is declared here a second time.
+ * fiber_switch_x86_64.h, whose frame layout is declared here a second time.
  */
 #include "runtime/fiber_context.h"
 
@@ -17,17 +17,20 @@ struct fiber_switch_frame {
     uint32_t mxcsr;
     uint16_t fpucw;
     uint16_t unused;
-    uint64_t r15;
-    uint64_t r14;
-    uint64_t r13;
-    uint64_t r12;
-    uint64_t rbx;
     uint64_t rbp;
     uint64_t pc;
 };
 
-_Static_assert(sizeof(struct fiber_switch_frame) == 64, "the assembly knows this layout");
-_Static_assert(offsetof(struct fiber_switch_frame, pc) == 56, "the assembly knows this layout");
+struct fiber_fresh_frame {
+    struct fiber_switch_frame frame;
+    uint64_t entry;
+    uint64_t arg;
+};
+
+_Static_assert(offsetof(struct fiber_fresh_frame, frame.fpucw) == 4, "the assembly knows this");
+_Static_assert(offsetof(struct fiber_fresh_frame, frame.pc) == 16, "the assembly knows this");
+_Static_assert(offsetof(struct fiber_fresh_frame, entry) == 24, "the assembly knows this");
+_Static_assert(sizeof(struct fiber_fresh_frame) == 40, "the assembly knows this");
 
 extern void sp__fiber_context_start(void);
 extern void sp__fiber_context_arrive(void);
@@ -39,15 +42,15 @@ void sp__fiber_context_init(struct sp__fiber_context *context, void *low, void *
     /* The call in sp__fiber_context_start needs a stack pointer aligned to 16 there,
      * which is the end of this frame. */
     uintptr_t top = (uintptr_t)high & ~(uintptr_t)15;
-    struct fiber_switch_frame *frame = (struct fiber_switch_frame *)(top - sizeof *frame);
-    *frame = (struct fiber_switch_frame){
-        .mxcsr = FIBER_MXCSR_DEFAULT,
-        .fpucw = FIBER_FPUCW_DEFAULT,
-        .r12 = (uint64_t)(uintptr_t)arg,
-        .rbx = (uint64_t)(uintptr_t)entry,
-        .pc = (uint64_t)(uintptr_t)sp__fiber_context_start,
+    struct fiber_fresh_frame *fresh = (struct fiber_fresh_frame *)(top - sizeof *fresh);
+    *fresh = (struct fiber_fresh_frame){
+        .frame = { .mxcsr = FIBER_MXCSR_DEFAULT,
+                   .fpucw = FIBER_FPUCW_DEFAULT,
+                   .pc = (uint64_t)(uintptr_t)sp__fiber_context_start },
+        .entry = (uint64_t)(uintptr_t)entry,
+        .arg = (uint64_t)(uintptr_t)arg,
     };
-    context->sp = frame;
+    context->sp = fresh;
 }
 
 struct sp__fiber_frame sp__fiber_context_interrupted(const void *ucontext)
