@@ -107,7 +107,7 @@ sp_err sp__time_event_init(struct sp__time_event *event, struct sp_process *self
 void sp__time_event_arm(struct sp__time_event *event, int64_t at_ns)
 {
     event->event.armed = true;
-    sp__timers_arm(sp__process_runtime(event->event.process), &event->entry.node, SP__TIMER_MESSAGE,
+    sp__timers_arm(sp__process_runtime(event->event.process), &event->entry.node, SP__TIMER_ENTRY,
                    at_ns);
 }
 

@@ -6,22 +6,18 @@
  * Threads: any with a context; the guard is the running process's. Neighbours: resource.h,
  * exit.c.
  */
-#include "base/alloc.h"
 #include "process/resource.h"
 #include "process/send.h"
 
 struct destroy_guard {
     struct sp__resource resource;
-    struct sp_message *message; /* or NULL */
-    void *payload;              /* or NULL */
+    struct sp_message *message;
 };
 
 static void destroy_release(struct sp__resource *resource)
 {
     struct destroy_guard *guard = sp__container_of(resource, struct destroy_guard, resource);
-    if (guard->message != NULL)
-        sp__message_release(guard->message);
-    sp__free(guard->payload);
+    sp__message_release(guard->message);
 }
 
 static void destroy_begin(struct destroy_guard *guard)
@@ -47,13 +43,5 @@ void sp__message_destroy(struct sp_message *message)
     struct destroy_guard guard = { .message = message };
     destroy_begin(&guard);
     sp__message_empty(message);
-    destroy_end(&guard);
-}
-
-void sp__payload_free(const struct sp_msg_type *type, void *moved_payload)
-{
-    struct destroy_guard guard = { .payload = moved_payload };
-    destroy_begin(&guard);
-    sp__payload_destroy(type, moved_payload);
     destroy_end(&guard);
 }

@@ -35,7 +35,7 @@ struct sp__relations *sp__process_relations(struct sp_process *process)
     sp__map_init(&relations->monitors, seed);
     sp__list_init(&relations->watchers);
     relations->watcher_count = 0;
-    sp__list_init(&relations->timers);
+    relations->timers = 0;
     process->relations = relations;
     return relations;
 }

@@ -42,7 +42,7 @@ struct sp__relations {
     struct sp__map monitors;  /* id -> struct sp__monitor, that this process holds */
     struct sp__list watchers; /* struct sp__monitor.link, that others hold on this one */
     uint32_t watcher_count;
-    struct sp__list timers; /* struct sp__timer.link, that will send to this process */
+    uint32_t timers; /* the newest that will send to this process: number + 1, or 0 */
 };
 
 /** Lock two processes (may be the same). */

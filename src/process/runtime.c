@@ -6,6 +6,7 @@
 #include "process/relation.h"
 #include "process/reply.h"
 #include "process/signal.h"
+#include "process/timer.h"
 #include "runtime/log.h"
 #include "runtime/slab.h"
 
@@ -120,7 +121,7 @@ static sp_err runtime_parts(struct sp_runtime *runtime)
         err = sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
                               runtime_slots(options), &runtime->processes);
     if (err == SP_OK)
-        err = sp__slab_create(sp__timer_slot_size(), 16, RUNTIME_PROCESSES_MAX,
+        err = sp__slab_create(sp__timer_slot_size(), 64, RUNTIME_PROCESSES_MAX,
                               &runtime->timer_slots);
     if (err == SP_OK)
         err = sp__registry_create(runtime->seed, &runtime->registry);
@@ -153,6 +154,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     sp__list_init(&runtime->contexts);
     runtime->actor_object = sp__process_object;
     runtime->on_fault = sp__process_on_fault;
+    runtime->on_timers = sp__timers_fire;
     runtime->on_no_fiber = sp__process_on_no_fiber;
     runtime->on_no_stack = sp__process_on_no_stack;
     sp_err err = options_check(&runtime->options);

@@ -41,10 +41,6 @@ static inline void sp__payload_destroy(const struct sp_msg_type *type, const voi
         type->destroy((void *)(uintptr_t)payload);
 }
 
-/** Destroy a payload in memory of its own, then free that: in any case.
- *  Context: any with a context. */
-void sp__payload_free(const struct sp_msg_type *type, void *moved_payload) SP_NONNULL;
-
 /** The process ends: let in all who wait. Context: the owner. */
 void sp__send_room_all(struct sp_process *self) SP_NONNULL;
 

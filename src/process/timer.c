@@ -1,201 +1,298 @@
 #include "process/timer.h"
 
-#include "base/alloc.h"
 #include "process/relation.h"
 #include "process/send.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
 #include "runtime/slab.h"
 
-#include <string.h>
-
-enum { TIMER_NUMBER_BITS = 24 }; /* the slab's 16,777,216 slots */
+enum {
+    TIMER_NUMBER_BITS = 24, /* the slab's 16,777,216 slots */
+    /* Timers fired per hold of their process's lock: a microsecond, so that who arms or cancels
+     * meanwhile spins and does not fall asleep. */
+    TIMER_FIRE_MAX = 32,
+};
 
 #define TIMER_RESERVED_KEY (UINT64_C(1) << 63)
 
+/* One cache line: with a million of them, each line is a miss when it fires. */
 struct timer {
-    struct sp__timer_entry entry;
-    _Atomic uint64_t id; /* use of the slot << 24 | number; bit 63: free */
-    struct sp_runtime *runtime;
-    _Atomic(struct sp_process *) target; /* its slot; read by cancel before the lock */
-    sp_pid from;
-    const struct sp_msg_type *type;
-    void *payload;
-    int64_t expiry_ns;
-    int64_t period_ns;
-    uint64_t key;
-    bool cancelled;       /* target's lock */
-    struct sp__list link; /* relations.timers of the target; target's lock */
+    struct sp__timer_node node; /* first */
+    _Atomic uint64_t id;        /* use of the slot << 24 | number; bit 63: free */
+    /* Whose slot it is in; read by cancel before the lock, which guards what follows. */
+    _Atomic(struct sp_process *) target;
+    struct sp_message *message; /* what it will send; NULL: sent, or cancelled */
+    uint32_t newer;             /* on the list of its target: number + 1, or 0, */
+    uint32_t older;             /* or TIMER_UNLISTED: it is over, or cancelled */
 };
 
+_Static_assert(sizeof(struct timer) == 64, "a timer is a cache line");
+
 #define TIMER_FREE (UINT64_C(1) << 63)
+#define TIMER_UNLISTED UINT32_MAX
+
+static uint32_t timer_number(uint64_t id)
+{
+    return (uint32_t)(id & ((1u << TIMER_NUMBER_BITS) - 1));
+}
 
 static struct timer *timer_of(struct sp_runtime *runtime, uint64_t id)
 {
-    struct timer *timer =
-        sp__slab_get(runtime->timer_slots, (uint32_t)(id & ((1u << TIMER_NUMBER_BITS) - 1)));
+    struct timer *timer = sp__slab_get(runtime->timer_slots, timer_number(id));
+    /* acquire: pairs with the release in take. */
     if (timer == NULL || atomic_load_explicit(&timer->id, memory_order_acquire) != id)
         return NULL;
     return timer;
 }
 
-static sp_err timer_take(struct sp_runtime *runtime, struct timer **out)
+static struct timer *timer_of_node(struct sp__timer_node *node)
+{
+    return sp__container_of(node, struct timer, node);
+}
+
+/* Of one that is due. */
+static struct sp_process *timer_target(struct sp__timer_node *node)
+{
+    /* relaxed: the wheel's lock lies between who armed it and us. */
+    return atomic_load_explicit(&timer_of_node(node)->target, memory_order_relaxed);
+}
+
+static sp_err timer_take(struct sp__context *context, struct timer **out)
 {
     uint32_t number;
     void *item;
-    sp_err err = sp__slab_take(runtime->timer_slots, &number, &item);
+    sp_err err = sp__slab_cache_take(&context->timer_cache, &number, &item);
     if (err != SP_OK)
         return err;
     struct timer *timer = item;
     uint64_t use =
         (atomic_load_explicit(&timer->id, memory_order_relaxed) & ~TIMER_FREE) >> TIMER_NUMBER_BITS;
     uint64_t id = ((use + 1) << TIMER_NUMBER_BITS) | number;
-    memset(&timer->entry, 0, sizeof(timer->entry));
-    timer->runtime = runtime;
-    timer->cancelled = false;
-    timer->payload = NULL;
-    sp__list_init(&timer->link);
+    atomic_store_explicit(&timer->target, NULL, memory_order_relaxed);
+    timer->older = TIMER_UNLISTED;
+    /* release: pairs with the acquire in timer_of(): whoever finds it sees no older target. */
     atomic_store_explicit(&timer->id, id, memory_order_release);
     *out = timer;
     return SP_OK;
 }
 
-/* Nobody else knows of it any more, or only by its id. */
-static void timer_free(struct timer *timer)
+/* Nobody else knows of it any more, or only by its id; its message is gone. */
+static void timer_free(struct sp__context *context, struct timer *timer)
 {
     uint64_t id = atomic_load_explicit(&timer->id, memory_order_relaxed);
-    struct sp_runtime *runtime = timer->runtime;
-    const struct sp_msg_type *type = timer->type;
-    void *payload = timer->payload;
     atomic_store_explicit(&timer->id, id | TIMER_FREE, memory_order_release);
-    sp__slab_give(runtime->timer_slots, (uint32_t)(id & ((1u << TIMER_NUMBER_BITS) - 1)));
-    if (payload != NULL)
-        sp__payload_free(type, payload); /* last: the destructor is the user's */
+    sp__slab_cache_give(&context->timer_cache, timer_number(id));
+}
+
+/* ---- the list of a process; under its lock ---- */
+
+static struct timer *timer_at(const struct timer *timer, uint32_t link, uint32_t own)
+{
+    /* Slots lie side by side. */
+    return (struct timer *)(uintptr_t)timer + ((int64_t)link - 1 - own);
+}
+
+static void timer_list(struct timer *timer, struct sp__relations *relations)
+{
+    uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
+    timer->newer = 0;
+    timer->older = relations->timers;
+    if (timer->older != 0)
+        timer_at(timer, timer->older, number)->newer = number + 1;
+    relations->timers = number + 1;
+}
+
+static void timer_unlist(struct timer *timer, struct sp__relations *relations)
+{
+    uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
+    if (timer->older != 0)
+        timer_at(timer, timer->older, number)->newer = timer->newer;
+    if (timer->newer != 0)
+        timer_at(timer, timer->newer, number)->older = timer->older;
+    else
+        relations->timers = timer->older;
+    timer->older = TIMER_UNLISTED;
 }
 
 /* ---- firing ---- */
 
-static unsigned timer_flags(const struct timer *timer)
+/* What it sends now. NULL: it repeats, and there is no memory for a copy. */
+static struct sp_message *timer_message(struct sp__context *context, struct timer *timer)
 {
-    if (timer->key == 0)
-        return SP__MESSAGE_TIMER;
-    return SP__MESSAGE_TIMER | SP__MESSAGE_KEYED |
-           (timer->period_ns == 0 ? SP__MESSAGE_LAST_TICK : 0);
-}
-
-/* Target's lock held. Without memory for the message the tick is dropped and counted. Returns
- * the message where it was not delivered: its destructor is the user's, and not for here. */
-static struct sp_message *timer_send(struct timer *timer, struct sp_process *target)
-{
-    struct sp__context *context = sp__context();
-    struct sp_message *message =
-        sp__message_new(timer->type, timer->type->size, timer_flags(timer), timer->from);
-    sp__count(&context->counters.sent);
-    if (message == NULL) {
-        sp__count(&context->counters.dropped_full);
-        return NULL;
+    struct sp_message *message = timer->message;
+    if (message->flags & SP__MESSAGE_TEMPLATE) {
+        const struct sp_message *template = timer->message;
+        message =
+            sp__message_take(context, template->type, template->size,
+                             template->flags & ~(unsigned)SP__MESSAGE_TEMPLATE, template->from);
+        if (message == NULL)
+            return NULL;
+        sp__payload_copy(sp__message_payload(message), template->body, template->size);
+    } else {
+        timer->message = NULL;
     }
-    memcpy(sp__message_payload(message), timer->payload, timer->type->size);
     message->aux = atomic_load_explicit(&timer->id, memory_order_relaxed);
-    if (timer->period_ns == 0) {
-        sp__free(timer->payload); /* moved */
-        timer->payload = NULL;
-    }
-    uint32_t number;
-    bool bounded = timer->key == 0 && !(timer->type->kind & SP__KIND_RESERVED);
-    sp_err err = sp__mailbox_push(&target->actor, message, bounded, &number);
-    if (err == SP_OK)
-        return NULL;
-    sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
-                                 : &context->counters.dead_noproc);
     return message;
 }
 
-static void timer_rearm(struct timer *timer)
+/* Target's lock held. Without memory for the message the tick is dropped and counted. What was not
+ * delivered goes to `*refused`: its destructor is the user's, and not for here. */
+static void timer_send(struct sp__context *context, struct timer *timer, struct sp_process *target,
+                       struct sp_message **refused)
 {
-    int64_t now = sp__now(timer->runtime);
-    /* Whole periods that were missed are skipped, not made up. */
-    int64_t missed = (now - timer->expiry_ns) / timer->period_ns * timer->period_ns;
-    timer->expiry_ns =
-        sp_time_add((sp_time){ timer->expiry_ns + missed }, sp_ns(timer->period_ns)).ns;
-    sp__timers_arm(timer->runtime, &timer->entry.node, SP__TIMER_MESSAGE, timer->expiry_ns);
+    struct sp_message *message = timer_message(context, timer);
+    sp__count(&context->counters.sent);
+    if (message == NULL) {
+        sp__count(&context->counters.dropped_full);
+        return;
+    }
+    uint32_t number;
+    bool bounded =
+        !(message->flags & SP__MESSAGE_KEYED) && !(message->type->kind & SP__KIND_RESERVED);
+    sp_err err = sp__mailbox_push(&target->actor, message, bounded, &number);
+    if (err == SP_OK)
+        return;
+    sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
+                                 : &context->counters.dead_noproc);
+    sp__message_set_next(message, *refused);
+    *refused = message;
 }
 
-/* In an epoch section, off the wheel. */
-static void timer_fire(struct sp__timer_entry *entry)
+static void timer_rearm(struct sp_runtime *runtime, struct timer *timer)
 {
-    struct timer *timer = sp__container_of(entry, struct timer, entry);
-    struct sp_process *target = timer->target;
-    struct sp_message *refused = NULL;
-    sp__lock_lock(&target->lock);
-    bool over = timer->cancelled;
-    if (!over) {
-        refused = timer_send(timer, target);
-        over = timer->period_ns == 0;
-        if (over)
-            sp__list_remove(&timer->link);
-        else
-            timer_rearm(timer);
+    int64_t period = (int64_t)timer->message->aux;
+    int64_t expiry = timer->node.expiry_ns;
+    /* Whole periods that were missed are skipped, not made up. */
+    int64_t missed = (sp__now(runtime) - expiry) / period * period;
+    expiry = sp_time_add((sp_time){ expiry + missed }, sp_ns(period)).ns;
+    sp__timers_arm(runtime, &timer->node, SP__TIMER_MESSAGE, expiry);
+}
+
+/* Target's lock held. False: it repeats, and is armed again. */
+static bool timer_fire(struct sp__context *context, struct timer *timer, struct sp_process *target,
+                       struct sp_message **refused)
+{
+    if (timer->older == TIMER_UNLISTED)
+        return true; /* cancelled */
+    timer_send(context, timer, target, refused);
+    if (timer->message != NULL) {
+        timer_rearm(context->runtime, timer);
+        return false;
     }
+    timer_unlist(timer, target->relations);
+    return true;
+}
+
+/* What firing it reads and writes was last used when it was armed. Target's lock held. */
+static void timer_prefetch(const struct timer *timer)
+{
+    uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
+    if (timer->older == TIMER_UNLISTED)
+        return;
+    __builtin_prefetch(timer->message);
+    if (timer->older != 0)
+        __builtin_prefetch(timer_at(timer, timer->older, number));
+    if (timer->newer != 0)
+        __builtin_prefetch(timer_at(timer, timer->newer, number));
+}
+
+/* How many at the front go to the same process, up to a number. */
+static size_t timer_run(struct sp__timer_node *const *nodes, size_t count)
+{
+    const struct sp_process *target = timer_target(nodes[0]);
+    size_t run = 1;
+    while (run < count && run < TIMER_FIRE_MAX && timer_target(nodes[run]) == target)
+        run++;
+    return run;
+}
+
+/* Those of one process. */
+static void timer_fire_run(struct sp__context *context, struct sp__timer_node *const *nodes,
+                           size_t count)
+{
+    struct timer *over[TIMER_FIRE_MAX];
+    size_t over_count = 0;
+    struct sp_message *refused = NULL;
+    struct sp_process *target = timer_target(nodes[0]);
+    sp__lock_lock(&target->lock);
+    for (size_t i = 0; i < count; i++)
+        timer_prefetch(timer_of_node(nodes[i]));
+    for (size_t i = 0; i < count; i++)
+        if (timer_fire(context, timer_of_node(nodes[i]), target, &refused))
+            over[over_count++] = timer_of_node(nodes[i]);
     sp__lock_unlock(&target->lock);
-    if (over)
-        timer_free(timer);
-    if (refused != NULL)
-        sp__message_destroy(refused);
+    for (size_t i = 0; i < over_count; i++)
+        timer_free(context, over[i]);
+    while (refused != NULL) {
+        struct sp_message *message = refused;
+        refused = sp__message_next(message);
+        sp__message_destroy(message);
+    }
+}
+
+void sp__timers_fire(struct sp__timer_node *const *nodes, size_t count)
+{
+    struct sp__context *context = sp__context();
+    while (count > 0) {
+        size_t run = timer_run(nodes, count);
+        timer_fire_run(context, nodes, run);
+        nodes += run;
+        count -= run;
+    }
 }
 
 /* ---- ending ---- */
 
-/* Target's lock held, not cancelled yet. True: the caller frees it; false: fire() does. */
-static bool timer_cancel_locked(struct timer *timer)
+/* Target's lock held, listed. Returns its message, for the caller to destroy when no lock is held. */
+static struct sp_message *timer_cancel_locked(struct timer *timer, struct sp_process *target)
 {
-    sp__list_remove(&timer->link);
-    timer->cancelled = true;
-    return sp__timers_cancel(timer->runtime, &timer->entry.node, NULL);
+    struct sp__context *context = sp__context();
+    struct sp_message *message = timer->message;
+    timer->message = NULL;
+    timer_unlist(timer, target->relations);
+    /* Off the wheel but not fired yet: fire() waits for this lock, sees it, and frees it. */
+    if (sp__timers_cancel(context->runtime, &timer->node, NULL))
+        timer_free(context, timer);
+    return message;
 }
 
 void sp__timers_drop(struct sp_process *self)
 {
     for (;;) {
+        struct sp_message *message = NULL;
         sp__lock_lock(&self->lock);
-        struct sp__list *link =
-            self->relations == NULL ? NULL : sp__list_first(&self->relations->timers);
-        struct timer *timer = link == NULL ? NULL : sp__container_of(link, struct timer, link);
-        bool ours = timer != NULL && timer_cancel_locked(timer);
+        uint32_t first = self->relations == NULL ? 0 : self->relations->timers;
+        if (first != 0)
+            message = timer_cancel_locked(
+                sp__slab_get(sp__process_runtime(self)->timer_slots, first - 1), self);
         sp__lock_unlock(&self->lock);
-        if (timer == NULL)
+        if (message == NULL)
             return;
-        if (ours)
-            timer_free(timer);
+        sp__message_destroy(message);
     }
 }
 
-/* Inside an epoch section. `*out_timer` is for the caller to free, outside of it; NULL: none, or
- * fire() does. */
-static sp_err timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out_expiry,
-                           struct timer **out_timer)
+/* Inside an epoch section. Returns its message, for the caller to destroy outside of it; NULL: it is
+ * over, or is no timer. */
+static struct sp_message *timer_cancel(struct sp_runtime *runtime, uint64_t id, int64_t *out_expiry)
 {
     struct timer *timer = timer_of(runtime, id);
-    if (timer == NULL)
-        return SP_ERR_STALE;
-    struct sp_process *target = timer->target;
-    bool active = false;
-    bool ours = false;
+    struct sp_message *message = NULL;
+    /* acquire: pairs with the release in arm. */
+    struct sp_process *target =
+        timer == NULL ? NULL : atomic_load_explicit(&timer->target, memory_order_acquire);
     if (target == NULL)
-        return SP_ERR_STALE; /* a guessed number, of one that is just being started */
+        return NULL; /* also a guessed number, of one that is just being started */
     sp__lock_lock(&target->lock);
     /* Under the lock of its process it is still the same, or it is over. */
-    if (timer_of(runtime, id) == timer && timer->target == target && !timer->cancelled &&
-        sp__list_linked(&timer->link)) {
-        *out_expiry = timer->expiry_ns;
-        /* Off the wheel but not fired yet: fire() waits for this lock and will see it. */
-        active = true;
-        ours = timer_cancel_locked(timer);
+    if (timer_of(runtime, id) == timer &&
+        atomic_load_explicit(&timer->target, memory_order_relaxed) == target &&
+        timer->older != TIMER_UNLISTED) {
+        *out_expiry = timer->node.expiry_ns;
+        message = timer_cancel_locked(timer, target);
     }
     sp__lock_unlock(&target->lock);
-    if (ours)
-        *out_timer = timer;
-    return active ? SP_OK : SP_ERR_STALE;
+    return message;
 }
 
 sp_err sp_timer_cancel(sp_timer timer, sp_duration *out_left)
@@ -204,17 +301,17 @@ sp_err sp_timer_cancel(sp_timer timer, sp_duration *out_left)
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
     int64_t expiry = 0;
-    struct timer *ours = NULL;
     sp__process_enter();
-    sp_err err = timer_cancel(runtime, timer.id, &expiry, &ours);
+    struct sp_message *message = timer_cancel(runtime, timer.id, &expiry);
     sp__process_leave();
-    if (ours != NULL)
-        timer_free(ours);
-    if (err == SP_OK && out_left != NULL) {
+    if (message == NULL)
+        return SP_ERR_STALE;
+    if (out_left != NULL) {
         int64_t left = expiry - sp__now(runtime);
         *out_left = sp_ns(left < 0 ? 0 : left);
     }
-    return err;
+    sp__message_destroy(message); /* last: its destructor may not come back */
+    return SP_OK;
 }
 
 /* ---- keys ---- */
@@ -238,19 +335,18 @@ static sp_err key_remember(struct sp__extra *extra, uint64_t key, uint64_t id)
     return err;
 }
 
-/* Take the timer of a key out of use; for the caller to free, NULL: there is nothing to free. */
-static struct timer *key_stop(struct sp_process *self, uint64_t key)
+/* Take the timer of a key out of use. Returns its message, to be destroyed, or NULL. */
+static struct sp_message *key_stop(struct sp_process *self, uint64_t key)
 {
-    struct timer *ours = NULL;
     int64_t expiry;
     uint64_t id;
     key_forget(self->extra, key, &id);
     if (id == 0)
         return NULL;
     sp__process_enter();
-    sp_ignore(timer_cancel(sp__process_runtime(self), id, &expiry, &ours));
+    struct sp_message *message = timer_cancel(sp__process_runtime(self), id, &expiry);
     sp__process_leave();
-    return ours;
+    return message;
 }
 
 sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left)
@@ -299,15 +395,16 @@ void sp__timer_message_taken(struct sp_process *self, struct sp_message *message
 /* ---- starting ---- */
 
 /* Target found, inside an epoch section. */
-static sp_err timer_arm(struct timer *timer, struct sp_process *target)
+static sp_err timer_arm(struct timer *timer, struct sp_process *target, int64_t expiry_ns)
 {
     sp_err err = SP_ERR_NOPROC;
     sp__lock_lock(&target->lock);
     struct sp__relations *relations = target->leaving ? NULL : sp__process_relations(target);
     if (relations != NULL) {
-        timer->target = target;
-        sp__list_push_back(&relations->timers, &timer->link);
-        sp__timers_arm(timer->runtime, &timer->entry.node, SP__TIMER_MESSAGE, timer->expiry_ns);
+        /* release: pairs with the acquire in cancel. */
+        atomic_store_explicit(&timer->target, target, memory_order_release);
+        timer_list(timer, relations);
+        sp__timers_arm(sp__process_runtime(target), &timer->node, SP__TIMER_MESSAGE, expiry_ns);
         err = SP_OK;
     } else if (!target->leaving) {
         err = SP_ERR_NOMEM;
@@ -316,22 +413,32 @@ static sp_err timer_arm(struct timer *timer, struct sp_process *target)
     return err;
 }
 
-static sp_err timer_fill(struct timer *timer, const struct sp_msg_type *type, const void *payload,
-                         const struct sp_timer_options *options)
+static struct sp_message *timer_fill(struct sp__context *context, const struct sp_msg_type *type,
+                                     const void *payload, const struct sp_timer_options *options)
 {
-    timer->entry.fire = timer_fire;
-    timer->target = NULL;
-    timer->from = sp_self();
-    timer->type = type;
-    timer->key = options->key;
-    timer->period_ns = options->period.ns;
-    timer->expiry_ns =
-        sp_time_add((sp_time){ sp__now(timer->runtime) }, sp_ns(options->after.ns)).ns;
-    timer->payload = sp__malloc(type->size == 0 ? 1 : type->size);
-    if (timer->payload == NULL)
-        return SP_ERR_NOMEM;
-    memcpy(timer->payload, payload, type->size);
-    return SP_OK;
+    unsigned flags = SP__MESSAGE_TIMER;
+    if (options->key != 0)
+        flags |= SP__MESSAGE_KEYED | (options->period.ns == 0 ? SP__MESSAGE_LAST_TICK : 0);
+    if (options->period.ns != 0)
+        flags |= SP__MESSAGE_TEMPLATE;
+    struct sp_message *message = sp__message_take(context, type, type->size, flags, sp_self());
+    if (message == NULL)
+        return NULL;
+    message->aux = (uint64_t)options->period.ns; /* of a template; a tick has the timer's id */
+    sp__payload_copy(message->body, payload, type->size);
+    return message;
+}
+
+static sp_err timer_find_and_arm(struct timer *timer, sp_pid to, sp_duration after)
+{
+    struct sp__context *context = sp__context();
+    struct sp_runtime *runtime = context->runtime;
+    int64_t expiry_ns = sp_time_add((sp_time){ sp__now(runtime) }, after).ns;
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *target = sp__process_lookup(runtime, to);
+    sp_err err = target == NULL ? SP_ERR_NOPROC : timer_arm(timer, target, expiry_ns);
+    sp__epoch_leave(&context->epoch);
+    return err;
 }
 
 static bool timer_options_valid(sp_pid to, const struct sp_msg_type *type,
@@ -343,35 +450,35 @@ static bool timer_options_valid(sp_pid to, const struct sp_msg_type *type,
 }
 
 /* The payload is destroyed by the caller on failure. */
-static sp_err timer_start(struct sp_runtime *runtime, sp_pid to, const struct sp_msg_type *type,
+static sp_err timer_start(struct sp_process *self, sp_pid to, const struct sp_msg_type *type,
                           const void *payload, const struct sp_timer_options *options,
                           uint64_t *out_id)
 {
+    struct sp__context *context = sp__context();
     struct timer *timer;
-    sp_err err = timer_take(runtime, &timer);
+    sp_err err = timer_take(context, &timer);
     if (err != SP_OK)
         return err;
     uint64_t id = atomic_load_explicit(&timer->id, memory_order_relaxed);
-    err = timer_fill(timer, type, payload, options);
+    struct sp_message *message = timer_fill(context, type, payload, options);
+    timer->message = message;
+    if (message == NULL)
+        err = SP_ERR_NOMEM;
     if (err == SP_OK && options->key != 0)
-        err = key_remember(sp__process_self()->extra, options->key, id);
+        err = key_remember(self->extra, options->key, id);
+    if (err == SP_OK)
+        err = timer_find_and_arm(timer, to, options->after);
     if (err == SP_OK) {
-        sp__process_enter();
-        struct sp_process *target = sp__process_lookup(runtime, to);
-        err = target == NULL ? SP_ERR_NOPROC : timer_arm(timer, target);
-        sp__process_leave();
+        *out_id = id;
+        return SP_OK;
     }
-    if (err != SP_OK) {
-        uint64_t unused;
-        if (options->key != 0)
-            key_forget(sp__process_self()->extra, options->key, &unused);
-        sp__free(timer->payload);
-        timer->payload = NULL;
-        timer_free(timer);
-        return err;
-    }
-    *out_id = id;
-    return SP_OK;
+    uint64_t unused;
+    if (options->key != 0)
+        key_forget(self->extra, options->key, &unused);
+    if (message != NULL)
+        sp__message_give(context, message);
+    timer_free(context, timer);
+    return err;
 }
 
 static sp_err timer_start_any(sp_pid to, const struct sp_msg_type *type, const void *payload,
@@ -383,17 +490,17 @@ static sp_err timer_start_any(sp_pid to, const struct sp_msg_type *type, const v
     if (!timer_options_valid(to, type, options))
         return SP_ERR_INVALID;
     uint64_t id = 0;
-    struct timer *before = NULL;
+    struct sp_message *before = NULL;
     if (options->key != 0) {
         if (sp__process_extra(self) == NULL)
             return SP_ERR_NOMEM;
         before = key_stop(self, options->key);
     }
-    sp_err err = timer_start(sp__process_runtime(self), to, type, payload, options, &id);
+    sp_err err = timer_start(self, to, type, payload, options, &id);
     if (err == SP_OK && out_timer != NULL)
         out_timer->id = id;
     if (before != NULL)
-        timer_free(before); /* last: its payload's destructor may not come back */
+        sp__message_destroy(before); /* last: its destructor may not come back */
     return err;
 }
 

@@ -5,7 +5,9 @@
  *
  *   armed  -> in the wheel          cancel or exit take it out and free it
  *   firing -> taken off the wheel, fire() is about to take the lock: cancel and exit only
- *             mark it cancelled, and fire() frees it
+ *             take it off the list, by which fire() sees that it has just to free it
+ *
+ * The message is made when the timer is started; one that repeats keeps it and sends copies.
  *
  * A keyed timer is also in two maps of its process, which only that process touches: by
  * key, to replace it, and by id, by which a tick knows whether it is still wanted.
@@ -25,6 +27,9 @@ SP_NODISCARD sp_err sp__timer_start_key(uint64_t key, const struct sp_msg_type *
 
 /** sp_timer_cancel_key() for any key. */
 SP_NODISCARD sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left);
+
+/** Timers that are due send their messages. As sp_runtime.on_timers. */
+void sp__timers_fire(struct sp__timer_node *const *nodes, size_t count) SP_NONNULL;
 
 /** Cancel all timers of a process. Context: the owner, leaving. */
 void sp__timers_drop(struct sp_process *self) SP_NONNULL;

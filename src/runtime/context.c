@@ -52,6 +52,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__epoch_register(&runtime->epoch, &context->epoch);
     sp__msg_cache_init(&context->messages, &runtime->messages);
     sp__fiber_cache_init(&context->fibers, runtime->fibers);
+    sp__slab_cache_init(&context->timer_cache, runtime->timer_slots);
     context->random = sp__random_start(runtime->options.seed, context_stream(context));
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_push_back(&runtime->contexts, &context->link);
@@ -81,6 +82,7 @@ void sp__context_finish(struct sp__context *context)
     sp__epoch_unregister(&context->epoch);
     sp__msg_cache_finish(&context->messages);
     sp__fiber_cache_finish(&context->fibers);
+    sp__slab_cache_finish(&context->timer_cache);
     sp__context_set(NULL);
 }
 

@@ -25,11 +25,11 @@
 #include "runtime/msg_pool.h"
 #include "runtime/point.h"
 #include "runtime/random.h"
+#include "runtime/slab.h"
 #include "runtime/timers.h"
 #include "spawned/runtime.h"
 
 struct sp__backend_ops;
-struct sp__slab;
 struct sp__registry;
 struct sp__groups;
 struct sp_process;
@@ -86,6 +86,7 @@ struct sp__context {
     struct sp__epoch_thread epoch;
     struct sp__msg_cache messages;
     struct sp__fiber_cache fibers;
+    struct sp__slab_cache timer_cache; /* of runtime.timer_slots */
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
     uint32_t shard;                 /* timer shard it arms on */
@@ -122,6 +123,8 @@ struct sp_runtime {
     void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
     /** What a point of this actor's own is on; see point.h. Set by the process layer. */
     uint64_t (*actor_object)(const struct sp__actor *actor);
+    /** Timers of SP__TIMER_MESSAGE that are due. Inside an epoch section; may not suspend. */
+    void (*on_timers)(struct sp__timer_node *const *nodes, size_t count);
     /** Its own thread got no stack: ends the actor, returns. */
     void (*on_no_stack)(struct sp__actor *actor);
     /** There is no stack to suspend on: ends the running actor, does not return. */

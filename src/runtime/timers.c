@@ -4,15 +4,17 @@
 #include "runtime/scheduler.h"
 
 enum {
-    /* Nodes touched per hold of the lock: some 10 us. */
-    TIMERS_BATCH = 256,
-    TIMERS_KIND_BITS = 1,
+    /* Nodes touched per hold of the lock: up to 10 us, where all of them are misses. */
+    TIMERS_BATCH = 128,
+    TIMERS_ROUNDS = 8, /* holds per shard and call */
+    TIMERS_KIND_BITS = 2,
+    TIMERS_KIND_MASK = 3,
 };
 
 sp_err sp__timers_create(uint32_t count, int64_t now_ns, struct sp__timers **out)
 {
     size_t size = sizeof(struct sp__timers) + count * sizeof(struct sp__timer_shard);
-    struct sp__timers *timers = sp__malloc(size);
+    struct sp__timers *timers = sp__aligned_alloc(_Alignof(struct sp__timer_shard), size);
     if (timers == NULL)
         return SP_ERR_NOMEM;
     timers->shard_count = count;
@@ -52,7 +54,7 @@ void sp__timers_arm(struct sp_runtime *runtime, struct sp__timer_node *node, uns
     sp__lock_lock(&shard->lock);
     node->owner_bits = (index << TIMERS_KIND_BITS) | kind;
     sp__wheel_arm(&shard->wheel, node, expiry_ns);
-    shard->entries += kind == SP__TIMER_MESSAGE;
+    shard->entries += kind != SP__TIMER_ACTOR;
     bool earlier = expiry_ns < atomic_load_explicit(&shard->next, memory_order_relaxed);
     if (earlier)
         timers_set_next(shard, expiry_ns);
@@ -70,7 +72,7 @@ bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node, 
         *out_expiry = node->expiry_ns;
     if (armed) {
         sp__wheel_cancel(&shard->wheel, node);
-        shard->entries -= (node->owner_bits & 1) == SP__TIMER_MESSAGE;
+        shard->entries -= (node->owner_bits & TIMERS_KIND_MASK) != SP__TIMER_ACTOR;
     }
     /* `next` stays: a lower bound; one wake-up too many is cheaper than a search here. */
     sp__lock_unlock(&shard->lock);
@@ -89,20 +91,17 @@ int64_t sp__timers_next(struct sp__timers *timers)
     return next;
 }
 
-/* A node that is due. Its owner may arm it again, which writes the node, before it is fired. */
+/* Nodes that are due. The owner of a wait may arm its node again, which writes the node, before it
+ * is fired: hence the kinds. */
 struct timers_due {
-    struct sp__timer_node *node;
-    unsigned kind;
+    struct sp__timer_node *nodes[TIMERS_BATCH];
+    uint8_t kinds[TIMERS_BATCH];
+    size_t count;
 };
 
-static void timers_fire(struct timers_due due)
+static void timers_wake(struct sp__timer_node *node)
 {
-    if (due.kind == SP__TIMER_MESSAGE) {
-        struct sp__timer_entry *entry = sp__container_of(due.node, struct sp__timer_entry, node);
-        entry->fire(entry);
-        return;
-    }
-    struct sp__wait_timer *timer = sp__container_of(due.node, struct sp__wait_timer, node);
+    struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
     /* seq_cst: pairs with set_deadline, which writes `deadline` and then reads `armed_for`; we
      * cleared `armed_for` under the lock before. One of us sees the other. An actor that waits
      * for something later by now is woken too, and arms its timer again itself. */
@@ -110,29 +109,59 @@ static void timers_fire(struct timers_due due)
         sp__actor_wake(timer->actor);
 }
 
-/* Takes what is due off one shard, up to a batch. They are on no list afterwards, because the
- * owner of an actor may arm its node again as soon as the lock is free. */
-static size_t timers_take(struct sp__timer_shard *shard, int64_t now_ns,
-                          struct timers_due due[TIMERS_BATCH], bool *out_more)
+/* All of one kind. */
+static void timers_fire(struct sp_runtime *runtime, struct sp__timer_node *const *nodes,
+                        size_t count, unsigned kind)
+{
+    if (kind == SP__TIMER_MESSAGE) {
+        runtime->on_timers(nodes, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kind == SP__TIMER_ACTOR) {
+            timers_wake(nodes[i]);
+        } else {
+            struct sp__timer_entry *entry =
+                sp__container_of(nodes[i], struct sp__timer_entry, node);
+            entry->fire(entry);
+        }
+    }
+}
+
+static void timers_fire_all(struct sp_runtime *runtime, const struct timers_due *due)
+{
+    for (size_t begin = 0, end; begin < due->count; begin = end) {
+        unsigned kind = due->kinds[begin];
+        for (end = begin + 1; end < due->count && due->kinds[end] == kind; end++)
+            continue;
+        timers_fire(runtime, &due->nodes[begin], end - begin, kind);
+    }
+}
+
+/* Takes what is due off one shard, up to a batch; true: there is more. They are on no list
+ * afterwards, because the owner of an actor may arm its node again as soon as the lock is free. */
+static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, struct timers_due *due)
 {
     struct sp__list expired;
     sp__list_init(&expired);
-    size_t count = 0;
+    due->count = 0;
     sp__lock_lock(&shard->lock);
-    *out_more = sp__wheel_advance(&shard->wheel, now_ns, TIMERS_BATCH, &expired);
-    for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; count++) {
+    bool more = sp__wheel_advance(&shard->wheel, now_ns, TIMERS_BATCH, &expired);
+    for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; due->count++) {
         struct sp__timer_node *node = sp__container_of(at, struct sp__timer_node, link);
-        due[count] = (struct timers_due){ node, node->owner_bits & 1 };
-        if (due[count].kind == SP__TIMER_ACTOR) {
+        unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
+        due->nodes[due->count] = node;
+        due->kinds[due->count] = (uint8_t)kind;
+        if (kind == SP__TIMER_ACTOR) {
             struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
             atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_seq_cst);
         } else {
             shard->entries--;
         }
     }
-    timers_set_next(shard, *out_more ? now_ns : sp__wheel_next(&shard->wheel));
+    timers_set_next(shard, more ? now_ns : sp__wheel_next(&shard->wheel));
     sp__lock_unlock(&shard->lock);
-    return count;
+    return more;
 }
 
 size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
@@ -142,14 +171,13 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
     for (uint32_t i = 0; i < runtime->timers->shard_count; i++) {
         struct sp__timer_shard *shard = &runtime->timers->shards[i];
         bool more = atomic_load_explicit(&shard->next, memory_order_acquire) <= now_ns;
-        while (more) {
-            struct timers_due due[TIMERS_BATCH];
+        for (int round = 0; more && round < TIMERS_ROUNDS; round++) {
+            struct timers_due due;
             /* The section keeps the actors and entries until we are through with them. */
             sp__epoch_enter(&context->epoch);
-            size_t count = timers_take(shard, now_ns, due, &more);
-            for (size_t k = 0; k < count; k++)
-                timers_fire(due[k]);
-            fired += count;
+            more = timers_take(shard, now_ns, &due);
+            timers_fire_all(runtime, &due);
+            fired += due.count;
             sp__epoch_leave(&context->epoch);
         }
     }

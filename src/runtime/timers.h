@@ -1,7 +1,7 @@
 /* Timers of a runtime: timing wheels behind locks, one shard per worker.
  *
- * An entry says what it is when it fires: the deadline of an actor's wait, or anything
- * with a callback. Entries are armed on the shard of the arming thread, and carry its
+ * A node says what it is when it fires: the deadline of an actor's wait, a message that is due, or
+ * anything with a callback. Nodes are armed on the shard of the arming thread, and carry its
  * number so that anyone can cancel them. Any thread may expire any shard, so that a
  * worker that is stuck delays nobody's timers.
  *
@@ -21,9 +21,9 @@
 struct sp_runtime;
 
 struct sp__timer_shard {
-    struct sp__lock lock;
+    SP__CACHE_ALIGNED struct sp__lock lock;
     _Atomic int64_t next;                /* no entry of the shard fires before */
-    size_t entries SP__GUARDED_BY(lock); /* armed ones with a callback */
+    size_t entries SP__GUARDED_BY(lock); /* armed ones but for waits */
     struct sp__wheel wheel SP__GUARDED_BY(lock);
 };
 
@@ -32,10 +32,11 @@ struct sp__timers {
     struct sp__timer_shard shards[];
 };
 
-/* Kinds of entries, in owner_bits of the node beside the shard's number. */
+/* Kinds of nodes, in owner_bits beside the shard's number. */
 enum {
-    SP__TIMER_ACTOR = 0,   /* the node is in a struct sp__wait_timer */
-    SP__TIMER_MESSAGE = 1, /* the node is sp__timer_entry.node */
+    SP__TIMER_ACTOR,   /* in a struct sp__wait_timer */
+    SP__TIMER_ENTRY,   /* sp__timer_entry.node */
+    SP__TIMER_MESSAGE, /* the process layer's, for sp_runtime.on_timers */
 };
 
 /** An entry with a callback. */
@@ -64,12 +65,13 @@ bool sp__timers_cancel(struct sp_runtime *runtime, struct sp__timer_node *node, 
 /** Instant before which nothing fires. Context: any. */
 int64_t sp__timers_next(struct sp__timers *timers) SP_NONNULL;
 
-/** Fire what is due at `now_ns`; returns how many. Context: any thread with a context, outside
- *  an epoch section. */
+/** Fire what is due at `now_ns`; returns how many. After about a thousand a shard it stops, so that who
+ *  got them can have a turn: sp__timers_next() is then not later than `now_ns`.
+ *  Context: any thread with a context, outside an epoch section. */
 size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns) SP_NONNULL;
 
-/** Entries with a callback that are armed; deadlines of waits, which stay armed for the next
- *  wait, do not count. Context: any. */
+/** How many are armed; deadlines of waits, which stay armed for the next wait, do not count.
+ *  Context: any. */
 size_t sp__timers_count(struct sp__timers *timers) SP_NONNULL;
 
 #endif
