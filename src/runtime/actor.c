@@ -98,6 +98,10 @@ static void actor_raise(struct sp__actor *actor, uint64_t flag)
         if (state & SP__ACTOR_CLOSED)
             return;
         wanted = (state | flag | SP__ACTOR_QUEUED) & ~SP__ACTOR_RECEIVING;
+        /* WAKE keeps an actor from parking. One that is parked looks at all it waits for when it
+         * runs, and would only have to clear it. */
+        if (!(state & SP__ACTOR_QUEUED))
+            wanted &= ~SP__ACTOR_WAKE;
         /* acq_rel: as in push. */
     } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
                                                     memory_order_acq_rel, memory_order_relaxed));

@@ -6,8 +6,9 @@
  * and owns no stack.
  *
  *   worker's loop (fiber F) -> turn(A) -> ... -> park(A):  A keeps F, worker goes on on G
- *   worker's loop (fiber G) -> A is ready: switch to F; G goes back to the pool
- *   turn(A) returns on F, which is now the worker's loop
+ *   worker's loop (fiber G) -> A is ready: switch to F; G waits where the loop was left
+ *   A parks again: A keeps F, the loop goes on on G; or straight to the next one's fiber
+ *   turn(A) returns on F, which is now the worker's loop; a second G goes back to the pool
  *
  * Suspending needs a fiber. Each context keeps one spare, so that an actor that cannot get
  * one can still be ended (`out_of_memory`) and its own fiber becomes the next spare.

@@ -31,6 +31,7 @@ struct sp__worker {
     struct sp__context context;
     struct sp__run_queue queue;
     struct sp__actor *next; /* owner only: runs before the queue */
+    struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
     unsigned next_streak;   /* how often in a row `next` was preferred */
     unsigned tick;
     int64_t polled_ns; /* when it looked into the poller last */

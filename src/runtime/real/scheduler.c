@@ -7,6 +7,7 @@
  */
 #include "runtime/real/real.h"
 
+#include "runtime/fiber_switch.h"
 #include "runtime/real/fault.h"
 #include "runtime/real/futex.h"
 
@@ -385,22 +386,34 @@ static struct sp__actor *worker_find(struct sp__worker *worker)
 
 /* ---- running ---- */
 
-/* Leave this fiber for `to`; what is left to do is in the context. */
-static void context_switch(struct sp__context *context, struct sp__fiber *to)
+static void context_after(struct sp__context *context);
+
+/* Leave this fiber for `to`; what is left to do is in the context. Inlined, as is the switch, so
+ * that the returns of the fiber left are still predicted when it goes on. */
+__attribute__((always_inline)) static inline void context_switch(struct sp__context *context,
+                                                                 struct sp__fiber *to)
 {
     struct sp__fiber *from = context->fiber;
     context->fiber = to;
-    sp__fiber_switch(from, to);
-    sp__real_after_switch();
+    sp__fiber_switch_inline(from, to);
+    context = sp__context(); /* perhaps of another thread */
+    if (context->after != SP__AFTER_NOTHING)
+        context_after(context);
 }
 
-/* A fiber to go on with, and always one to spare. NULL: only the spare is left. */
+/* A fiber to go on with, and always one to spare. NULL: only the spare is left. The one on which
+ * the worker's loop was left, if there is one. */
 static struct sp__fiber *context_fiber(struct sp__context *context)
 {
     if (context->spare == NULL)
         context->spare = sp__fiber_cache_get(&context->fibers, sp__real_fiber, NULL);
     if (context->spare == NULL)
         return NULL;
+    if (context->kind == SP__CONTEXT_WORKER && worker_of(context)->loop != NULL) {
+        struct sp__fiber *loop = worker_of(context)->loop;
+        worker_of(context)->loop = NULL;
+        return loop;
+    }
     return sp__fiber_cache_get(&context->fibers, sp__real_fiber, NULL);
 }
 
@@ -439,11 +452,9 @@ static void after_fault(struct sp__context *context, struct sp__actor *actor)
     context_drop(context, sp__fiber_take_interrupted(context->fiber));
 }
 
-void sp__real_after_switch(void)
+static void context_after(struct sp__context *context)
 {
-    struct sp__context *context = sp__context();
     struct sp__actor *actor = context->after_actor;
-    struct sp__fiber *fiber = context->after_fiber;
     enum sp__after after = context->after;
     context->after = SP__AFTER_NOTHING;
     switch (after) {
@@ -456,7 +467,7 @@ void sp__real_after_switch(void)
         worker_ready_last(worker_of(context), actor);
         break;
     case SP__AFTER_DROP:
-        context_drop(context, fiber);
+        context_drop(context, context->after_fiber);
         break;
     case SP__AFTER_FAULT:
         after_fault(context, actor);
@@ -464,17 +475,36 @@ void sp__real_after_switch(void)
     }
 }
 
-static void worker_run(struct sp__worker *worker, struct sp__actor *actor)
+void sp__real_after_switch(void)
+{
+    context_after(sp__context());
+}
+
+/* Go on with an actor that is suspended. Returns when one suspends again and needs a fiber for
+ * the loop; where there is one already, this fiber ends here. */
+__attribute__((always_inline)) static inline void worker_resume(struct sp__worker *worker,
+                                                                struct sp__actor *actor)
+{
+    struct sp__context *context = &worker->context;
+    struct sp__fiber *fiber = actor->fiber;
+    actor->fiber = NULL;
+    if (worker->loop == NULL) {
+        worker->loop = context->fiber;
+    } else {
+        context->after = SP__AFTER_DROP;
+        context->after_fiber = context->fiber;
+    }
+    context_switch(context, fiber);
+}
+
+__attribute__((always_inline)) static inline void worker_run(struct sp__worker *worker,
+                                                             struct sp__actor *actor)
 {
     struct sp__context *context = &worker->context;
     context->current = actor;
     if (actor->fiber != NULL) {
-        struct sp__fiber *fiber = actor->fiber;
-        actor->fiber = NULL;
-        context->after = SP__AFTER_DROP;
-        context->after_fiber = context->fiber;
-        context_switch(context, fiber); /* this fiber ends here */
-        __builtin_unreachable();
+        worker_resume(worker, actor);
+        return;
     }
     enum sp__turn turn = actor->turn(actor);
     /* The turn may have suspended: this may be another worker by now. */
@@ -554,6 +584,8 @@ void *sp__real_worker_main(void *arg)
      * the one that was left is there to go on with. */
     for (; to != NULL; to = worker_next_fiber(worker))
         context_switch(context, to);
+    if (worker->loop != NULL)
+        sp__fiber_cache_put(&context->fibers, worker->loop);
     if (context->spare != NULL)
         sp__fiber_cache_put(&context->fibers, context->spare);
     sp__fiber_release(context->origin);
@@ -565,6 +597,24 @@ void *sp__real_worker_main(void *arg)
 
 /* ---- suspending; called by the running actor ---- */
 
+/* The fiber of the actor that runs next, if it is suspended on one and nothing else is due: to go
+ * there straight, not by way of the loop. It is the running one then. */
+static struct sp__fiber *worker_next_suspended(struct sp__worker *worker)
+{
+    struct sp__actor *actor = worker->next;
+    if (actor == NULL || actor->fiber == NULL || worker->searching ||
+        worker->next_streak >= SCHEDULER_STREAK_MAX ||
+        (worker->tick + 1) % SCHEDULER_LOOK_EVERY == 0)
+        return NULL;
+    worker->tick++;
+    worker->next_streak++;
+    worker->next = NULL;
+    worker->context.current = actor;
+    struct sp__fiber *fiber = actor->fiber;
+    actor->fiber = NULL;
+    return fiber;
+}
+
 void sp__real_park(struct sp__actor *actor, bool receiving)
 {
     struct sp__context *context = sp__context();
@@ -575,8 +625,12 @@ void sp__real_park(struct sp__actor *actor, bool receiving)
     }
     if (!sp__actor_nothing_to_do(actor, receiving))
         return;
-    struct sp__fiber *to = context_fiber(context);
+    context->current = NULL;
+    struct sp__fiber *to = worker_next_suspended(worker_of(context));
+    if (to == NULL)
+        to = context_fiber(context);
     if (to == NULL) {
+        context->current = actor;
         actor->runtime->on_no_fiber(actor); /* ends the process with out_of_memory */
         __builtin_unreachable();
     }
@@ -584,7 +638,6 @@ void sp__real_park(struct sp__actor *actor, bool receiving)
     context->after = SP__AFTER_PARK;
     context->after_actor = actor;
     context->after_receiving = receiving;
-    context->current = NULL;
     context_switch(context, to);
 }
 
