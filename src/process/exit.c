@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "process/callback.h"
 #include "process/group.h"
+#include "process/living.h"
 #include "process/registry.h"
 #include "process/relation.h"
 #include "process/reply.h"
@@ -23,7 +24,6 @@
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
-#include "runtime/slab.h"
 
 static void exit_log(struct sp_process *self)
 {
@@ -39,10 +39,8 @@ static void exit_log(struct sp_process *self)
 static void exit_release_names(struct sp_process *self)
 {
     sp__registry_release(self);
-    /* seq_cst: pairs with flag_group_member, which sets its bit and then looks at ENDING. */
-    uint32_t shared =
-        atomic_fetch_or_explicit(&self->shared, SP__SHARED_ENDING, memory_order_seq_cst);
-    if (shared & SP__SHARED_GROUP_MEMBER)
+    /* relaxed: the bit is set under the lock that release() took, and not after that. */
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_GROUP_MEMBER)
         sp__groups_leave_all(sp__process_runtime(self)->groups, sp__process_pid(self));
     sp__timers_drop(self);
     sp__scheduler_clear_deadline(&self->actor);
@@ -94,7 +92,11 @@ static void exit_retire(struct sp__epoch_node *node)
     struct sp__extra *extra = atomic_load_explicit(&self->extra, memory_order_acquire);
     if (extra != NULL)
         sp__extra_free(extra);
-    sp__slab_give(self->actor.runtime->processes, self->slot);
+    struct sp__context *context = sp__context();
+    if (context != NULL && context->runtime == self->actor.runtime)
+        sp__slab_cache_give(&context->process_cache, self->slot);
+    else
+        sp__slab_give(self->actor.runtime->processes, self->slot);
 }
 
 static void exit_slot(struct sp_process *self)
@@ -119,15 +121,44 @@ static void exit_release(struct sp_process *self, bool late)
 }
 
 /* Whoever learns that it has ended, in whatever way, finds nothing left of it. The runtime does
- * not go before its threads do, and so not before what is left of this exit. */
+ * not go before its threads do, and so not before what is left of this exit. Returns what was
+ * in the control lane. */
+static struct sp__signal *exit_vanish(struct sp_process *self)
+{
+    uint64_t serial = atomic_load_explicit(&self->serial, memory_order_relaxed);
+    sp__living_exited(sp__context());
+    /* release: who finds it dead finds all that came before. */
+    atomic_store_explicit(&self->serial, serial | SP__SERIAL_DEAD, memory_order_release);
+    return sp__actor_close(&self->actor);
+}
+
+/* Most processes end as they were born, without a name, relations or anything else: then one hold
+ * of the lock does all of LEAVE and DONE. False: there is something, nothing was done. */
+static bool exit_bare(struct sp_process *self)
+{
+    if (self->resources != NULL || self->actor.timer != NULL)
+        return false;
+    struct sp__signal *signals = NULL;
+    sp__lock_lock(&self->lock);
+    /* relaxed: both are set under the lock, or by who looks at `closed` afterwards. */
+    bool bare =
+        self->relations == NULL &&
+        atomic_load_explicit(&self->extra, memory_order_relaxed) == NULL &&
+        !(atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_GROUP_MEMBER);
+    if (bare) {
+        self->leaving = true;
+        signals = exit_vanish(self);
+        self->closed = true;
+    }
+    sp__lock_unlock(&self->lock);
+    exit_discard_signals(signals);
+    return bare;
+}
+
 static void exit_done(struct sp_process *self)
 {
     sp_pid pid = sp__process_pid(self);
-    sp__count(&sp__context()->counters.exited);
-    sp__process_uncount(sp__process_runtime(self));
-    /* release: who finds it dead finds all that came before. */
-    atomic_store_explicit(&self->serial, pid.serial | SP__SERIAL_DEAD, memory_order_release);
-    exit_discard_signals(sp__actor_close(&self->actor));
+    exit_discard_signals(exit_vanish(self));
     exit_release(self, true);
     sp__relation_tell(self, pid, self->exit);
     sp__send_room_all(self);
@@ -151,10 +182,12 @@ static void exit_run_stages(struct sp_process *self)
     }
     if (self->stage <= SP__EXIT_LEAVE) {
         self->stage = SP__EXIT_LEAVE;
-        exit_release_names(self);
-        exit_release(self, false); /* what was in a destructor that did not come back */
-        self->stage = SP__EXIT_DONE;
-        exit_done(self);
+        if (!exit_bare(self)) {
+            exit_release_names(self);
+            exit_release(self, false); /* what was in a destructor that did not come back */
+            self->stage = SP__EXIT_DONE;
+            exit_done(self);
+        }
         self->stage = SP__EXIT_FINISH;
     }
     if (self->stage == SP__EXIT_FINISH && self->behaviour->finish != NULL)
@@ -179,7 +212,8 @@ static void exit_close_wait(struct sp_process *self)
     uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
     if ((wait & 3) != SP__WAIT_NONE && (wait & 3) != SP__WAIT_DONE)
         sp__wait_close(&self->actor, wait >> 2);
-    sp__pending_abandon(self);
+    if (self->pending != NULL)
+        sp__pending_abandon(self);
 }
 
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)

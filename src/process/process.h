@@ -88,7 +88,6 @@ enum {
 /* Bits of sp_process.shared; atomic. */
 enum {
     SP__SHARED_GROUP_MEMBER = 1, /* in a process group */
-    SP__SHARED_ENDING = 2,       /* past the point where exit looks at the bits */
     SP__SHARED_WAITED_FOR = 4,   /* senders wait for room */
     SP__SHARED_HIGH_WATER = 8,   /* has a high-water mark */
     SP__SHARED_ABOVE_MARK = 16,  /* is at it, and that was told */
@@ -155,9 +154,10 @@ struct sp__extra {
     struct sp__map keyed_ids;
     struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
     struct sp__list waiters;      /* under the process's lock: senders that wait for room */
-    const struct sp_reason *stop; /* asked to stop, reference */
     uint32_t let_in;              /* under it too: how many at once, see send.c */
     uint32_t let_in_pushed;       /* messages there had been by then */
+    int64_t waited_since;         /* since when some wait while it takes messages; 0: look */
+    const struct sp_reason *stop; /* asked to stop, reference */
     bool queued_up;               /* one has come back since */
     const void *class_tag;        /* for sp_whereis_class() */
     /* The last failed call. */
@@ -232,7 +232,7 @@ struct sp__relations *sp__process_relations(struct sp_process *process) SP_NONNU
 void sp__extra_free(struct sp__extra *extra) SP_NONNULL;
 
 /** Flags a living process as a group member: false if it is too late, because its exit has
- *  looked at the flag. Context: any, holding locks that exit does not. */
+ *  looked at the flag. Context: any, without a process's lock. */
 bool sp__process_flag_group_member(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
 
 /** What sp_whereis_class() compares, for the running plain process. Errors: NOMEM. */
@@ -406,9 +406,6 @@ void sp__message_destroy(struct sp_message *message) SP_NONNULL;
 size_t sp__timer_slot_size(void);
 
 /* ---- runtime.c ---- */
-
-/** A process less: tells who waits for the last. Context: any with a context. */
-void sp__process_uncount(struct sp_runtime *runtime) SP_NONNULL;
 
 /** The pid of an actor, as an object of runtime/point.h. Context: any. */
 uint64_t sp__process_object(const struct sp__actor *actor) SP_NONNULL;

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "process/group.h"
+#include "process/living.h"
 #include "process/registry.h"
 #include "process/relation.h"
 #include "process/reply.h"
@@ -91,12 +92,12 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__free(runtime);
 }
 
-/* Room for the living, and for the dead that wait for their grace period: some batches of each
- * thread. */
+/* Room for the living, for the dead that wait for their grace period (some batches of each
+ * thread), and for the free ones in caches. */
 static uint32_t runtime_slots(const struct sp_runtime_options *options)
 {
-    uint64_t slots =
-        (uint64_t)options->processes_max + UINT64_C(4) * SP__EPOCH_BATCH * (options->workers + 64);
+    uint64_t thread = 4 * SP__EPOCH_BATCH + SP__SLAB_CACHE_MAX;
+    uint64_t slots = options->processes_max + thread * (options->workers + 64);
     return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
 }
 
@@ -231,22 +232,9 @@ void sp_thread_detach(void)
 
 /* ---- stopping ---- */
 
-void sp__process_uncount(struct sp_runtime *runtime)
-{
-    /* seq_cst: pairs with destroy, which names the stopper and then counts. The last but one and
-     * the last wake it. */
-    if (atomic_fetch_sub_explicit(&runtime->live, 1, memory_order_seq_cst) > 2)
-        return;
-    sp__process_enter();
-    struct sp_process *stopper = atomic_load_explicit(&runtime->stopper, memory_order_seq_cst);
-    if (stopper != NULL)
-        sp__actor_wake(&stopper->actor);
-    sp__process_leave();
-}
-
 static bool runtime_alone(struct sp_runtime *runtime)
 {
-    return atomic_load_explicit(&runtime->live, memory_order_seq_cst) <= 1;
+    return sp__living_count(runtime) <= 1;
 }
 
 /* Is it linked to a parent that lives? Then that one will end it, or take it along. */
@@ -331,7 +319,7 @@ static void runtime_end_processes(struct sp_runtime *runtime, struct sp_process 
     step.only_roots = false;
     if (runtime_end(runtime, self, &step, until - left / 2))
         return;
-    report->killed = (uint32_t)atomic_load_explicit(&runtime->live, memory_order_relaxed) - 1;
+    report->killed = (uint32_t)sp__living_count(runtime) - 1;
     step = (struct stop_step){ .kind = SP__SIGNAL_EXIT,
                                .reason = sp_reason_kill(),
                                .told = SP__SHARED_SHOT_DEAD };
@@ -366,6 +354,8 @@ sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline
     struct sp_process *self = sp__process_self();
     atomic_store_explicit(&runtime->stopping, true, memory_order_seq_cst);
     atomic_store_explicit(&runtime->stopper, self, memory_order_seq_cst);
+    /* Whoever counts its end from here on finds the stopper: pairs with living_exited(). */
+    sp__epoch_fence(&runtime->epoch);
     runtime_end_processes(runtime, self, until, &report);
     atomic_store_explicit(&runtime->stopper, NULL, memory_order_seq_cst);
     sp_thread_detach();
@@ -480,7 +470,7 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
     struct sp__counters sum = { 0 };
     sp__context_counters(runtime, &sum);
     *out_stats = (struct sp_stats){
-        .processes = atomic_load_explicit(&runtime->live, memory_order_relaxed),
+        .processes = sp__living_count(runtime),
         .spawned = sum.spawned,
         .exited = sum.exited,
         .sent = sum.sent,

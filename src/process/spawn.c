@@ -4,26 +4,32 @@
  * So a process is never seen half made, and never runs before whoever asked for a link or a
  * monitor has it. Threads: any process. Neighbours: exit.c is the other end.
  */
-#include "base/alloc.h"
+#include "process/living.h"
 #include "process/process.h"
 #include "process/registry.h"
 #include "process/relation.h"
-#include "runtime/slab.h"
 
 #include <string.h>
+
+enum {
+    /* Processes that are spawned on a worker before a spawner gives way to them: few enough that
+     * their slots stay in the processor's caches, many enough that a switch is nothing. */
+    SPAWN_IN_A_ROW = 64,
+};
 
 /* ---- plain processes ---- */
 
 struct plain {
     sp_process_fn fn;
     void *arg;
+    uint8_t pool_class;
     _Alignas(16) char copy[];
 };
 
 static enum sp__turn plain_turn(struct sp__actor *actor)
 {
     struct sp_process *self = (struct sp_process *)(void *)actor;
-    const struct sp_reason *end = sp__process_signals(self);
+    const struct sp_reason *end = sp__actor_signalled(actor) ? sp__process_signals(self) : NULL;
     if (end == NULL) {
         struct plain *plain = self->data;
         plain->fn(plain->arg);
@@ -33,10 +39,15 @@ static enum sp__turn plain_turn(struct sp__actor *actor)
     return SP__TURN_DEAD;
 }
 
+static void plain_free(struct sp__context *context, struct plain *plain)
+{
+    sp__msg_free(&context->messages, &context->runtime->messages, plain, plain->pool_class);
+}
+
 static void plain_finish(struct sp_process *self, const struct sp_reason *reason)
 {
     (void)reason;
-    sp__free(self->data);
+    plain_free(sp__context(), self->data);
 }
 
 static const struct sp__behaviour plain_behaviour = {
@@ -108,7 +119,7 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->relations = NULL;
     process->extra = NULL;
     process->pending = NULL;
-    process->started_ns = sp__now(runtime);
+    process->started_ns = runtime->ops->now_coarse(runtime);
     atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
     sp_pid parent = sp_self();
     process->parent_slot = parent.slot;
@@ -117,21 +128,19 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
 
 /* A slot, counted as a living process. The limit is on those; slots of the dead that wait for
  * their grace period come on top. */
-static sp_err spawn_slot(struct sp_runtime *runtime, bool always, struct sp_process **out)
+static sp_err spawn_slot(struct sp__context *context, bool always, struct sp_process **out)
 {
     uint32_t slot;
     void *item;
-    uint64_t live = atomic_fetch_add_explicit(&runtime->live, 1, memory_order_relaxed);
-    bool room = always || live < runtime->options.processes_max;
-    sp_err err = room ? SP_OK : SP_ERR_LIMIT;
-    if (err == SP_OK)
-        err = sp__slab_take(runtime->processes, &slot, &item);
-    if (err == SP_ERR_LIMIT && room) {
-        sp__epoch_collect(&sp__context()->epoch);
-        err = sp__slab_take(runtime->processes, &slot, &item);
+    if (!sp__living_add(context, always))
+        return SP_ERR_LIMIT;
+    sp_err err = sp__slab_cache_take(&context->process_cache, &slot, &item);
+    if (err == SP_ERR_LIMIT) {
+        sp__epoch_collect(&context->epoch);
+        err = sp__slab_cache_take(&context->process_cache, &slot, &item);
     }
     if (err != SP_OK) {
-        sp__process_uncount(runtime);
+        sp__living_remove(context);
         return err;
     }
     *out = item;
@@ -152,21 +161,22 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     if (err != SP_OK)
         return err;
     struct sp_process *process;
-    err = spawn_slot(runtime, behaviour->always, &process);
+    struct sp__context *context = sp__context();
+    err = spawn_slot(context, behaviour->always, &process);
     if (err != SP_OK)
         return err;
     spawn_fill(process, runtime, behaviour, data, options);
     err = spawn_extra(process, options);
     if (err != SP_OK) {
-        sp__process_uncount(runtime);
-        sp__slab_give(runtime->processes, process->slot);
+        sp__slab_cache_give(&context->process_cache, process->slot);
+        sp__living_remove(context);
         return err;
     }
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
     /* release: pairs with the acquire in lookup. From here on it can be found; it does not run
      * before it is published, because QUEUED is set. */
     atomic_store_explicit(&process->serial, (serial & ~SP__SERIAL_DEAD) + 1, memory_order_release);
-    sp__count(&sp__context()->counters.spawned);
+    sp__count(&context->counters.spawned);
     *out = process;
     return SP_OK;
 }
@@ -241,10 +251,14 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
 
 static struct plain *plain_new(sp_process_fn fn, void *arg, const struct sp_spawn_options *options)
 {
+    struct sp__context *context = sp__context();
     size_t size = options == NULL ? 0 : options->arg_size;
-    struct plain *plain = sp__malloc(sizeof(*plain) + size);
+    uint8_t pool_class;
+    struct plain *plain = sp__msg_alloc(&context->messages, &context->runtime->messages,
+                                        sizeof(*plain) + size, &pool_class);
     if (plain == NULL)
         return NULL;
+    plain->pool_class = pool_class;
     plain->fn = fn;
     plain->arg = size == 0 ? arg : memcpy(plain->copy, arg, size);
     return plain;
@@ -267,12 +281,30 @@ sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opt
         err = sp__process_publish(process, options, out_pid);
     }
     if (err != SP_OK)
-        sp__free(plain);
+        plain_free(sp__context(), plain);
     return err;
+}
+
+/* What it has spawned runs before it spawns more: a spawner cannot outrun its children, and they
+ * find their memory where the ones before them left it, in the processor's cache. */
+static void spawn_give_way(struct sp_process *self)
+{
+    struct sp__context *context = sp__context();
+    if (++context->spawned_in_a_row < SPAWN_IN_A_ROW)
+        return;
+    context->spawned_in_a_row = 0;
+    /* Not where it must not suspend: see sp__process_park(). */
+    if (context->kind != SP__CONTEXT_WORKER || self->stage >= SP__EXIT_DONE ||
+        sp__epoch_inside(&context->epoch))
+        return;
+    self->actor.runtime->ops->yield(&self->actor);
 }
 
 sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
                 sp_pid *out_pid)
 {
-    return sp__spawn(fn, arg, options, NULL, out_pid);
+    sp_err err = sp__spawn(fn, arg, options, NULL, out_pid);
+    if (err == SP_OK)
+        spawn_give_way(sp__process_self());
+    return err;
 }

@@ -84,10 +84,13 @@ bool sp__process_flag_group_member(struct sp_runtime *runtime, sp_pid pid)
     struct sp_process *process = sp__process_lookup(runtime, pid);
     bool flagged = false;
     if (process != NULL) {
-        /* seq_cst: pairs with exit, which sets ENDING and looks at the bit before. */
-        uint32_t shared = atomic_fetch_or_explicit(&process->shared, SP__SHARED_GROUP_MEMBER,
-                                                   memory_order_seq_cst);
-        flagged = !(shared & SP__SHARED_ENDING);
+        sp__lock_lock(&process->lock);
+        flagged = !process->leaving;
+        /* relaxed: its exit looks at the bit under the lock, or after it. */
+        if (flagged)
+            atomic_fetch_or_explicit(&process->shared, SP__SHARED_GROUP_MEMBER,
+                                     memory_order_relaxed);
+        sp__lock_unlock(&process->lock);
     }
     sp__process_leave();
     return flagged;

@@ -53,9 +53,11 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__msg_cache_init(&context->messages, &runtime->messages);
     sp__fiber_cache_init(&context->fibers, runtime->fibers);
     sp__slab_cache_init(&context->timer_cache, runtime->timer_slots);
+    sp__slab_cache_init(&context->process_cache, runtime->processes);
     context->random = sp__random_start(runtime->options.seed, context_stream(context));
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_push_back(&runtime->contexts, &context->link);
+    atomic_fetch_add_explicit(&runtime->context_count, 1, memory_order_relaxed);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__context_set(context);
 }
@@ -77,12 +79,19 @@ void sp__context_finish(struct sp__context *context)
     struct sp_runtime *runtime = context->runtime;
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_remove(&context->link);
+    atomic_fetch_sub_explicit(&runtime->context_count, 1, memory_order_relaxed);
+    /* relaxed: what is reserved is written under this lock. */
+    atomic_store_explicit(&runtime->live,
+                          atomic_load_explicit(&runtime->live, memory_order_relaxed) -
+                              atomic_load_explicit(&context->live_unused, memory_order_relaxed),
+                          memory_order_relaxed);
     counters_add(&runtime->gone, &context->counters);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__epoch_unregister(&context->epoch);
     sp__msg_cache_finish(&context->messages);
     sp__fiber_cache_finish(&context->fibers);
     sp__slab_cache_finish(&context->timer_cache);
+    sp__slab_cache_finish(&context->process_cache);
     sp__context_set(NULL);
 }
 

@@ -87,6 +87,9 @@ struct sp__context {
     struct sp__msg_cache messages;
     struct sp__fiber_cache fibers;
     struct sp__slab_cache timer_cache; /* of runtime.timer_slots */
+    struct sp__slab_cache process_cache;
+    _Atomic uint32_t live_unused; /* see process/living.h; written by the thread */
+    uint32_t spawned_in_a_row;    /* since a spawner gave way; see process/spawn.c */
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
     uint32_t shard;                 /* timer shard it arms on */
@@ -109,13 +112,14 @@ struct sp_runtime {
     struct sp__timers *timers; /* one shard per worker */
     struct sp__lock contexts_lock;
     struct sp__list contexts SP__GUARDED_BY(contexts_lock);
+    _Atomic uint32_t context_count;
     struct sp__counters gone SP__GUARDED_BY(contexts_lock); /* of contexts that ended */
     _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
     _Atomic bool stopping;
     struct sp__slab *processes;   /* struct sp_process, by slot */
     struct sp__slab *timer_slots; /* struct sp__timer */
     struct sp__hash_seed seed;
-    _Atomic uint64_t live;
+    _Atomic uint64_t live; /* written under contexts_lock; see process/living.h */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__groups *groups;

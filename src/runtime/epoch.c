@@ -99,6 +99,14 @@ void sp__epoch_finish(struct sp__epoch *domain)
     epoch_queue_run(&all);
 }
 
+void sp__epoch_fence(const struct sp__epoch *domain)
+{
+    if (domain->asymmetric)
+        sp__membarrier();
+    else
+        sp__fence_full();
+}
+
 void sp__epoch_register(struct sp__epoch *domain, struct sp__epoch_thread *thread)
 {
     *thread = (struct sp__epoch_thread){ .domain = domain, .asymmetric = domain->asymmetric };

@@ -126,6 +126,20 @@ static inline void sp__epoch_leave(struct sp__epoch_thread *thread)
     atomic_store_explicit(&thread->active, 0, memory_order_release);
 }
 
+/** Orders what the thread wrote before what it reads next, against sp__epoch_fence() of another:
+ *  nearly free here, costly there. Context: the registered thread. */
+static inline void sp__epoch_fence_light(const struct sp__epoch_thread *thread)
+{
+    if (thread->asymmetric)
+        sp__fence_light();
+    else
+        sp__fence_full();
+}
+
+/** The other half: a full fence here, and on every core that runs a registered thread.
+ *  Units: about 2 us. Context: any. */
+void sp__epoch_fence(const struct sp__epoch *domain) SP_NONNULL;
+
 /** True between enter and leave. */
 static inline bool sp__epoch_inside(const struct sp__epoch_thread *thread)
 {
