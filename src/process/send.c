@@ -40,23 +40,35 @@ static void send_drop(struct sp__send *send, struct sp_message *message)
     send->dropped = message;
 }
 
+/* Are all that count in the receiver's hands already, such as a selective receive has passed over?
+ * Receiver's lock held, so that nobody fetches meanwhile. */
+static bool send_nothing_to_drop(struct sp_process *to)
+{
+    uint32_t fetched = atomic_load_explicit(&to->actor.fetched, memory_order_relaxed);
+    /* relaxed: the receiver's lock orders all but what it has fetched last and counts just now. */
+    uint32_t taken = atomic_load_explicit(&to->actor.taken, memory_order_relaxed);
+    return fetched - taken >= to->actor.mailbox_max;
+}
+
 /* Make room by dropping the oldest. The receiver fetches under the lock too, see receive.c.
- * False: there is none but what a selective receive has passed over. */
+ * True: there was room, or there is now; somebody else may take it. */
 static bool send_drop_oldest(struct sp_process *to, struct sp__send *send)
 {
     struct sp_message *oldest = NULL;
     bool gap = true;
+    bool full = false;
     for (unsigned spins = 0; oldest == NULL && gap; spins++) {
         sp__lock_lock(&to->lock);
         oldest = sp__mailbox_fetch_shared(&to->actor);
         gap = sp__mailbox_waiting(&to->actor);
+        full = send_nothing_to_drop(to);
         sp__lock_unlock(&to->lock);
         if (oldest == NULL && gap)
             sp__scheduler_spin(spins); /* a sender is about to link its message */
     }
     if (oldest != NULL)
         send_drop(send, oldest);
-    return oldest != NULL;
+    return oldest != NULL || !full;
 }
 
 /* It ends, trapping or not; one signal is enough. */
