@@ -40,8 +40,10 @@ test-quick: ## the tests of the release build only
 bench: build ## the benchmarks, one JSON object a line
 	@exec build/release/bin/spawned-bench all --json
 
-soak: build ## load and crashes for SECONDS=60 seconds
-	@exec build/release/bin/spawned-bench soak --seconds $(SECONDS)
+soak: build ## load and crashes for SECONDS=60 seconds, and the stress tests, about as long
+	@build/release/bin/spawned-bench soak --seconds $(SECONDS)
+	@SPAWNED_STRESS=$(SECONDS) SP_TEST_TIMEOUT=$$((20 * $(SECONDS) + 120)) \
+		ctest --test-dir build/release -L stress --output-on-failure
 
 lint: build ## the checks of scripts/checks
 	@python3 scripts/checks/run.py --build build/release

@@ -47,7 +47,11 @@ endforeach()
 foreach(file IN LISTS spawned_system_tests)
     get_filename_component(name ${file} NAME_WE)
     string(REGEX REPLACE "_test$" "" name ${name})
-    spawned_add_test(NAME test_system_${name} LABELS system SOURCES ${file})
+    set(labels system)
+    if(name MATCHES "^stress")
+        list(APPEND labels stress) # `make soak` runs them longer
+    endif()
+    spawned_add_test(NAME test_system_${name} LABELS ${labels} SOURCES ${file})
 endforeach()
 
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
