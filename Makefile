@@ -6,16 +6,18 @@ JOBS := $(shell sh scripts/jobs.sh)
 PORT ?= 7379
 
 .DEFAULT_GOAL := help
-.PHONY: help packages demo-packages build demo demo-check test test-quick bench soak lint format install \
+.PHONY: help packages demo-packages build demo demo-check test test-quick bench bench-peers \
+	bench-peers-short soak lint format install \
 	fuzz-short coverage clean
 
 help: ## this list
 	@echo "Spawned, an actor platform for C. Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
-	@echo "Variables: PREFIX, DESTDIR (install), SECONDS (soak), PORT (demo), SPAWNED_JOBS."
+	@echo "Variables: PREFIX, DESTDIR (install), SECONDS (soak), PORT (demo), SPAWNED_JOBS,"
+	@echo "SHORT, PAGE and BENCH_PEERS (bench-peers: see bench/peers/run.py --help)."
 
 packages: ## install the Debian packages that are missing (scripts/packages.txt)
-	@sh scripts/install-packages.sh
+	@sh scripts/install-packages.sh build demo test
 
 demo-packages:
 	@sh scripts/install-packages.sh build demo
@@ -39,6 +41,13 @@ test-quick: ## the tests of the release build only
 
 bench: build ## the benchmarks, one JSON object a line
 	@exec build/release/bin/spawned-bench all --json
+
+bench-peers: build ## beside Erlang, Go, tokio, CAF: half an hour (SHORT=1: 3 minutes; PAGE=file)
+	@exec python3 bench/peers/run.py --bench build/release/bin/spawned-bench \
+		$(if $(SHORT),--short) $(if $(PAGE),--page $(PAGE)) $(BENCH_PEERS)
+
+bench-peers-short:
+	@$(MAKE) --no-print-directory bench-peers SHORT=1
 
 soak: build ## load and crashes for SECONDS=60 seconds, and the stress tests, about as long
 	@build/release/bin/spawned-bench soak --seconds $(SECONDS)

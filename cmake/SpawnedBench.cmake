@@ -13,3 +13,12 @@ if(spawned_bench)
         add_dependencies(test_system_bench spawned-bench)
     endif()
 endif()
+
+# The arithmetic and the tables of `make bench-peers`. The peers themselves are not needed.
+if(spawned_bench AND SPAWNED_BUILD_TESTS AND NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE
+        AND NOT SPAWNED_COVERAGE)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    add_test(NAME bench_peers
+        COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/bench/peers/report_test.py)
+    set_tests_properties(bench_peers PROPERTIES LABELS build TIMEOUT 600)
+endif()
