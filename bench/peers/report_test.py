@@ -52,6 +52,9 @@ class ArithmeticTest(unittest.TestCase):
     def test_a_word_is_kept(self):
         self.assertEqual(report.cell_of([one("a", "starved")], LESS).text, "starved")
 
+    def test_a_word_stands_for_all_figures_of_its_run(self):
+        self.assertEqual(report.cell_of([one("a", "starved", metric="p50")], LESS).text, "starved")
+
     def test_without_runs_there_is_no_cell(self):
         self.assertIsNone(report.cell_of(None, LESS))
         self.assertIsNone(report.cell_of([one("a", 5, metric="other")], LESS))

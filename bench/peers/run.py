@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import machine  # noqa: E402
 import peers as peers_module  # noqa: E402
 import report  # noqa: E402
-from workloads import FLOOR, SCALING, WORKLOADS  # noqa: E402
+from workloads import FLOOR, SCALING, SERVED, WORKLOADS  # noqa: E402
 
 BEGIN, END = "<!-- bench-peers: begin -->", "<!-- bench-peers: end -->"
 TITLES = {report.OURS: "Spawned", **{p.name: p.title for p in peers_module.PEERS.values()}}
@@ -114,26 +115,57 @@ class Session:
             self.given_up.add((peer, workload, workers))
             print(f"  {peer} {workload} with {workers} workers: {outcome}", flush=True)
 
-    def run_ours(self, workload, workers, size, seconds=0):
+    def our_command(self, workload, workers, size, seconds):
         command = [self.options.bench, workload, "--workers", workers, "--reps", 1, "--json"]
         command += ["--timeout", self.options.timeout]
         command += ["--size", size] if size else []
-        command += ["--seconds", seconds] if seconds else []
-        if (report.OURS, workload, workers) in self.given_up:
-            return
+        return command + (["--seconds", seconds] if seconds else [])
+
+    def launch_ours(self, command):
         outcome, output = self.launcher.launch(command)
         figures = figures_of_json(output)
         status = figures.pop("exit_status", None)
         if status is not None:
             outcome = "timeout" if status == 124 else f"exit {status:.0f}"
-        self.keep(report.OURS, workload, workers, outcome, figures)
+        return outcome, figures
+
+    def run_ours(self, workload, workers, size, seconds=0):
+        if (report.OURS, workload, workers) not in self.given_up:
+            command = self.our_command(workload, workers, size, seconds)
+            self.keep(report.OURS, workload, workers, *self.launch_ours(command))
 
     def run_peer(self, peer, workload, workers, size, seconds):
         if workload not in peer.workloads or (peer.name, workload, workers) in self.given_up:
             return
         command = peer.command(workload, workers, size, seconds)
-        outcome, output = self.launcher.launch(command)
-        self.keep(peer.name, workload, workers, outcome, figures_of(output))
+        if workload in SERVED:
+            outcome, figures = self.run_served(command, workload, workers, size)
+        else:
+            outcome, output = self.launcher.launch(command)
+            figures = figures_of(output)
+        self.keep(peer.name, workload, workers, outcome, figures)
+
+    def run_served(self, command, workload, workers, size):
+        """The peer serves, the client of spawned-bench drives it: (outcome, figures)."""
+        server = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True, start_new_session=True, env=peers_module.ENV
+        )
+        try:
+            said = select.select([server.stdout], [], [], self.options.timeout)[0]
+            port = figures_of(server.stdout.readline()).get("port") if said else None
+            if port is None:
+                return "no port", {}
+            client = self.our_command(workload, workers, size, 0) + ["--connect", f"{port:.0f}"]
+            return self.launch_ours(client)
+        finally:
+            server.stdin.close()  # tells it to end
+            try:
+                server.wait(2)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
+            server.stdout.close()
 
     def run_workload(self, workload, workers, turn):
         """Ours and all peers, in an order that depends on the round."""
@@ -278,7 +310,7 @@ def parse():
     parser.add_argument("--short", action="store_true", help="little work, under 3 minutes")
     parser.add_argument("--rounds", type=int, help="5; 3 if short")
     parser.add_argument("--budget", type=float, help="no further round after so many seconds")
-    parser.add_argument("--timeout", type=float, help="seconds for a run: 60; 8 if short")
+    parser.add_argument("--timeout", type=int, help="seconds for a run: 60; 8 if short")
     parser.add_argument("--workers", type=words, default="1,2")
     parser.add_argument("--workloads", type=words, help="default: all")
     parser.add_argument("--peers", type=words, help="default: all; none: only ours")

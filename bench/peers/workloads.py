@@ -56,6 +56,9 @@ WORKLOADS = (
     ),
 )
 
+# A peer only serves these; the client of spawned-bench drives it (--connect PORT).
+SERVED = {"tcp_echo"}
+
 # What the machine takes without a runtime: printed beside every table, measured in each round.
 FLOOR = (
     ("floor_hop", ns("ns_per_hop", "message through an intrusive queue, one thread"), 2000000),
