@@ -236,7 +236,7 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
         err = sp__process_runtime(process)->ops->thread_start(sp__process_runtime(process),
                                                               &process->actor);
     else if (err == SP_OK)
-        sp__scheduler_ready(&process->actor);
+        sp__scheduler_ready_new(&process->actor);
     sp__process_leave();
     if (err != SP_OK) {
         publish_undo(process, options, monitor);

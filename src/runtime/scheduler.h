@@ -22,6 +22,18 @@
 /** The real backend's `ready`. Context: any thread with a context. */
 void sp__real_ready(struct sp__actor *actor);
 
+/** The same for one that never ran. Context: any thread with a context. */
+void sp__real_ready_new(struct sp__actor *actor);
+
+/** Make a new actor run, before those that wait already. Context: any thread with a context. */
+static inline void sp__scheduler_ready_new(struct sp__actor *actor)
+{
+    if (actor->runtime->real)
+        sp__real_ready_new(actor);
+    else
+        actor->runtime->ops->ready(actor);
+}
+
 /** Make a runnable actor run. Context: any thread with a context. */
 static inline void sp__scheduler_ready(struct sp__actor *actor)
 {

@@ -106,6 +106,7 @@ static sp_err real_start_workers(struct sp__real *real)
         struct sp__worker *worker = &real->workers[i];
         *worker = (struct sp__worker){ .index = i, .victim = i, .real = real };
         sp__run_queue_init(&worker->queue);
+        sp__young_stack_init(&worker->young);
     }
     for (uint32_t i = 0; i < real->worker_count; i++) {
         atomic_fetch_add_explicit(&real->workers_alive, 1, memory_order_relaxed);

@@ -1,6 +1,7 @@
 /* The real backend: workers on OS threads, one poller, wheels, a blocking pool.
  *
  *   worker ── next ── the actor made ready last: message ping-pong stays in one cache
+ *          ── young ─ new ones, newest first, so that trees grow depth first; others steal the oldest
  *          ── queue ─ up to 256, first in first out; others steal half
  *   global queue ──── spill, and what foreign threads make ready
  *   idle list ─────── workers asleep: one of them in the poller, the others on a futex
@@ -21,6 +22,7 @@
 #include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
 #include "runtime/scheduler.h"
+#include "runtime/young_stack.h"
 
 #include <pthread.h>
 
@@ -30,9 +32,10 @@ struct sp__real;
 struct sp__worker {
     struct sp__context context;
     struct sp__run_queue queue;
-    struct sp__actor *next; /* owner only: runs before the queue */
+    struct sp__young_stack young;
+    struct sp__actor *next; /* owner only: runs before the others */
     struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
-    unsigned next_streak;   /* how often in a row `next` was preferred */
+    unsigned next_streak;   /* how often in a row `next` or `young` went before the queue */
     unsigned tick;
     int64_t polled_ns; /* when it looked into the poller last */
     uint32_t index;

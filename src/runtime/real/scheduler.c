@@ -14,8 +14,9 @@
 #include <sched.h>
 
 enum {
-    /* How often `next` may go before the queue: a pair that plays ping-pong must not starve the
-     * others, and 64 turns of it are some microseconds. */
+    /* How often `next` and new processes may go before the queue: a pair that plays ping-pong, or
+     * one that spawns without end, must not starve the others, and 64 turns of it are some
+     * microseconds. */
     SCHEDULER_STREAK_MAX = 64,
     /* Every so many turns a busy worker looks at timers, poller and global queue. */
     SCHEDULER_LOOK_EVERY = 64, /* a power of two */
@@ -168,6 +169,16 @@ void sp__real_ready(struct sp__actor *actor)
     }
 }
 
+void sp__real_ready_new(struct sp__actor *actor)
+{
+    struct sp__context *context = sp__context();
+    if (actor->bound != NULL || context == NULL || context->kind != SP__CONTEXT_WORKER ||
+        !sp__young_stack_push(&worker_of(context)->young, actor))
+        sp__real_ready(actor);
+    else
+        real_notify(worker_of(context)->real);
+}
+
 /* To the back of the own queue, behind what waits there already. */
 static void worker_ready_last(struct sp__worker *worker, struct sp__actor *actor)
 {
@@ -199,14 +210,19 @@ static size_t worker_look(struct sp__worker *worker, bool busy)
 
 static struct sp__actor *worker_local(struct sp__worker *worker)
 {
-    struct sp__actor *actor = worker->next;
-    if (actor != NULL) {
-        worker->next = NULL;
-        if (++worker->next_streak <= SCHEDULER_STREAK_MAX)
-            return actor;
+    if (worker->next_streak >= SCHEDULER_STREAK_MAX) {
         worker->next_streak = 0;
-        worker_push(worker, actor);
-        return sp__run_queue_pop(&worker->queue);
+        struct sp__actor *waiting = sp__run_queue_pop(&worker->queue);
+        if (waiting != NULL)
+            return waiting;
+    }
+    struct sp__actor *actor = worker->next;
+    worker->next = NULL;
+    if (actor == NULL)
+        actor = sp__young_stack_pop(&worker->young);
+    if (actor != NULL) {
+        worker->next_streak++;
+        return actor;
     }
     worker->next_streak = 0;
     return sp__run_queue_pop(&worker->queue);
@@ -235,8 +251,10 @@ static struct sp__actor *worker_steal(struct sp__worker *worker)
         worker->victim = (worker->victim + 1) % real->worker_count;
         if (worker->victim == worker->index)
             continue;
-        struct sp__actor *actor =
-            sp__run_queue_steal(&worker->queue, &real->workers[worker->victim].queue);
+        struct sp__worker *victim = &real->workers[worker->victim];
+        struct sp__actor *actor = sp__run_queue_steal(&worker->queue, &victim->queue);
+        if (actor == NULL)
+            actor = sp__young_stack_steal(&victim->young);
         if (actor != NULL) {
             sp__count(&worker->context.counters.steals);
             return actor;
@@ -251,7 +269,8 @@ static bool real_has_work(struct sp__real *real)
         atomic_load_explicit(&real->stop, memory_order_seq_cst))
         return true;
     for (uint32_t i = 0; i < real->worker_count; i++)
-        if (sp__run_queue_length(&real->workers[i].queue) != 0)
+        if (sp__run_queue_length(&real->workers[i].queue) != 0 ||
+            !sp__young_stack_empty(&real->workers[i].young))
             return true;
     return false;
 }
