@@ -155,10 +155,9 @@ struct sp__extra {
     struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
     struct sp__list waiters;      /* under the process's lock: senders that wait for room */
     uint32_t let_in;              /* under it too: how many at once, see send.c */
-    uint32_t let_in_pushed;       /* messages there had been by then */
+    bool queued_up;               /* one has come back since */
     int64_t waited_since;         /* since when some wait while it takes messages; 0: look */
     const struct sp_reason *stop; /* asked to stop, reference */
-    bool queued_up;               /* one has come back since */
     const void *class_tag;        /* for sp_whereis_class() */
     /* The last failed call. */
     uint32_t call_stage;
@@ -339,12 +338,11 @@ static inline bool sp__process_has_next(struct sp_process *self)
     return self->saved != NULL || sp__mailbox_waiting(&self->actor);
 }
 
-/** A message was taken: let in senders that wait for room, now and then. Context: the owner. */
+/** A message was taken: let in senders that wait for room, if it is time. Context: the owner. */
 void sp__send_room(struct sp_process *self) SP_NONNULL;
 
-/** The process takes no messages for a while: let in some of those who wait for room; all for
- *  whom there is any when it is not `receiving`, since no message brings it back then.
- *  Context: the owner. */
+/** The process takes no message just now: let in senders that wait for room. `receiving`: a
+ *  message brings it back. Context: the owner. */
 void sp__send_room_leaving(struct sp_process *self, bool receiving) SP_NONNULL;
 
 /** A message is taken out for good: counts, and lets waiting senders in. Context: the owner. */

@@ -270,21 +270,25 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
 
 /* ---- waiting for room ----
  *
- * Senders that wait are on a list of the receiver's, who lets them in while it takes messages.
- * One for each message would cost a wake-up and a switch of fibers a message. So it lets one in
- * for every SEND_ROOM_EVERY messages, and that one sends until the mailbox is full again. If
- * none has come back by the next time, they are such as send one message and do something
- * else: it lets in twice as many, and so on. One that finds the room taken by others is the
- * first of the list the next time.
+ * Senders that wait are on a list of the receiver's, who lets them in when it has taken all that
+ * was in its mailbox. One for each message would cost a wake-up and two switches of fibers a
+ * message; and two that are runnable at once are soon on two cores, which hand each message over
+ * for more than it costs to handle it. Draining first costs the receiver nothing, since it is
+ * who all wait for. Where it takes long (SEND_ROOM_WAIT_NS), it lets in between the messages; and
+ * all for whom there is room when it suspends in the middle of one.
+ *
+ * One is let in, who sends until the mailbox is full again. If none has come back by the next
+ * time, they are such as send one message and do something else: twice as many are let in, and
+ * so on. One that finds the room taken by others is the first of the list the next time.
  *
  * The receiver looks at SP__SHARED_WAITED_FOR after each message, without a fence: it may miss
- * a sender that queues up at this moment. So the sender wakes it, and it looks again before it
- * parks, and lets in at least one if there is room: no wait is lost. One that was let in and
+ * a sender that queues up at this moment. So the sender sets ROOM in its state, and it looks again
+ * before it parks, and lets in at least one if there is room: no wait is lost. One that was let in and
  * does not send lets in the next.
  */
 enum {
-    /* A wake-up and the way back into the list cost 200 ns: 3 ns for each of 64 messages. */
-    SEND_ROOM_EVERY = 64,
+    SEND_ROOM_WAIT_NS = 200000,
+    SEND_ROOM_LOOK_EVERY = 64, /* messages, a power of two: how often to look at the clock */
     SEND_LET_IN_MAX = 1 << 16,
 };
 
@@ -320,44 +324,45 @@ static void send_let_in(struct sp_process *to, uint32_t count) SP__REQUIRES(to->
 }
 
 /* How many to let in now. */
-static uint32_t send_how_many(struct sp__extra *extra, uint32_t room, uint32_t pushed)
-
+static uint32_t send_how_many(struct sp__extra *extra)
 {
     if (extra->queued_up || extra->let_in == 0)
         extra->let_in = 1;
     else if (extra->let_in < SEND_LET_IN_MAX)
         extra->let_in *= 2;
     extra->queued_up = false;
-    extra->let_in_pushed = pushed;
-    return room < extra->let_in ? room : extra->let_in;
+    return extra->let_in;
 }
 
-/* Let in some, if there is room; `all`: as many as there is room for. Unless `due`, only if those
- * of the last time have sent something. */
-static void send_room_use(struct sp_process *self, bool due, bool all)
+/* Let in some, if there is room; `all`: as many as there is room for. */
+static void send_room_use(struct sp_process *self, bool all)
 {
     struct sp__extra *extra = self->extra;
     uint32_t length = sp__mailbox_length(&self->actor);
-    uint32_t pushed = sp__mailbox_pushed(&self->actor);
     if (extra == NULL || length >= self->actor.mailbox_max)
         return;
     uint32_t room = self->actor.mailbox_max - length;
+    extra->waited_since = 0;
+    sp__actor_room_looked(&self->actor);
     sp__process_enter();
     sp__lock_lock(&self->lock);
-    if (due || pushed != extra->let_in_pushed) {
-        uint32_t count = send_how_many(extra, room, pushed);
-        send_let_in(self, all ? room : count);
-    }
+    uint32_t count = send_how_many(extra);
+    send_let_in(self, all || count > room ? room : count);
     sp__lock_unlock(&self->lock);
     sp__process_leave();
 }
 
-/* Messages between two times of letting in. */
-static uint32_t send_room_every(uint32_t mailbox_max)
+/* Messages are waiting, but so are senders. */
+static void send_room_late(struct sp_process *self)
 {
-    if (mailbox_max >= 2 * SEND_ROOM_EVERY)
-        return SEND_ROOM_EVERY;
-    return mailbox_max < 2 ? 1 : mailbox_max / 2;
+    struct sp__extra *extra = self->extra;
+    int64_t now = sp__now(sp__process_runtime(self));
+    if (extra == NULL)
+        return;
+    if (extra->waited_since == 0)
+        extra->waited_since = now;
+    else if (now - extra->waited_since >= SEND_ROOM_WAIT_NS)
+        send_room_use(self, false);
 }
 
 void sp__send_room(struct sp_process *self)
@@ -369,13 +374,16 @@ void sp__send_room(struct sp_process *self)
                                   memory_order_relaxed);
     /* relaxed: the owner reads its own. */
     uint32_t taken = atomic_load_explicit(&self->actor.taken, memory_order_relaxed);
-    if ((shared & SP__SHARED_WAITED_FOR) && taken % send_room_every(self->actor.mailbox_max) == 0)
-        send_room_use(self, false, false);
+    if ((shared & SP__SHARED_WAITED_FOR) && taken % SEND_ROOM_LOOK_EVERY == 0)
+        send_room_late(self);
 }
 
 void sp__send_room_leaving(struct sp_process *self, bool receiving)
 {
-    send_room_use(self, true, !receiving);
+    if (receiving && sp__mailbox_waiting(&self->actor))
+        send_room_late(self); /* its turn is over, not its work */
+    else
+        send_room_use(self, !receiving);
 }
 
 void sp__send_room_all(struct sp_process *self)
@@ -465,7 +473,7 @@ static sp_err waiter_queue(struct sp_process *self, sp_pid to, struct send_waite
         (void)waiter_remove(receiver, waiter);
     } else if (err == SP_OK) {
         *out_receiver = receiver;
-        sp__actor_wake(&receiver->actor);
+        sp__actor_ask_room(&receiver->actor);
     }
     sp__process_leave();
     return err;

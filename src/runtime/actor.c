@@ -2,6 +2,9 @@
 
 #include "runtime/scheduler.h"
 
+/* Look at everything once more. */
+#define ACTOR_LOOK (SP__ACTOR_WAKE | SP__ACTOR_ROOM)
+
 void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
                     enum sp__turn (*turn)(struct sp__actor *), uint32_t mailbox_max)
 {
@@ -98,10 +101,10 @@ static void actor_raise(struct sp__actor *actor, uint64_t flag)
         if (state & SP__ACTOR_CLOSED)
             return;
         wanted = (state | flag | SP__ACTOR_QUEUED) & ~SP__ACTOR_RECEIVING;
-        /* WAKE keeps an actor from parking. One that is parked looks at all it waits for when it
-         * runs, and would only have to clear it. */
+        /* WAKE and ROOM keep an actor from parking. One that is parked looks at all it waits for
+         * when it runs, and would only have to clear them. */
         if (!(state & SP__ACTOR_QUEUED))
-            wanted &= ~SP__ACTOR_WAKE;
+            wanted &= ~ACTOR_LOOK;
         /* acq_rel: as in push. */
     } while (!atomic_compare_exchange_weak_explicit(&actor->state, &state, wanted,
                                                     memory_order_acq_rel, memory_order_relaxed));
@@ -151,6 +154,11 @@ void sp__actor_wake(struct sp__actor *actor)
     actor_raise(actor, SP__ACTOR_WAKE);
 }
 
+void sp__actor_ask_room(struct sp__actor *actor)
+{
+    actor_raise(actor, SP__ACTOR_ROOM);
+}
+
 struct sp__signal *sp__actor_close(struct sp__actor *actor)
 {
     /* QUEUED stays set for ever: nobody can make it runnable again. */
@@ -166,9 +174,9 @@ struct sp__signal *sp__actor_close(struct sp__actor *actor)
 bool sp__actor_nothing_to_do(struct sp__actor *actor, bool receiving)
 {
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
-    if (state & SP__ACTOR_WAKE) {
+    if (state & ACTOR_LOOK) {
         /* acquire: pairs with the release of the waker. */
-        atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
+        atomic_fetch_and_explicit(&actor->state, ~ACTOR_LOOK, memory_order_acquire);
         return false;
     }
     return !(state & SP__ACTOR_SIGNAL) &&
@@ -181,11 +189,11 @@ bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
     uint64_t wanted;
     do {
-        if ((state & (SP__ACTOR_SIGNAL | SP__ACTOR_WAKE)) ||
+        if ((state & (SP__ACTOR_SIGNAL | ACTOR_LOOK)) ||
             (receiving && (uint32_t)(state >> 32) !=
                               atomic_load_explicit(&actor->fetched, memory_order_relaxed))) {
-            if (state & SP__ACTOR_WAKE)
-                atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_WAKE, memory_order_acquire);
+            if (state & ACTOR_LOOK)
+                atomic_fetch_and_explicit(&actor->state, ~ACTOR_LOOK, memory_order_acquire);
             return false;
         }
         wanted = state & ~SP__ACTOR_QUEUED;

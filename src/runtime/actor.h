@@ -7,6 +7,7 @@
  *   RECEIVING parked, and a message makes it runnable
  *   SIGNAL    the control lane is not empty
  *   WAKE      an operation it waited for is done, or a deadline may have passed
+ *   ROOM      a sender waits for room in the mailbox, since the owner last looked
  *   CLOSED    it ended: nothing is pushed any more
  *
  * Invariants:
@@ -18,7 +19,7 @@
  *    swap that set QUEUED gave the sender the only right to write there, and handing the
  *    actor to a run queue publishes it. All others go through the queue behind it; with
  *    shared_fetch all go there, since nobody but the owner may touch `direct`.
- *  - the owner parks only when pushed = fetched and neither SIGNAL nor WAKE is set, which
+ *  - the owner parks only when pushed = fetched and none of SIGNAL, WAKE, ROOM is set, which
  *    the swap that clears QUEUED checks; so no wake-up is lost.
  *
  * The queue is intrusive and without a dummy: a sender exchanges `tail` and links the one
@@ -43,6 +44,7 @@
 #define SP__ACTOR_SIGNAL UINT64_C(4)
 #define SP__ACTOR_WAKE UINT64_C(8)
 #define SP__ACTOR_CLOSED UINT64_C(16)
+#define SP__ACTOR_ROOM UINT64_C(32)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
 
 struct sp__fiber;
@@ -153,13 +155,6 @@ static inline void sp__mailbox_put_back(struct sp__actor *actor)
     atomic_store_explicit(&actor->taken, taken - 1, memory_order_release);
 }
 
-/** How many messages were ever pushed, modulo 2^32. Context: any. */
-static inline uint32_t sp__mailbox_pushed(const struct sp__actor *actor)
-{
-    /* relaxed: only whether it has changed is asked for. */
-    return (uint32_t)(atomic_load_explicit(&actor->state, memory_order_relaxed) >> 32);
-}
-
 /** Messages in the mailbox: a recent value for others, exact for the owner. Context: any. */
 static inline uint32_t sp__mailbox_length(struct sp__actor *actor)
 {
@@ -195,7 +190,19 @@ struct sp__signal *sp__actor_close(struct sp__actor *actor) SP_NONNULL;
  *  Context: the owner, on a stack that is not the actor's fiber. */
 SP_NODISCARD bool sp__actor_try_park(struct sp__actor *actor, bool receiving) SP_NONNULL;
 
-/** Would sp__actor_try_park() succeed just now? Clears WAKE. Context: the owner. */
+/** A sender waits for room: the owner looks before it parks again.
+ *  Context: any thread with a context, inside an epoch section. */
+void sp__actor_ask_room(struct sp__actor *actor) SP_NONNULL;
+
+/** The owner is about to look who waits for room. Context: the owner. */
+static inline void sp__actor_room_looked(struct sp__actor *actor)
+{
+    /* acquire: pairs with the release in ask_room; who asked is on the list. */
+    if (atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_ROOM)
+        atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_ROOM, memory_order_acquire);
+}
+
+/** Would sp__actor_try_park() succeed just now? Clears WAKE and ROOM. Context: the owner. */
 bool sp__actor_nothing_to_do(struct sp__actor *actor, bool receiving) SP_NONNULL;
 
 /* ---- the one operation an actor waits for ---- */
