@@ -7,7 +7,7 @@ set(spawned_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Spawned)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/spawned DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
-set(spawned_installed spawned)
+set(spawned_installed spawned spawned_sim)
 if(SPAWNED_SHARED)
     list(APPEND spawned_installed spawned_shared)
 endif()

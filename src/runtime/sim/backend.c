@@ -122,6 +122,11 @@ struct sp_runtime *sp__node_runtime(struct sp__node *node)
     return node->runtime;
 }
 
+struct sp__context *sp__node_context(struct sp__node *node)
+{
+    return &node->context;
+}
+
 static void sim_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns)
 {
     /* The loop asks each wheel before each step. */

@@ -227,6 +227,8 @@ static void world_step(struct sp__world *world, struct sp__task *task)
         break;
     }
     world->running = NULL;
+    if (world->hooks.stepped != NULL)
+        world->hooks.stepped(world->hooks.arg);
     if (node != NULL && sp__epoch_waiting(&node->context.epoch)) {
         sp__context_set(&node->context);
         sp_ignore(sp__epoch_collect(&node->context.epoch));
@@ -245,6 +247,10 @@ enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, in
                 return SP__WORLD_IDLE;
             if (next > until_ns)
                 return SP__WORLD_TIME;
+            if (world->hooks.quiet != NULL)
+                world->hooks.quiet(world->hooks.arg);
+            if (world->stop)
+                break;
             world->now = next;
             world_look_at_timers(world);
         }
@@ -268,6 +274,18 @@ void sp__world_stop(struct sp__world *world)
     world->stop = true;
 }
 
+void sp__world_halt(struct sp__world *world)
+{
+    struct sp__context *context = sp__context();
+    world->stop = true;
+    if (context != NULL && context->current != NULL) {
+        sp__sim_point(context, SP__POINT_YIELD, 0, "halt");
+        return;
+    }
+    sp__task_ready(world, world->running, SP__POINT_MAIN, 0, "halt");
+    sp__task_leave(world, world->running->fiber);
+}
+
 void sp__world_set_abstract(struct sp__world *world, bool abstract)
 {
     world->abstract = abstract;
@@ -281,6 +299,17 @@ int64_t sp__world_now(const struct sp__world *world)
 uint64_t sp__world_steps(const struct sp__world *world)
 {
     return world->steps;
+}
+
+uint64_t sp__world_faults(struct sp__world *world)
+{
+    uint64_t faults = 0;
+    for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
+         at = sp__list_next(&world->nodes, at)) {
+        struct sp__node *node = sp__container_of(at, struct sp__node, link);
+        faults += atomic_load_explicit(&node->context.counters.faults, memory_order_relaxed);
+    }
+    return faults;
 }
 
 struct sp__task *sp__world_running(const struct sp__world *world)
@@ -334,6 +363,19 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
     sp__backend_choose(&sp__backend_sim);
     *out = world;
     return SP_OK;
+}
+
+bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks)
+{
+    if (!sp__list_empty(&world->tasks) || !sp__list_empty(&world->nodes))
+        return false;
+    world->hooks = *hooks;
+    world->now = 0;
+    world->steps = 0;
+    world->children = 0;
+    world->stop = false;
+    world->abstract = false;
+    return true;
 }
 
 void sp__world_destroy(struct sp__world *moved_world)

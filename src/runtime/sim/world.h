@@ -67,6 +67,10 @@ struct sp__world_hooks {
     /** `task` is about to make a step. Returns how long it takes, in nanoseconds.
      *  NULL: a microsecond. */
     int64_t (*step)(void *arg, struct sp__task *task);
+    /** A step was made. NULL: nothing to look at. */
+    void (*stepped)(void *arg);
+    /** Nothing is ready, and the clock is about to jump. NULL: nothing to look at. */
+    void (*quiet)(void *arg);
     /** `task` came into the world, or leaves it (`born` false). */
     void (*life)(void *arg, struct sp__task *task, bool born);
     /** Entropy of a node. NULL: zeros. */
@@ -86,6 +90,11 @@ enum sp__world_end {
  *  Errors: NOMEM, NOTSUP (no handlers for faults), INVALID (there is a current one).
  *  Ownership: the caller's, sp__world_destroy(). Context: a thread without a context. */
 SP_NODISCARD sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **out)
+    SP_NONNULL;
+
+/** Begin again at time 0 with other hooks, what is costly kept. False: tasks or nodes are left, and
+ *  nothing was done. Context: the loop's thread. */
+SP_NODISCARD bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks)
     SP_NONNULL;
 
 /** End it. What its tasks had is lost with them, so where they did not come to their end this
@@ -108,6 +117,10 @@ enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, in
 /** Come back from sp__world_run() after this step. Context: any in the world. */
 void sp__world_stop(struct sp__world *world) SP_NONNULL;
 
+/** Stop, in the middle of a task's step; comes back where the world is run again and chooses
+ *  it. Context: a task. */
+void sp__world_halt(struct sp__world *world) SP_NONNULL;
+
 /** In abstract time any armed timer may fire next; else only what is due. Context: the loop. */
 void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
 
@@ -117,6 +130,9 @@ int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
 /** Steps made so far. Context: any in the world. */
 uint64_t sp__world_steps(const struct sp__world *world) SP_NONNULL;
 
+/** Faults contained so far in the nodes that live. Context: any in the world. */
+uint64_t sp__world_faults(struct sp__world *world) SP_NONNULL;
+
 /** The task that makes the present step, or NULL. Context: any in the world. */
 struct sp__task *sp__world_running(const struct sp__world *world) SP_NONNULL;
 
@@ -125,6 +141,9 @@ struct sp__list *sp__world_tasks(struct sp__world *world) SP_NONNULL;
 
 /** The runtime of a node. Context: any in the world. */
 struct sp_runtime *sp__node_runtime(struct sp__node *node) SP_NONNULL;
+
+/** The context in which a node's actors run. Context: any in the world. */
+struct sp__context *sp__node_context(struct sp__node *node) SP_NONNULL;
 
 /** The simulated system sends SIGINT or SIGTERM to the node's program. Context: the loop. */
 void sp__node_os_signal(struct sp__node *node, int signo) SP_NONNULL;

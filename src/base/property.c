@@ -1,0 +1,3 @@
+#include "spawned/property.h"
+
+const struct sp__property_ops *sp__properties;

@@ -1,0 +1,587 @@
+#include "sim/run.h"
+
+#include "base/alloc.h"
+#include "process/process.h"
+#include "process/signal.h"
+#include "runtime/random.h"
+#include "runtime/slab.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    RUN_STEPS_MAX = 1000000,
+    RUN_DAY_S = 86400,
+    RUN_STEP_NS = 1000,
+    RUN_STREAK_MAX = 64,
+    RUN_INVARIANTS_MAX = 64,
+    RUN_SOMETIMES_MAX = 256,
+    /* After a failure the nodes are told to end, so that nothing is leaked. */
+    RUN_DRAIN_STEPS = 100000,
+    RUN_BUGGIFY_ODDS = 8,
+};
+
+struct sp_sim_node {
+    struct sp_sim_node *next;
+    struct sp_sim *sim;
+    void (*fn)(void *arg);
+    void *arg;
+    bool ended;
+    char name[SIM_NAME_MAX];
+};
+
+struct run_invariant {
+    const char *name;
+    bool (*holds)(sp_sim *s, void *arg);
+    void *arg;
+};
+
+struct sp_sim {
+    const struct sim_plan *plan;
+    struct sim_result *result;
+    struct sp__world *world;
+    struct sp_sim_node *nodes;
+    struct run_invariant invariants[RUN_INVARIANTS_MAX];
+    size_t invariant_count;
+    struct sim_follower follower;
+    uint64_t last;   /* label of who made the last step */
+    uint32_t streak; /* steps since the longest ready was taken */
+    uint64_t data;   /* random streams: sp_choose() and the like, */
+    uint64_t chance; /* entropy */
+    uint64_t faults;
+    bool crashed; /* a fault happened; the next line of the log says which */
+    bool left;    /* the decision just made left the reference */
+    bool draining;
+    jmp_buf out;
+};
+
+static struct sp_sim *run_current;
+static struct sp__world *run_world; /* of the run before, where nothing was left in it */
+static struct sp_sim_test *run_tests;
+static struct sp_sim_test **run_tests_end = &run_tests;
+
+void sp_sim__register(struct sp_sim_test *test)
+{
+    *run_tests_end = test;
+    run_tests_end = &test->next;
+}
+
+const struct sp_sim_test *sim_tests(void)
+{
+    return run_tests;
+}
+
+/* ---- failing ---- */
+
+static void run_failv(struct sp_sim *s, const char *format, va_list args)
+{
+    struct sim_result *result = s->result;
+    if (result->failed || s->draining)
+        return;
+    result->failed = true;
+    (void)vsnprintf(result->text, sizeof(result->text), format, args);
+    result->steps = sp__world_steps(s->world);
+    sp__world_stop(s->world);
+}
+
+SP_PRINTF(2, 3) static void run_fail(struct sp_sim *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    run_failv(s, format, args);
+    va_end(args);
+}
+
+/* Who fails in a process does not go on before the nodes are told to end. */
+static void run_halt(struct sp_sim *s)
+{
+    if (sp__world_running(s->world) == NULL)
+        longjmp(s->out, 1);
+    sp__world_halt(s->world);
+    sp_exit(sp_reason_kill());
+}
+
+void sp_sim_fail(sp_sim *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    run_failv(s, format, args);
+    va_end(args);
+    run_halt(s);
+    __builtin_unreachable();
+}
+
+/* ---- the trace ---- */
+
+static const char *run_task_name(struct sp_sim *s, const struct sp__task *task, char text[64])
+{
+    if (task->kind == SP__TASK_TIMERS)
+        return "timers";
+    if (task->kind == SP__TASK_JOB)
+        return "blocking job";
+    if (task->actor == NULL) {
+        for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+            if (node == task->arg)
+                return node->name;
+        return "thread";
+    }
+    struct sp_process *process = (struct sp_process *)(void *)task->actor;
+    const char *name = sp__process_text(process, text);
+    return name[0] == '<' ? sp__process_label(process) : name;
+}
+
+/* What the step is about: what the point said, or the message that is handled next. */
+static const char *run_task_what(const struct sp__task *task)
+{
+    if (task->what != NULL)
+        return task->what;
+    if (task->kind != SP__TASK_ACTOR || task->fiber != NULL ||
+        !sp__process_is_server((struct sp_process *)(void *)task->actor))
+        return "";
+    const struct sp_message *next = task->actor->direct;
+    if (next == NULL)
+        next = atomic_load_explicit(&task->actor->head, memory_order_relaxed);
+    return next == NULL ? "" : next->type->name;
+}
+
+static struct sim_event *trace_add(struct sim_trace *trace)
+{
+    if (trace->count == trace->capacity) {
+        size_t capacity = trace->capacity == 0 ? 256 : 2 * trace->capacity;
+        struct sim_event *events = sp__realloc(trace->events, capacity * sizeof(*events));
+        if (events == NULL)
+            return NULL; /* the story ends early */
+        trace->events = events;
+        trace->capacity = capacity;
+    }
+    return &trace->events[trace->count++];
+}
+
+static void run_trace(struct sp_sim *s, const struct sp__task *task)
+{
+    char text[64];
+    struct sim_event *event = trace_add(s->plan->trace);
+    if (event == NULL)
+        return;
+    *event = (struct sim_event){ .time_ns = sp__world_now(s->world),
+                                 .task = task->label,
+                                 .object = task->object,
+                                 .point = task->point,
+                                 .left_reference = s->left };
+    (void)snprintf(event->name, sizeof(event->name), "%s", run_task_name(s, task, text));
+    (void)snprintf(event->what, sizeof(event->what), "%s", run_task_what(task));
+}
+
+/* ---- hooks of the world ---- */
+
+/* As a worker does it: who ran last goes on; else who was made ready last, as long as that does
+ * not starve the others; else who has been ready for longest. */
+static size_t run_reference(const struct sp_sim *s, struct sp__task *const *tasks, size_t count)
+{
+    if (s->streak >= RUN_STREAK_MAX)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i]->label == s->last)
+            return i;
+    return count - 1;
+}
+
+static size_t run_choose(void *arg, struct sp__task *const *tasks, size_t count)
+{
+    struct sp_sim *s = arg;
+    size_t reference = run_reference(s, tasks, count);
+    s->left = false;
+    s->streak = reference == 0 ? 0 : s->streak + 1;
+    if (count == 1 || s->draining)
+        return reference;
+    size_t index = reference;
+    if (s->plan->strategy != NULL)
+        index = sim_strategy_choose(s->plan->strategy, tasks, count, reference);
+    else if (s->plan->schedule != NULL)
+        index = sim_follower_choose(&s->follower, tasks, count, reference);
+    s->result->choices++;
+    s->left = index != reference;
+    if (s->left && sim_schedule_add(&s->result->schedule,
+                                    (struct sim_choice){ .at = tasks[reference]->label,
+                                                         .step = tasks[reference]->steps,
+                                                         .to = tasks[index]->label }) != SP_OK)
+        run_fail(s, "the simulation has no memory");
+    return index;
+}
+
+static uint64_t run_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0xff51afd7ed558ccd);
+    return hash ^ (hash >> 32);
+}
+
+static int64_t run_step(void *arg, struct sp__task *task)
+{
+    struct sp_sim *s = arg;
+    struct sim_result *result = s->result;
+    s->last = task->label;
+    if (s->draining)
+        return RUN_STEP_NS;
+    result->hash = run_mix(result->hash, task->label);
+    result->hash = run_mix(result->hash, task->object + task->point);
+    result->hash = run_mix(result->hash, (uint64_t)sp__world_now(s->world));
+    if (s->plan->strategy != NULL)
+        sim_strategy_step(s->plan->strategy, task);
+    if (s->plan->trace != NULL)
+        run_trace(s, task);
+    return RUN_STEP_NS;
+}
+
+static void run_stepped(void *arg)
+{
+    struct sp_sim *s = arg;
+    uint64_t faults = sp__world_faults(s->world);
+    s->crashed = s->crashed || (faults > s->faults && !s->plan->test->options.crashes);
+    s->faults = faults;
+    for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
+        if (!s->invariants[i].holds(s, s->invariants[i].arg))
+            run_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
+}
+
+static struct sp_process *run_waits_for(struct sp_process *process)
+{
+    uint32_t slot = atomic_load_explicit(&process->waits_slot, memory_order_relaxed);
+    return slot == 0 ? NULL : sp__slab_get(sp__process_runtime(process)->processes, slot - 1);
+}
+
+/* Append "a -> b -> a", if the process is on such a circle. */
+static bool run_circle(struct sp_process *start, char *text, size_t size)
+{
+    struct sp_process *at = start;
+    char name[64];
+    size_t length = 0;
+    do {
+        length +=
+            (size_t)snprintf(text + length, size - length, "%s -> ", sp__process_text(at, name));
+        at = run_waits_for(at);
+    } while (at != NULL && at != start && length < size - 80);
+    if (at != start)
+        return false;
+    (void)snprintf(text + length, size - length, "%s", sp__process_text(start, name));
+    return true;
+}
+
+/* Nothing can go on but by a timer: do calls wait for each other? */
+static void run_quiet(void *arg)
+{
+    struct sp_sim *s = arg;
+    char text[SIM_TEXT_MAX - 64];
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->kind != SP__TASK_ACTOR)
+            continue;
+        struct sp_process *process = (struct sp_process *)(void *)task->actor;
+        if (run_waits_for(process) == NULL || !run_circle(process, text, sizeof(text)))
+            continue;
+        run_fail(s, "deadlock: calls wait for each other: %s", text);
+        return;
+    }
+}
+
+static void run_life(void *arg, struct sp__task *task, bool born)
+{
+    struct sp_sim *s = arg;
+    if (born && s->plan->strategy != NULL && !s->draining)
+        sim_strategy_born(s->plan->strategy, task);
+}
+
+static void run_entropy(void *arg, struct sp__node *node, void *bytes, size_t size)
+{
+    struct sp_sim *s = arg;
+    unsigned char *at = bytes;
+    (void)node;
+    for (size_t i = 0; i < size; i++)
+        at[i] = (unsigned char)(sp__random_next(&s->chance) >> 56);
+}
+
+/* ---- properties of the program ---- */
+
+static struct {
+    const char *what;
+    uint64_t count;
+} run_sometimes[RUN_SOMETIMES_MAX];
+
+static void property_always_failed(const char *what, const char *file, int line)
+{
+    struct sp_sim *s = run_current;
+    if (s->draining)
+        return;
+    (void)snprintf(s->result->file, sizeof(s->result->file), "%s", file);
+    s->result->line = line;
+    run_fail(s, "\"%s\" is false", what);
+    run_halt(s);
+}
+
+static void property_sometimes(const char *what, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    for (size_t i = 0; i < RUN_SOMETIMES_MAX; i++) {
+        if (run_sometimes[i].what == NULL)
+            run_sometimes[i].what = what;
+        if (strcmp(run_sometimes[i].what, what) == 0) {
+            run_sometimes[i].count++;
+            return;
+        }
+    }
+}
+
+void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
+{
+    for (size_t i = 0; i < RUN_SOMETIMES_MAX && run_sometimes[i].what != NULL; i++)
+        fn(arg, run_sometimes[i].what, run_sometimes[i].count);
+}
+
+static uint32_t property_choose(uint32_t count)
+{
+    return count == 0 ? 0 : (uint32_t)sp__random_below(&run_current->data, count);
+}
+
+static bool property_buggify(const char *what)
+{
+    (void)what;
+    return property_choose(RUN_BUGGIFY_ODDS) == 0;
+}
+
+static const struct sp__property_ops run_properties = {
+    .always_failed = property_always_failed,
+    .sometimes = property_sometimes,
+    .buggify = property_buggify,
+    .choose = property_choose,
+};
+
+/* ---- nodes ---- */
+
+static int node_process(void *arg)
+{
+    struct sp_sim_node *node = arg;
+    node->fn(node->arg);
+    return 0;
+}
+
+static void node_log(void *context, enum sp_log_level level, const char *line)
+{
+    struct sp_sim_node *node = context;
+    struct sp_sim *s = node->sim;
+    if (s->crashed && level >= SP_LOG_WARNING)
+        run_fail(s, "%s: %s", node->name, line);
+}
+
+static void node_main(void *arg)
+{
+    struct sp_sim_node *node = arg;
+    struct sp_runtime_options options = { .workers = 1, .log = node_log, .log_context = node };
+    sp_ignore(sp_main(node_process, node, &options) == 0);
+    node->ended = true;
+}
+
+sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct sp_sim_node *node = sp__calloc(1, sizeof(*node));
+    if (node == NULL)
+        sp_sim_fail(s, "the simulation has no memory for node %s", name);
+    *node = (struct sp_sim_node){ .next = s->nodes, .sim = s, .fn = fn, .arg = arg };
+    (void)snprintf(node->name, sizeof(node->name), "%s", name);
+    s->nodes = node;
+    uint64_t label = 0;
+    for (const char *at = name; *at != '\0'; at++)
+        label = run_mix(label, (unsigned char)*at);
+    if (sp__world_main(s->world, label, node_main, node) != SP_OK)
+        sp_sim_fail(s, "the simulation has no memory for node %s", name);
+    return node;
+}
+
+bool sp_sim_ended(const sp_sim_node *node)
+{
+    return node->ended;
+}
+
+/* ---- what the body says ---- */
+
+static int64_t run_limit(const struct sp_sim *s)
+{
+    int64_t limit = s->plan->test->options.virtual_time.ns;
+    return limit == 0 ? sp_sec(RUN_DAY_S).ns : limit;
+}
+
+/* How the run came to a halt, if that is a failure. */
+static void run_judge(struct sp_sim *s, enum sp__world_end end, bool all)
+{
+    if (end == SP__WORLD_STEPS)
+        run_fail(s, "still busy after %llu steps: a livelock, or .steps_max is too low",
+                 (unsigned long long)sp__world_steps(s->world));
+    for (struct sp_sim_node *node = s->nodes; node != NULL && all; node = node->next) {
+        if (node->ended)
+            continue;
+        if (end == SP__WORLD_IDLE)
+            run_fail(s, "nothing can go on, but node %s has not ended: its main process waits",
+                     node->name);
+        else if (end == SP__WORLD_TIME)
+            run_fail(s, "node %s has not ended after %lld virtual seconds", node->name,
+                     (long long)(sp__world_now(s->world) / SP_NS_PER_S));
+    }
+}
+
+static void run_until(struct sp_sim *s, int64_t until, bool all)
+{
+    uint64_t max = s->plan->test->options.steps_max;
+    uint64_t steps = sp__world_steps(s->world);
+    max = max == 0 ? RUN_STEPS_MAX : max;
+    enum sp__world_end end = sp__world_run(s->world, max > steps ? max - steps : 0, until);
+    if (!s->result->failed)
+        run_judge(s, end, all);
+    if (s->result->failed)
+        longjmp(s->out, 1);
+}
+
+void sp_sim_run(sp_sim *s)
+{
+    run_until(s, run_limit(s), true);
+}
+
+void sp_sim_run_for(sp_sim *s, sp_duration d)
+{
+    run_until(s, sp_time_add(sp_sim_now(s), d).ns, false);
+}
+
+void sp_sim_invariant(sp_sim *s, const char *name, bool (*holds)(sp_sim *s, void *arg), void *arg)
+{
+    if (s->invariant_count == RUN_INVARIANTS_MAX)
+        sp_sim_fail(s, "more than %d invariants", RUN_INVARIANTS_MAX);
+    s->invariants[s->invariant_count++] =
+        (struct run_invariant){ .name = name, .holds = holds, .arg = arg };
+}
+
+sp_time sp_sim_now(const sp_sim *s)
+{
+    return (sp_time){ sp__world_now(s->world) };
+}
+
+uint64_t sp_sim_steps(const sp_sim *s)
+{
+    return sp__world_steps(s->world);
+}
+
+/* ---- a run ---- */
+
+static void drain_signal(struct sp_runtime *runtime)
+{
+    uint32_t high = sp__slab_high(runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot++) {
+        struct sp_process *process = sp__slab_get(runtime->processes, slot);
+        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
+        if (serial != 0 && !(serial & SP__SERIAL_DEAD) && !(process->flags & SP__PROCESS_FOREIGN))
+            sp_ignore(sp__signal_send(process, SP__SIGNAL_EXIT, SP_PID_NONE, sp_reason_kill()));
+    }
+}
+
+/* Every process of every node is killed, so that the nodes' main functions come back. */
+static void run_drain(struct sp_sim *s)
+{
+    s->draining = true;
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->kind != SP__TASK_TIMERS)
+            continue;
+        struct sp__context *context = sp__node_context(task->node);
+        sp__context_set(context);
+        sp__epoch_enter(&context->epoch);
+        drain_signal(sp__node_runtime(task->node));
+        sp__epoch_leave(&context->epoch);
+        sp__context_set(NULL);
+    }
+    (void)sp__world_run(s->world, RUN_DRAIN_STEPS, INT64_MAX);
+}
+
+static void run_finish(struct sp_sim *s)
+{
+    bool ended = true;
+    for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+        ended = ended && node->ended;
+    if (!ended)
+        run_drain(s);
+    s->world = NULL;
+    while (s->nodes != NULL) {
+        struct sp_sim_node *node = s->nodes;
+        s->nodes = node->next;
+        sp__free(node);
+    }
+    if (s->plan->schedule != NULL)
+        sim_follower_finish(&s->follower);
+    sp__properties = NULL;
+    run_current = NULL;
+}
+
+static sp_err run_prepare(struct sp_sim *s)
+{
+    static const struct sp__world_hooks hooks = { .choose = run_choose,
+                                                  .step = run_step,
+                                                  .stepped = run_stepped,
+                                                  .quiet = run_quiet,
+                                                  .life = run_life,
+                                                  .entropy = run_entropy };
+    struct sp__world_hooks mine = hooks;
+    mine.arg = s;
+    sp_err err = SP_OK;
+    if (s->plan->schedule != NULL)
+        err = sim_follower_init(&s->follower, s->plan->schedule);
+    if (err == SP_OK && run_world != NULL && !sp__world_restart(run_world, &mine)) {
+        sp__world_destroy(run_world); /* tasks of a run that did not come to its end */
+        run_world = NULL;
+    }
+    if (err == SP_OK && run_world == NULL)
+        err = sp__world_create(&mine, &run_world);
+    s->world = run_world;
+    if (err != SP_OK) {
+        sim_follower_finish(&s->follower);
+        return err;
+    }
+    sp__world_set_abstract(s->world, s->plan->test->options.abstract_time);
+    run_current = s;
+    sp__properties = &run_properties;
+    return SP_OK;
+}
+
+/* The body comes back, or a failure jumps here. */
+static void run_body(struct sp_sim *s)
+{
+    if (setjmp(s->out) == 0)
+        s->plan->test->body(s);
+    if (!s->result->failed)
+        s->result->steps = sp__world_steps(s->world);
+    s->result->time_ns = sp__world_now(s->world);
+}
+
+void sim_run_finish(void)
+{
+    if (run_world != NULL)
+        sp__world_destroy(run_world);
+    run_world = NULL;
+}
+
+sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
+{
+    *out_result = (struct sim_result){ .hash = 0 };
+    struct sp_sim *s = sp__calloc(1, sizeof(*s));
+    if (s == NULL)
+        return SP_ERR_NOMEM;
+    s->plan = plan;
+    s->result = out_result;
+    s->data = sp__random_start(plan->seed, 2);
+    s->chance = sp__random_start(plan->seed, 3);
+    sp_err err = run_prepare(s);
+    if (err == SP_OK) {
+        run_body(s);
+        run_finish(s);
+    }
+    sp__free(s);
+    return err;
+}

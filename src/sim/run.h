@@ -1,0 +1,81 @@
+/* One run of a test in a world: the body's view of it, and the campaign's.
+ *
+ *   campaign (main.c) -> run (run.c) -> world (runtime/sim/) -> program
+ *                         |  asks: which task next?
+ *                         +-> strategy (strategy.c), or a stored schedule (schedule.c)
+ *
+ * The reference schedule is that of one worker: who ran last goes on, else who was woken last.
+ * A run is its seed and the decisions at which it left the reference, so a schedule that is
+ * nearly the reference is short, and what is short can be read.
+ *
+ * Threads: one. Neighbours: runtime/sim/world.h, shrink.c, report.c.
+ */
+#ifndef SPAWNED_SIM_RUN_H
+#define SPAWNED_SIM_RUN_H
+
+#include "runtime/sim/world.h"
+#include "sim/schedule.h"
+#include "sim/strategy.h"
+#include "spawned/sim.h"
+
+#include <setjmp.h>
+
+enum {
+    SIM_TEXT_MAX = 512,
+    SIM_NAME_MAX = 48,
+};
+
+/** What happened, for people; kept only where it is asked for. */
+struct sim_event {
+    int64_t time_ns;
+    uint64_t task;
+    uint64_t object;
+    enum sp__point point;
+    bool left_reference;
+    char name[SIM_NAME_MAX]; /* of the task */
+    char what[SIM_NAME_MAX];
+};
+
+struct sim_trace {
+    struct sim_event *events;
+    size_t count;
+    size_t capacity;
+};
+
+/** How a run is to be made. */
+struct sim_plan {
+    const struct sp_sim_test *test;
+    uint64_t seed;
+    struct sim_strategy *strategy;       /* or NULL: `schedule` */
+    const struct sim_schedule *schedule; /* or NULL: the reference */
+    struct sim_trace *trace;             /* or NULL */
+};
+
+/** What came of it. */
+struct sim_result {
+    bool failed;
+    char text[SIM_TEXT_MAX];
+    char file[SIM_TEXT_MAX];
+    int line;
+    uint64_t hash; /* of all that happened */
+    uint64_t steps;
+    uint64_t choices; /* decisions between several */
+    int64_t time_ns;
+    struct sim_schedule schedule; /* what was decided; sim_schedule_finish() */
+};
+
+/** Make a run. `*out_result` is written in any case.
+ *  Errors: NOMEM. Ownership: the schedule in it is the caller's. Context: the main thread. */
+SP_NODISCARD sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result) SP_NONNULL;
+
+/** Free what is kept from run to run. Context: the main thread, at its end. */
+void sim_run_finish(void);
+
+/** The registered tests, in the order of their definition. */
+const struct sp_sim_test *sim_tests(void);
+
+/** Counts of sp_sometimes() over the campaign. */
+void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
+    SP_NONNULL_ARGS(1);
+
+#endif

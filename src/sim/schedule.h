@@ -1,0 +1,64 @@
+/* Schedules: where a run left the reference, by labels that survive an unrelated edit.
+ *
+ *     before task A makes its 7th step, B goes first
+ *
+ * A label is made of the task's birth (whose child, the how-manieth), so it is the same when
+ * other processes come and go. Followed, each entry is used once; one whose situation does not
+ * arise is passed over. A file holds the seed and the entries, one a line.
+ *
+ * Threads: one. Neighbours: run.h, shrink.c.
+ */
+#ifndef SPAWNED_SIM_SCHEDULE_H
+#define SPAWNED_SIM_SCHEDULE_H
+
+#include "runtime/sim/world.h"
+
+/** The reference would have let `at` make its step number `step`; `to` went instead. */
+struct sim_choice {
+    uint64_t at;
+    uint64_t step;
+    uint64_t to;
+};
+
+struct sim_schedule {
+    struct sim_choice *choices;
+    size_t count;
+    size_t capacity;
+};
+
+/** Append. Errors: NOMEM. */
+SP_NODISCARD sp_err sim_schedule_add(struct sim_schedule *schedule, struct sim_choice choice)
+    SP_NONNULL;
+
+/** Free what it holds. */
+void sim_schedule_finish(struct sim_schedule *schedule) SP_NONNULL;
+
+/** Copy all but the entries [from, from + count). Errors: NOMEM. */
+SP_NODISCARD sp_err sim_schedule_without(const struct sim_schedule *schedule, size_t from,
+                                         size_t count, struct sim_schedule *out) SP_NONNULL;
+
+/** Somebody who follows a schedule. */
+struct sim_follower {
+    const struct sim_schedule *schedule;
+    bool *used;
+};
+
+/** Begin to follow. Errors: NOMEM. Ownership: sim_follower_finish(). */
+SP_NODISCARD sp_err sim_follower_init(struct sim_follower *follower,
+                                      const struct sim_schedule *schedule) SP_NONNULL;
+void sim_follower_finish(struct sim_follower *follower) SP_NONNULL;
+
+/** Which of the ready tasks goes on, where the reference would take `reference`. */
+size_t sim_follower_choose(struct sim_follower *follower, struct sp__task *const *tasks,
+                           size_t count, size_t reference) SP_NONNULL;
+
+/** Write `test`, `seed` and the schedule to a file. Errors: IO (errno says why). */
+SP_NODISCARD sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,
+                                      const struct sim_schedule *schedule) SP_NONNULL;
+
+/** Read it. `test` has room for 256 bytes. Errors: IO, INVALID (not such a file; `*out_line` is
+ *  where), NOMEM. */
+SP_NODISCARD sp_err sim_schedule_load(const char *path, char *test, uint64_t *out_seed,
+                                      struct sim_schedule *out, int *out_line) SP_NONNULL;
+
+#endif

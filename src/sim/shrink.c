@@ -1,0 +1,98 @@
+#include "sim/shrink.h"
+
+#include <ctype.h>
+
+enum {
+    SHRINK_RUNS_MAX = 20000,
+};
+
+bool sim_same_failure(const struct sim_result *a, const struct sim_result *b)
+{
+    if (!a->failed || !b->failed)
+        return false;
+    const char *x = a->text;
+    const char *y = b->text;
+    for (;;) {
+        while (isdigit((unsigned char)*x))
+            x++;
+        while (isdigit((unsigned char)*y))
+            y++;
+        if (*x != *y)
+            return false;
+        if (*x == '\0')
+            return true;
+        x++;
+        y++;
+    }
+}
+
+/* Run `schedule`; if it fails as it should, it becomes the present one. */
+static sp_err shrink_try(const struct sim_plan *plan, const struct sim_result *failure,
+                         struct sim_schedule *moved_schedule, struct sim_shrink *shrink,
+                         bool *out_kept)
+{
+    struct sim_plan again = { .test = plan->test, .seed = plan->seed, .schedule = moved_schedule };
+    struct sim_result result;
+    sp_err err = sim_run(&again, &result);
+    shrink->runs++;
+    *out_kept = err == SP_OK && sim_same_failure(&result, failure);
+    if (*out_kept) {
+        sim_schedule_finish(&shrink->schedule);
+        shrink->schedule = *moved_schedule;
+        shrink->result = result;
+        shrink->result.schedule = (struct sim_schedule){ 0 };
+    } else {
+        sim_schedule_finish(moved_schedule);
+    }
+    sim_schedule_finish(&result.schedule);
+    return err;
+}
+
+/* Leave out pieces of `size`, wherever that works. True: something was left out. */
+static sp_err shrink_pass(const struct sim_plan *plan, const struct sim_result *failure,
+                          size_t size, struct sim_shrink *shrink, bool *out_any)
+{
+    sp_err err = SP_OK;
+    *out_any = false;
+    for (size_t from = 0; err == SP_OK && from < shrink->schedule.count;) {
+        struct sim_schedule candidate;
+        bool kept = false;
+        err = sim_schedule_without(&shrink->schedule, from, size, &candidate);
+        if (err == SP_OK)
+            err = shrink_try(plan, failure, &candidate, shrink, &kept);
+        *out_any = *out_any || kept;
+        if (!kept)
+            from += size;
+        if (shrink->runs >= SHRINK_RUNS_MAX)
+            break;
+    }
+    return err;
+}
+
+sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
+                  struct sim_shrink *out)
+{
+    *out = (struct sim_shrink){ .runs = 0 };
+    struct sim_schedule whole;
+    bool kept = false;
+    sp_err err = sim_schedule_without(&failure->schedule, 0, 0, &whole);
+    if (err == SP_OK)
+        err = shrink_try(plan, failure, &whole, out, &kept);
+    if (err != SP_OK)
+        return err;
+    if (!kept)
+        return SP_ERR_INVALID;
+    bool any = true;
+    for (size_t size = (out->schedule.count + 1) / 2; size > 0 && err == SP_OK;) {
+        err = shrink_pass(plan, failure, size, out, &any);
+        if (out->runs >= SHRINK_RUNS_MAX)
+            break;
+        if (size > 1)
+            size = (size + 1) / 2;
+        else if (!any)
+            break;
+    }
+    if (err != SP_OK)
+        sim_schedule_finish(&out->schedule);
+    return err;
+}

@@ -1,0 +1,315 @@
+#include "sim/strategy.h"
+
+#include "base/alloc.h"
+#include "runtime/random.h"
+
+#include <string.h>
+
+enum {
+    STRATEGY_DEPTH = 3,
+    STRATEGY_DEPTH_MAX = 8,
+    STRATEGY_LENGTH_MIN = 16,  /* guess of a run's decisions before one was seen */
+    STRATEGY_FAIR_AFTER = 4,   /* pct: after so many times the usual length, random */
+    STRATEGY_LABELS = 1 << 12, /* urw: tasks it remembers; a power of two */
+};
+
+/* urw: what a task did in this run, and in the longest one. */
+struct strategy_label {
+    uint64_t label;
+    uint32_t now;
+    uint32_t most;
+};
+
+/* exhaust: what was chosen at a decision, of how many. */
+struct strategy_branch {
+    uint32_t index;
+    uint32_t count;
+};
+
+struct sim_strategy {
+    enum sim_strategy_kind kind;
+    unsigned depth;
+    uint64_t random;
+    uint64_t decision; /* number of the next one */
+    uint64_t length;   /* decisions of the longest run */
+    bool begun;
+    /* delays: how many there are in this run, and at which decisions, ascending */
+    unsigned delays;
+    uint64_t at[STRATEGY_DEPTH_MAX];
+    /* pct: where the next priorities fall; `at` again */
+    unsigned fallen;
+    struct strategy_label *labels;
+    uint32_t label_count;
+    struct strategy_branch *branches;
+    size_t branch_capacity;
+    size_t branch_count;
+};
+
+static const char *const strategy_names[SIM_STRATEGIES] = { "delays", "random", "pct",
+                                                            "pos",    "urw",    "exhaust" };
+
+const char *sim_strategy_name(enum sim_strategy_kind kind)
+{
+    return kind < SIM_STRATEGIES ? strategy_names[kind] : NULL;
+}
+
+struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned depth)
+{
+    struct sim_strategy *strategy = sp__calloc(1, sizeof(*strategy));
+    if (strategy == NULL)
+        return NULL;
+    strategy->kind = kind;
+    strategy->depth = depth == 0 ? STRATEGY_DEPTH : depth;
+    if (strategy->depth > STRATEGY_DEPTH_MAX)
+        strategy->depth = STRATEGY_DEPTH_MAX;
+    strategy->length = STRATEGY_LENGTH_MIN;
+    if (kind == SIM_URW) {
+        strategy->labels = sp__calloc(STRATEGY_LABELS, sizeof(struct strategy_label));
+        if (strategy->labels == NULL) {
+            sp__free(strategy);
+            return NULL;
+        }
+    }
+    return strategy;
+}
+
+void sim_strategy_destroy(struct sim_strategy *moved_strategy)
+{
+    if (moved_strategy == NULL)
+        return;
+    sp__free(moved_strategy->branches);
+    sp__free(moved_strategy->labels);
+    sp__free(moved_strategy);
+}
+
+/* ---- delays ---- */
+
+/* The next set of decisions with as many delays, or the first with one more. */
+static bool delays_next(struct sim_strategy *strategy)
+{
+    for (unsigned i = strategy->delays; i-- > 0;) {
+        if (strategy->at[i] + 1 >= strategy->length)
+            continue;
+        uint64_t position = strategy->at[i] + 1;
+        for (unsigned k = i; k < strategy->delays; k++)
+            strategy->at[k] = position;
+        return true;
+    }
+    if (strategy->delays == strategy->depth)
+        return false;
+    strategy->delays++;
+    memset(strategy->at, 0, sizeof(strategy->at));
+    return true;
+}
+
+static size_t delays_choose(struct sim_strategy *strategy, size_t count, size_t reference)
+{
+    size_t index = reference;
+    for (unsigned i = 0; i < strategy->delays; i++)
+        index += strategy->at[i] == strategy->decision;
+    return index % count;
+}
+
+/* ---- priorities ---- */
+
+static uint64_t strategy_priority(struct sim_strategy *strategy)
+{
+    return sp__random_next(&strategy->random) | (UINT64_C(1) << 63);
+}
+
+static size_t highest(struct sp__task *const *tasks, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (tasks[i]->mind > tasks[best]->mind)
+            best = i;
+    return best;
+}
+
+static void pct_begin(struct sim_strategy *strategy)
+{
+    strategy->fallen = 0;
+    for (unsigned i = 0; i + 1 < strategy->depth; i++)
+        strategy->at[i] = sp__random_below(&strategy->random, strategy->length);
+}
+
+static size_t pct_choose(struct sim_strategy *strategy, struct sp__task *const *tasks, size_t count)
+{
+    if (strategy->decision > STRATEGY_FAIR_AFTER * strategy->length)
+        return (size_t)sp__random_below(&strategy->random, count);
+    for (unsigned i = 0; i + 1 < strategy->depth; i++)
+        if (strategy->at[i] == strategy->decision)
+            tasks[highest(tasks, count)]->mind = STRATEGY_DEPTH_MAX - strategy->fallen++;
+    return highest(tasks, count);
+}
+
+static bool pos_races(const struct sp__task *a, const struct sp__task *b)
+{
+    return a->object == b->object || a->point == SP__POINT_EXIT || b->point == SP__POINT_EXIT;
+}
+
+static size_t pos_choose(struct sim_strategy *strategy, struct sp__task *const *tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i]->mind == 0)
+            tasks[i]->mind = strategy_priority(strategy);
+    size_t best = highest(tasks, count);
+    for (size_t i = 0; i < count; i++)
+        if (i != best && pos_races(tasks[i], tasks[best]))
+            tasks[i]->mind = 0;
+    return best;
+}
+
+/* ---- weights ---- */
+
+/* NULL: the table is full, or `add` is false and it is unknown. */
+static struct strategy_label *urw_find(struct sim_strategy *strategy, uint64_t label, bool add)
+{
+    for (uint32_t probe = 0; probe < STRATEGY_LABELS; probe++) {
+        struct strategy_label *entry = &strategy->labels[(label + probe) & (STRATEGY_LABELS - 1)];
+        if (entry->label == label)
+            return entry;
+        if (entry->label != 0)
+            continue;
+        if (!add || strategy->label_count > STRATEGY_LABELS / 2)
+            return NULL;
+        strategy->label_count++;
+        entry->label = label;
+        return entry;
+    }
+    return NULL;
+}
+
+static uint64_t urw_weight(struct sim_strategy *strategy, const struct sp__task *task)
+{
+    const struct strategy_label *entry = urw_find(strategy, task->label, false);
+    return entry != NULL && entry->most > entry->now ? entry->most - entry->now : 1;
+}
+
+static size_t urw_choose(struct sim_strategy *strategy, struct sp__task *const *tasks, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += urw_weight(strategy, tasks[i]);
+    uint64_t left = sp__random_below(&strategy->random, sum);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t weight = urw_weight(strategy, tasks[i]);
+        if (left < weight)
+            return i;
+        left -= weight;
+    }
+    return count - 1;
+}
+
+static void urw_end(struct sim_strategy *strategy)
+{
+    for (uint32_t i = 0; i < STRATEGY_LABELS; i++) {
+        struct strategy_label *entry = &strategy->labels[i];
+        if (entry->now > entry->most)
+            entry->most = entry->now;
+        entry->now = 0;
+    }
+}
+
+/* ---- every schedule ---- */
+
+/* Back to the last decision with something left to choose. */
+static bool exhaust_next(struct sim_strategy *strategy)
+{
+    while (strategy->branch_count > 0) {
+        struct strategy_branch *last = &strategy->branches[strategy->branch_count - 1];
+        if (++last->index < last->count)
+            return true;
+        strategy->branch_count--;
+    }
+    return false;
+}
+
+static size_t exhaust_choose(struct sim_strategy *strategy, size_t count, size_t reference)
+{
+    size_t at = (size_t)strategy->decision;
+    if (at == strategy->branch_count) {
+        if (at == strategy->branch_capacity) {
+            size_t capacity = at == 0 ? 256 : 2 * at;
+            struct strategy_branch *branches =
+                sp__realloc(strategy->branches, capacity * sizeof(*branches));
+            if (branches == NULL)
+                return reference; /* this far and no farther: what is deeper is not searched */
+            strategy->branches = branches;
+            strategy->branch_capacity = capacity;
+        }
+        strategy->branches[at] = (struct strategy_branch){ .count = (uint32_t)count };
+        strategy->branch_count++;
+    }
+    return (reference + strategy->branches[at].index) % count;
+}
+
+/* ---- all ---- */
+
+bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed)
+{
+    strategy->random = sp__random_start(seed, 1);
+    strategy->decision = 0;
+    if (strategy->kind == SIM_DELAYS && strategy->begun && !delays_next(strategy))
+        return false;
+    if (strategy->kind == SIM_EXHAUST && strategy->begun && !exhaust_next(strategy))
+        return false;
+    strategy->begun = true;
+    if (strategy->kind == SIM_PCT)
+        pct_begin(strategy);
+    return true;
+}
+
+void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task)
+{
+    if (strategy->kind == SIM_PCT)
+        task->mind = strategy_priority(strategy);
+}
+
+void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task)
+{
+    if (strategy->kind == SIM_POS)
+        task->mind = 0;
+    if (strategy->kind != SIM_URW)
+        return;
+    struct strategy_label *entry = urw_find(strategy, task->label, true);
+    if (entry != NULL)
+        entry->now++;
+}
+
+size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
+                           size_t count, size_t reference)
+{
+    size_t index = reference;
+    switch (strategy->kind) {
+    case SIM_DELAYS:
+        index = delays_choose(strategy, count, reference);
+        break;
+    case SIM_PCT:
+        index = pct_choose(strategy, tasks, count);
+        break;
+    case SIM_POS:
+        index = pos_choose(strategy, tasks, count);
+        break;
+    case SIM_URW:
+        index = urw_choose(strategy, tasks, count);
+        break;
+    case SIM_EXHAUST:
+        index = exhaust_choose(strategy, count, reference);
+        break;
+    case SIM_RANDOM:
+    case SIM_STRATEGIES:
+        index = (size_t)sp__random_below(&strategy->random, count);
+        break;
+    }
+    strategy->decision++;
+    return index;
+}
+
+void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions)
+{
+    if (decisions > strategy->length || (strategy->kind == SIM_DELAYS && strategy->delays == 0))
+        strategy->length = decisions;
+    if (strategy->kind == SIM_URW)
+        urw_end(strategy);
+}

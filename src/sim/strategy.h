@@ -1,0 +1,62 @@
+/* Strategies: how schedules are searched.
+ *
+ *   delays   the reference with n delays at chosen decisions, all of them for n = 0, 1, 2 ...
+ *   random   each ready task equally likely
+ *   pct      random priorities, and n-1 places where the highest falls to the bottom
+ *   pos      random priorities, drawn anew for whoever races with what was just done
+ *   urw      as random, but weighted by how much each task is thought to have left
+ *
+ *   exhaust  every schedule, depth first: for small tests
+ *
+ * No single one finds everything: a bug that needs one task to be far ahead defeats random,
+ * one that needs many changes defeats pct, and noise defeats pct and delays. So a campaign
+ * gives each the same number of schedules in turn, after the first few delays.
+ *
+ * Threads: one. Neighbours: run.h.
+ * Source: M. Emmi, S. Qadeer, Z. Rakamaric, "Delay-Bounded Scheduling" (2011); S. Burckhardt et
+ * al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs" (2010); X. Yuan,
+ * J. Yang, R. Gu, "Partial Order Aware Concurrency Sampling" (2018); H. Zhao et al., "Selectively
+ * Uniform Concurrency Testing" (2025).
+ */
+#ifndef SPAWNED_SIM_STRATEGY_H
+#define SPAWNED_SIM_STRATEGY_H
+
+#include "runtime/sim/world.h"
+
+enum sim_strategy_kind {
+    SIM_DELAYS,
+    SIM_RANDOM,
+    SIM_PCT,
+    SIM_POS,
+    SIM_URW,
+    SIM_EXHAUST,
+    SIM_STRATEGIES,
+};
+
+struct sim_strategy;
+
+/** A search of `kind`; `depth` is the changes of pct and the most delays of delays (0: 3).
+ *  Ownership: the caller's, sim_strategy_destroy(). Errors: NULL, no memory. */
+SP_NODISCARD struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned depth);
+void sim_strategy_destroy(struct sim_strategy *moved_strategy);
+
+/** "delays", "random", ...; NULL: there is no such kind. */
+const char *sim_strategy_name(enum sim_strategy_kind kind);
+
+/** Begin a run. False: everything of this kind was tried. */
+SP_NODISCARD bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed) SP_NONNULL;
+
+/** A task was born. */
+void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
+
+/** A task makes a step, alone or not. */
+void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
+
+/** Which of several ready tasks goes on, where the reference would take `reference`. */
+size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
+                           size_t count, size_t reference) SP_NONNULL;
+
+/** The run is over; `decisions` were between several. */
+void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions) SP_NONNULL;
+
+#endif
