@@ -199,7 +199,23 @@ TEST(a_deadline_wakes_its_actor)
     CHECK_INT(readied, 0);
     CHECK_INT(sp__timers_expire(&fake, 3000), 1);
     CHECK_INT(readied, 1);
+    CHECK(sp__actor_try_park(&actor, true)); /* it ran, and looked at all it waits for */
+    sp__scheduler_clear_deadline(&actor);
+    fake_close(&context);
+    free(actor.timer);
+}
+
+TEST(a_deadline_keeps_an_actor_from_parking_that_has_not_parked_yet)
+{
+    struct sp__context context;
+    struct sp__actor actor;
+    fake_open(&context, 1);
+    actor_begin(&actor);
+    sp__scheduler_set_deadline(&actor, 3000);
+    CHECK_INT(sp__timers_expire(&fake, 3000), 1);
+    CHECK_INT(readied, 0);
     CHECK(!sp__actor_try_park(&actor, true));
+    CHECK(sp__actor_try_park(&actor, true));
     sp__scheduler_clear_deadline(&actor);
     fake_close(&context);
     free(actor.timer);
