@@ -4,11 +4,11 @@
  * None depends on the number of workers. The loops with two threads keep each on a processor
  * of its own and say `one_cpu` where there is only one.
  *
- * Neighbours: bench.h; runtime/fiber.h, whose switch is measured.
+ * Neighbours: bench.h; runtime/fiber_switch.h, whose switch is measured.
  */
 #include "bench.h"
 
-#include "runtime/fiber.h"
+#include "runtime/fiber_switch.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -144,7 +144,7 @@ static void switch_loop(void *arg)
 {
     struct floor_switch *self = arg;
     for (;;)
-        sp__fiber_switch(self->away, self->home);
+        sp__fiber_switch_inline(self->away, self->home);
 }
 
 static void floor_switch_raw(const struct bench_options *options)
@@ -159,7 +159,7 @@ static void floor_switch_raw(const struct bench_options *options)
         bench_fail("no memory");
     int64_t start_ns = bench_now_ns();
     for (int64_t i = 0; i < count; i++)
-        sp__fiber_switch(both.home, both.away);
+        sp__fiber_switch_inline(both.home, both.away);
     double ns = (double)(bench_now_ns() - start_ns);
     bench_out("ns_per_switch", ns / (2 * (double)count));
     sp__fiber_put(pool, both.away);
