@@ -140,7 +140,7 @@ pub async fn big(o: Options) {
 /// A request is where its reply goes to.
 type Request = oneshot::Sender<usize>;
 
-async fn counter(mut requests: mpsc::Receiver<Request>) {
+async fn counter(mut requests: mpsc::UnboundedReceiver<Request>) {
     let mut value = 0;
     while let Some(reply) = requests.recv().await {
         value += 1;
@@ -148,16 +148,17 @@ async fn counter(mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-async fn caller(requests: mpsc::Sender<Request>, calls: usize) {
+async fn caller(requests: mpsc::UnboundedSender<Request>, calls: usize) {
     for _ in 0..calls {
         let (reply, answer) = oneshot::channel();
-        let _ = requests.send(reply).await;
+        let _ = requests.send(reply);
         let _ = answer.await;
     }
 }
 
 async fn clients(count: usize, calls: usize) -> f64 {
-    let (requests, input) = mpsc::channel(1024);
+    // A client has one request under way, so no queue can grow.
+    let (requests, input) = mpsc::unbounded_channel();
     tokio::spawn(counter(input));
     let start = Instant::now();
     let all: Vec<_> = (0..count)
