@@ -7,6 +7,11 @@
  * wake-up instead of one a level. */
 enum { WHEEL_LOOK = 8 };
 
+/* Slots of the cold level whose nodes are fetched side by side; so many of each at most, which takes
+ * some 100 us. A list of nodes that nobody touched for long is one miss after the other, 200 ns each
+ * here; eight lists at once are 25 ns a node. */
+enum { WHEEL_COLD = 3, WHEEL_AHEAD = 8, WHEEL_AHEAD_NODES = 512 };
+
 struct wheel_level {
     uint8_t shift;       /* a slot is 1 << shift ns wide */
     uint8_t bits;        /* of the number of slots; shift + bits is the next level's shift */
@@ -25,6 +30,7 @@ void sp__wheel_init(struct sp__wheel *wheel, int64_t now_ns)
     wheel->base = now_ns;
     wheel->count = 0;
     wheel->levels = 0;
+    wheel->fetched = now_ns;
     sp__list_init(&wheel->moving);
     for (int i = 0; i < SP__WHEEL_LEVELS; i++)
         wheel->summary[i] = 0;
@@ -193,6 +199,35 @@ static size_t wheel_move(struct sp__wheel *wheel, size_t max)
     return moved;
 }
 
+/* Brings the nodes of a slot of the cold level, and of the next ones, into the processor's cache. */
+static void wheel_fetch(struct sp__wheel *wheel, uint32_t slot)
+{
+    const struct wheel_level *level = &wheel_levels[WHEEL_COLD];
+    const struct sp__list *heads[WHEEL_AHEAD];
+    const struct sp__list *at[WHEEL_AHEAD];
+    int count = 0;
+    for (uint32_t i = 0; i < WHEEL_AHEAD; i++) {
+        uint32_t one = (slot + i) & ((1u << level->bits) - 1);
+        if (wheel_occupied(wheel, WHEEL_COLD, one)) {
+            heads[count] = wheel_slot(wheel, WHEEL_COLD, one);
+            at[count] = heads[count]->prev; /* in the order in which they will be moved */
+            count++;
+        }
+    }
+    for (int node = 0; node < WHEEL_AHEAD_NODES && count > 0; node++) {
+        int left = 0;
+        for (int i = 0; i < count; i++) {
+            if (at[i] == heads[i])
+                continue;
+            __builtin_prefetch(at[i], 1);
+            heads[left] = heads[i];
+            at[left++] = at[i]->prev;
+        }
+        count = left;
+    }
+    wheel->fetched = ((wheel->base >> level->shift) + WHEEL_AHEAD) << level->shift;
+}
+
 /* Begins to move the lowest slot above level 0 that contains `base`. False: there is none. */
 static bool wheel_reach(struct sp__wheel *wheel)
 {
@@ -200,6 +235,8 @@ static bool wheel_reach(struct sp__wheel *wheel)
         uint32_t level = (uint32_t)__builtin_ctz(left);
         uint32_t slot = wheel_digit(wheel->base, level);
         if (wheel_occupied(wheel, level, slot)) {
+            if (level == WHEEL_COLD && wheel->base >= wheel->fetched)
+                wheel_fetch(wheel, slot);
             sp__list_splice_back(&wheel->moving, wheel_slot(wheel, level, slot));
             wheel_vacate(wheel, level, slot);
             return true;

@@ -54,6 +54,7 @@ struct sp__wheel {
     int64_t base;
     size_t count;
     uint32_t levels;                    /* bit k: summary[k] is not 0 */
+    int64_t fetched;                    /* nodes before it were brought into the cache */
     struct sp__list moving;             /* the rest of a slot that is being moved down */
     uint64_t summary[SP__WHEEL_LEVELS]; /* bit w: word w of the level in `occupied` is not 0 */
     uint64_t occupied[SP__WHEEL_WORDS]; /* a bit for each slot: it has nodes */

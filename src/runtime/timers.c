@@ -7,6 +7,9 @@ enum {
     /* Nodes touched per hold of the lock: up to 10 us, where all of them are misses. */
     TIMERS_BATCH = 128,
     TIMERS_ROUNDS = 8, /* holds per shard and call */
+    /* Where so many were due at once, the next look is so much later at the earliest. */
+    TIMERS_DENSE = 8,
+    TIMERS_PACE_NS = 100000,
     TIMERS_KIND_BITS = 2,
     TIMERS_KIND_MASK = 3,
 };
@@ -140,7 +143,8 @@ static void timers_fire_all(struct sp_runtime *runtime, const struct timers_due 
 
 /* Takes what is due off one shard, up to a batch; true: there is more. They are on no list
  * afterwards, because the owner of an actor may arm its node again as soon as the lock is free. */
-static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, struct timers_due *due)
+static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, int64_t pace_ns,
+                        struct timers_due *due)
 {
     struct sp__list expired;
     sp__list_init(&expired);
@@ -159,7 +163,10 @@ static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, struct ti
             shard->entries--;
         }
     }
-    timers_set_next(shard, more ? now_ns : sp__wheel_next(&shard->wheel));
+    int64_t next = more ? now_ns : sp__wheel_next(&shard->wheel);
+    if (!more && due->count >= TIMERS_DENSE && next < now_ns + pace_ns)
+        next = now_ns + pace_ns;
+    timers_set_next(shard, next);
     sp__lock_unlock(&shard->lock);
     return more;
 }
@@ -168,6 +175,8 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
 {
     size_t fired = 0;
     struct sp__context *context = sp__context();
+    /* Simulated time is exact. */
+    int64_t pace_ns = runtime->real ? TIMERS_PACE_NS : 0;
     for (uint32_t i = 0; i < runtime->timers->shard_count; i++) {
         struct sp__timer_shard *shard = &runtime->timers->shards[i];
         bool more = atomic_load_explicit(&shard->next, memory_order_acquire) <= now_ns;
@@ -175,7 +184,7 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
             struct timers_due due;
             /* The section keeps the actors and entries until we are through with them. */
             sp__epoch_enter(&context->epoch);
-            more = timers_take(shard, now_ns, &due);
+            more = timers_take(shard, now_ns, pace_ns, &due);
             timers_fire_all(runtime, &due);
             fired += due.count;
             sp__epoch_leave(&context->epoch);
