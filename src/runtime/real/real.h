@@ -36,8 +36,10 @@ struct sp__worker {
     struct sp__actor *next; /* owner only: runs before the others */
     struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
     unsigned next_streak;   /* how often in a row `next` or `young` went before the queue */
-    unsigned tick;
-    int64_t polled_ns; /* when it looked into the poller last */
+    unsigned turns_left;    /* until it looks at timers, poller and global queue, */
+    unsigned pace;          /* of so many, */
+    int64_t looked_ns;      /* and when it did so last; 0: it was idle since */
+    int64_t polled_ns;      /* when it looked into the poller last */
     uint32_t index;
     uint32_t victim; /* where to begin stealing */
     struct sp__real *real;

@@ -18,8 +18,10 @@ enum {
      * one that spawns without end, must not starve the others, and 64 turns of it are some
      * microseconds. */
     SCHEDULER_STREAK_MAX = 64,
-    /* Every so many turns a busy worker looks at timers, poller and global queue. */
-    SCHEDULER_LOOK_EVERY = 64, /* a power of two */
+    /* A busy worker looks at timers, poller and global queue after so many turns at the latest, and
+     * after so few that about so much time lies between: what it finds out is its pace. */
+    SCHEDULER_LOOK_EVERY = 64,
+    SCHEDULER_LOOK_EVERY_NS = 100000,
     /* Looking into the poller costs half a microsecond; 64 turns may be two. */
     SCHEDULER_POLL_EVERY_NS = 100000,
     SCHEDULER_GLOBAL_BATCH = 64,
@@ -190,11 +192,28 @@ static void worker_ready_last(struct sp__worker *worker, struct sp__actor *actor
 
 /* ---- looking for work ---- */
 
+/* How many turns until the next look, by how long those until this one took. */
+static void worker_set_pace(struct sp__worker *worker, bool busy, int64_t now)
+{
+    int64_t elapsed = now - worker->looked_ns;
+    if (!busy || worker->looked_ns == 0 || elapsed <= 0) {
+        worker->pace = SCHEDULER_LOOK_EVERY;
+    } else {
+        int64_t pace = (int64_t)worker->pace * SCHEDULER_LOOK_EVERY_NS / elapsed;
+        worker->pace = pace < 1                      ? 1
+                       : pace > SCHEDULER_LOOK_EVERY ? SCHEDULER_LOOK_EVERY
+                                                     : (unsigned)pace;
+    }
+    worker->looked_ns = busy ? now : 0;
+    worker->turns_left = worker->pace;
+}
+
 /* Timers, and the poller if nobody is in it; a busy worker asks the system only now and then. */
 static size_t worker_look(struct sp__worker *worker, bool busy)
 {
     struct sp__real *real = worker->real;
     int64_t now = sp__now(real->runtime);
+    worker_set_pace(worker, busy, now);
     size_t found = sp__timers_expire(real->runtime, now);
     if (busy && now - worker->polled_ns < SCHEDULER_POLL_EVERY_NS)
         return found;
@@ -379,12 +398,13 @@ static void worker_sleep(struct sp__worker *worker)
 
 static struct sp__actor *worker_find(struct sp__worker *worker)
 {
-    if (++worker->tick % SCHEDULER_LOOK_EVERY == 0) {
+    if (worker->turns_left == 0) {
         worker_look(worker, true);
         struct sp__actor *actor = worker_take_global(worker);
         if (actor != NULL)
             worker_push(worker, actor);
     }
+    worker->turns_left--;
     for (;;) {
         struct sp__actor *actor = worker_local(worker);
         if (actor == NULL)
@@ -622,10 +642,9 @@ static struct sp__fiber *worker_next_suspended(struct sp__worker *worker)
 {
     struct sp__actor *actor = worker->next;
     if (actor == NULL || actor->fiber == NULL || worker->searching ||
-        worker->next_streak >= SCHEDULER_STREAK_MAX ||
-        (worker->tick + 1) % SCHEDULER_LOOK_EVERY == 0)
+        worker->next_streak >= SCHEDULER_STREAK_MAX || worker->turns_left == 0)
         return NULL;
-    worker->tick++;
+    worker->turns_left--;
     worker->next_streak++;
     worker->next = NULL;
     worker->context.current = actor;
