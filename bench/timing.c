@@ -10,6 +10,8 @@
 enum {
     LATE_STEP_NS = 10000,
     LATE_STEPS = 200001, /* of 10 us: 2 s, and one for all above */
+    /* Who arms gives way now and then, as in every long loop: every 20 us. */
+    ARM_SLICE = 100,
 };
 
 struct clockwork_args {
@@ -64,6 +66,8 @@ static void timers_arm(clockwork_ref clockwork, int64_t count)
         struct clockwork_tick tick = { bench_now_ns() + after_ns };
         struct sp_timer_options when = { .after = sp_ns(after_ns) };
         bench_must(clockwork_tick_timer(clockwork, &tick, &when, NULL), "arming");
+        if (i % ARM_SLICE == ARM_SLICE - 1)
+            sp_yield();
     }
 }
 
@@ -74,7 +78,6 @@ static void timers_run(const struct bench_options *options)
     if (!late)
         bench_fail("no memory");
     struct clockwork_args args = { .main = sp_self(), .expected = count, .late = late };
-    /* Who arms does not give way, so with one worker half of the ticks come at once. */
     struct sp_server_options unbounded = { .spawn.mailbox_max = SP_MAILBOX_UNBOUNDED };
     clockwork_ref clockwork;
     bench_must(clockwork_start(&args, &unbounded, &clockwork), "starting");
@@ -91,6 +94,31 @@ static void timers_run(const struct bench_options *options)
     bench_out("arm_ns_per_timer", (double)(armed_ns - start_ns) / (double)count);
     bench_out("wall_s", (double)(end_ns - start_ns) / 1e9);
     free(late);
+}
+
+/* ---- cancelling -------------------------------------------------------------------------- */
+
+/* Armed, all of them, and then cancelled in the same order: timeouts that hardly ever fire. */
+static void timer_cancel_run(const struct bench_options *options)
+{
+    size_t count = bench_size(options, 1000000);
+    sp_timer *timers = calloc(count, sizeof *timers);
+    if (!timers)
+        bench_fail("no memory");
+    struct bench_done payload = { 0 };
+    int64_t start_ns = bench_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        struct sp_timer_options when = { .after = sp_ms(30000 + (int64_t)(sp_random() % 30000)) };
+        bench_must(sp_timer_start(sp_self(), &bench_done_type, &payload, &when, &timers[i]),
+                   "arming");
+    }
+    int64_t armed_ns = bench_now_ns();
+    for (size_t i = 0; i < count; i++)
+        bench_must(sp_timer_cancel(timers[i], NULL), "cancelling");
+    int64_t end_ns = bench_now_ns();
+    bench_out("arm_ns_per_timer", (double)(armed_ns - start_ns) / (double)count);
+    bench_out("cancel_ns_per_timer", (double)(end_ns - armed_ns) / (double)count);
+    free(timers);
 }
 
 /* ---- fairness ----------------------------------------------------------------------------- */
@@ -205,6 +233,9 @@ const struct bench_workload bench_timing[] = {
     { .name = "timers",
       .about = "1,000,000 timers of 0 to 2 s, each a message to one server",
       .run = timers_run },
+    { .name = "timer_cancel",
+      .about = "1,000,000 timers of 30 to 60 s, armed and then cancelled",
+      .run = timer_cancel_run },
     { .name = "fairness",
       .about = "as many endless loops as workers, a pair of processes plays pingpong for 3 s",
       .raw = fairness_raw },

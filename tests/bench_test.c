@@ -26,6 +26,7 @@ static const char *const bench_figures[][2] = {
     { "idle_memory", "bytes_per_actor" },
     { "skynet", "ms" },
     { "timers", "p99_late_ms" },
+    { "timer_cancel", "cancel_ns_per_timer" },
     { "fairness", "p50_us" },
     { "supervisor_restart", "ns_per_restart" },
     { "fault_restart", "ns_per_restart" },
