@@ -204,6 +204,20 @@ static void exit_run(struct sp_process *self)
     exit_slot(self);
 }
 
+void sp__process_returned(struct sp_process *self)
+{
+    /* acquire: as in close_wait. */
+    uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
+    bool waits = (wait & 3) == SP__WAIT_OPEN || (wait & 3) == SP__WAIT_BUSY;
+    if (waits || self->pending != NULL || sp__context()->point != NULL || !exit_bare(self)) {
+        sp__process_exit(self, sp_reason_normal());
+        return;
+    }
+    self->exit = sp_reason_normal();
+    self->stage = SP__EXIT_FINISH;
+    exit_run(self);
+}
+
 /* Nobody may write to the stack that is about to go; and what was written there already, and
  * nobody has looked at, goes with it. */
 static void exit_close_wait(struct sp_process *self)

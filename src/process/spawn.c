@@ -33,9 +33,10 @@ static enum sp__turn plain_turn(struct sp__actor *actor)
     if (end == NULL) {
         struct plain *plain = self->data;
         plain->fn(plain->arg);
-        end = sp_reason_normal();
+        sp__process_returned(self);
+    } else {
+        sp__process_exit(self, end);
     }
-    sp__process_exit(self, end);
     return SP__TURN_DEAD;
 }
 
@@ -90,10 +91,11 @@ static sp_err spawn_extra(struct sp_process *process, const struct sp_spawn_opti
     return SP_OK;
 }
 
-static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
+static void spawn_fill(struct sp_process *process, struct sp__context *context,
                        const struct sp__behaviour *behaviour, void *data,
                        const struct sp_spawn_options *options)
 {
+    struct sp_runtime *runtime = context->runtime;
     uint32_t mailbox_max =
         options->mailbox_max == 0 ? runtime->options.mailbox_max : options->mailbox_max;
     sp__actor_init(&process->actor, runtime, behaviour->turn, mailbox_max);
@@ -121,9 +123,10 @@ static void spawn_fill(struct sp_process *process, struct sp_runtime *runtime,
     process->pending = NULL;
     process->started_ns = runtime->ops->now_coarse(runtime);
     atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
-    sp_pid parent = sp_self();
-    process->parent_slot = parent.slot;
-    process->parent_serial = parent.serial;
+    const struct sp_process *parent = (const struct sp_process *)(const void *)context->current;
+    sp_pid pid = parent == NULL ? SP_PID_NONE : sp__process_pid(parent);
+    process->parent_slot = pid.slot;
+    process->parent_serial = pid.serial & ~SP__SERIAL_DEAD; /* which may be in its own exit */
 }
 
 /* A slot, counted as a living process. The limit is on those; slots of the dead that wait for
@@ -165,7 +168,7 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     err = spawn_slot(context, behaviour->always, &process);
     if (err != SP_OK)
         return err;
-    spawn_fill(process, runtime, behaviour, data, options);
+    spawn_fill(process, context, behaviour, data, options);
     err = spawn_extra(process, options);
     if (err != SP_OK) {
         sp__slab_cache_give(&context->process_cache, process->slot);
@@ -221,6 +224,15 @@ static void publish_undo(struct sp_process *process, const struct sp_spawn_optio
     sp__process_discard(process);
 }
 
+/* Is there nothing to do but to make it run? */
+static bool publish_is_simple(const struct sp_process *process,
+                              const struct sp_spawn_options *options)
+{
+    return !(process->flags & SP__PROCESS_OWN_THREAD) &&
+           (options == NULL ||
+            (options->name == NULL && !options->link && options->out_monitor == NULL));
+}
+
 sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_options *options,
                            sp_pid *out_pid)
 {
@@ -228,6 +240,12 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
     sp_err err = SP_OK;
     uint64_t monitor = 0;
     sp__point(SP__POINT_SPAWN, sp__point_pid(pid), "spawn");
+    if (publish_is_simple(process, options)) {
+        sp__scheduler_ready_new(&process->actor);
+        if (out_pid != NULL)
+            *out_pid = pid;
+        return SP_OK;
+    }
     /* The section keeps the slot: the process may have ended before we return. */
     sp__process_enter();
     if (options != NULL)
@@ -249,9 +267,9 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
     return SP_OK;
 }
 
-static struct plain *plain_new(sp_process_fn fn, void *arg, const struct sp_spawn_options *options)
+static struct plain *plain_new(struct sp__context *context, sp_process_fn fn, void *arg,
+                               const struct sp_spawn_options *options)
 {
-    struct sp__context *context = sp__context();
     size_t size = options == NULL ? 0 : options->arg_size;
     uint8_t pool_class;
     struct plain *plain = sp__msg_alloc(&context->messages, &context->runtime->messages,
@@ -267,14 +285,14 @@ static struct plain *plain_new(sp_process_fn fn, void *arg, const struct sp_spaw
 sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
                  const struct sp__equipment *equipment, sp_pid *out_pid)
 {
-    struct sp_runtime *runtime = sp_runtime_current();
-    if (runtime == NULL)
+    struct sp__context *context = sp__context();
+    if (context == NULL || context->current == NULL)
         return SP_ERR_NOTCONTEXT;
-    struct plain *plain = plain_new(fn, arg, options);
+    struct plain *plain = plain_new(context, fn, arg, options);
     if (plain == NULL)
         return SP_ERR_NOMEM;
     struct sp_process *process;
-    sp_err err = sp__process_create(runtime, &plain_behaviour, plain, options, &process);
+    sp_err err = sp__process_create(context->runtime, &plain_behaviour, plain, options, &process);
     if (err == SP_OK) {
         if (equipment != NULL)
             equipment->give(process, equipment->arg);
@@ -287,11 +305,9 @@ sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opt
 
 /* What it has spawned runs before it spawns more: a spawner cannot outrun its children, and they
  * find their memory where the ones before them left it, in the processor's cache. */
-static void spawn_give_way(struct sp_process *self)
+static void spawn_give_way(struct sp__context *context)
 {
-    struct sp__context *context = sp__context();
-    if (++context->spawned_in_a_row < SPAWN_IN_A_ROW)
-        return;
+    struct sp_process *self = (struct sp_process *)(void *)context->current;
     context->spawned_in_a_row = 0;
     /* Not where it must not suspend: see sp__process_park(). */
     if (context->kind != SP__CONTEXT_WORKER || self->stage >= SP__EXIT_DONE ||
@@ -304,7 +320,8 @@ sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opti
                 sp_pid *out_pid)
 {
     sp_err err = sp__spawn(fn, arg, options, NULL, out_pid);
-    if (err == SP_OK)
-        spawn_give_way(sp__process_self());
+    struct sp__context *context = sp__context();
+    if (err == SP_OK && ++context->spawned_in_a_row >= SPAWN_IN_A_ROW)
+        spawn_give_way(context);
     return err;
 }
