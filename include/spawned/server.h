@@ -94,6 +94,7 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
  *  Errors: what the handler returned; NOPROC; DIED (sp_call_outcome() has the reason); TIMEOUT
  *  (sp_call_outcome() says how far it got); FULL; NOREPLY; BADCALL; DEADLOCK (itself);
  *  NOMEM; NOTCONTEXT.
+ *  Units: a deadline that is a second away or more may pass up to 10 ms late.
  *  Ownership: as sp_send() for `in`; `*out` is the caller's.
  *  Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "behaviour/server.h"
 #include "process/send.h"
+#include "process/send_fast.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
 
@@ -11,6 +12,7 @@ struct call_target {
     sp_pid pid;
     uint64_t token;
     uint32_t index;
+    uint32_t flags; /* SP__REPLY_ */
     int64_t until;
     uint32_t number; /* out */
 };
@@ -107,9 +109,10 @@ static void outcome_ended(struct sp_process *self, sp_pid pid, const char *opera
 
 static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
 {
-    int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_after_sec(5));
-    struct sp__server *server = sp__server_self();
-    struct sp__frame *frame = server == NULL ? NULL : server->frame;
+    int64_t until = sp__scheduler_until(sp__process_runtime(self), deadline, sp_after_sec(5));
+    if (self->behaviour != &sp__server_behaviour)
+        return until;
+    struct sp__frame *frame = ((struct sp__server *)self->data)->frame;
     /* What is being handled has a caller who waits no longer than this. */
     if (frame != NULL && frame->message != NULL && frame->call) {
         int64_t inherited = sp__message_call(frame->message)->deadline_ns;
@@ -118,25 +121,37 @@ static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
     return until;
 }
 
-/* Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
-static sp_err call_send(struct sp_process *self, struct call_target *target, const struct sp_op *op,
-                        const void *in)
+static SP_NOINLINE sp_err call_send_slow(struct call_target *target, struct sp_message *message)
 {
-    sp_pid from = sp__process_pid(self);
-    sp__point(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
-    struct sp_message *message = sp__message_new(&op->in, op->in.size, SP__MESSAGE_CALL, from);
-    if (message == NULL)
-        return SP_ERR_NOMEM;
-    *sp__message_call(message) = (struct sp__reply_to){
-        .caller = from, .token = target->token, .deadline_ns = target->until, .index = target->index
-    };
-    memcpy(sp__message_payload(message), in, op->in.size);
     struct sp__send send = { .to = target->pid };
     sp_err err = sp__send_message(sp__context(), &send, message);
     if (err != SP_OK)
         sp__message_release(message);
     target->number = send.number;
     return err;
+}
+
+/* Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
+__attribute__((always_inline)) static inline sp_err call_send(struct sp__context *context,
+                                                              struct sp_process *self,
+                                                              struct call_target *target,
+                                                              const struct sp_op *op,
+                                                              const void *in)
+{
+    sp_pid from = sp__process_pid(self);
+    struct sp_message *message =
+        sp__message_take(context, &op->in, op->in.size, SP__MESSAGE_CALL, from);
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    *sp__message_call(message) = (struct sp__reply_to){ .caller = from,
+                                                        .token = target->token,
+                                                        .deadline_ns = target->until,
+                                                        .index = target->index,
+                                                        .flags = target->flags };
+    sp__payload_copy(sp__message_payload(message), in, op->in.size);
+    return sp__send_fast(context, target->pid, message, &target->number)
+               ? SP_OK
+               : call_send_slow(target, message);
 }
 
 static sp_err call_finish(struct sp_process *self, struct sp__pending_slot *slot, sp_pid pid,
@@ -148,39 +163,51 @@ static sp_err call_finish(struct sp_process *self, struct sp__pending_slot *slot
     return slot->err;
 }
 
+static SP_NOINLINE sp_err call_refuse(struct sp_process *self, const struct sp_op *op,
+                                      const void *in)
+{
+    sp__payload_destroy(&op->in, in);
+    return self == NULL ? SP_ERR_NOTCONTEXT : SP_ERR_DEADLOCK;
+}
+
+static SP_NOINLINE sp_err call_not_sent(struct sp_process *self, const struct call_target *target,
+                                        const struct sp_op *op, const void *in, sp_err err)
+{
+    sp__wait_close(&self->actor, target->token);
+    self->pending = NULL;
+    sp__payload_destroy(&op->in, in);
+    outcome_refused(self, target->pid, op->in.name);
+    /* Who tries again and again must still be told to exit. */
+    return sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
+}
+
 sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
                       sp_deadline deadline)
 {
     struct sp_process *self = sp__process_self();
-    sp_err err = self == NULL ? SP_ERR_NOTCONTEXT : SP_OK;
-    if (self != NULL && sp_pid_equal(server, sp__process_pid(self)))
-        err = SP_ERR_DEADLOCK;
-    if (err != SP_OK) {
-        sp__payload_destroy(&op->in, in);
-        return err;
-    }
+    if (self == NULL || sp_pid_equal(server, sp__process_pid(self)))
+        return call_refuse(self, op, in);
     struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
     struct sp__pending pending = {
         .slots = &slot, .count = 1, .remaining = 1, .out_destroy = op->out_destroy
     };
-    struct call_target target = { .pid = server, .until = call_deadline(self, deadline) };
+    struct call_target target = { .pid = server,
+                                  .flags = SP__REPLY_SINGLE,
+                                  .until = call_deadline(self, deadline) };
     self->pending = &pending;
     target.token = sp__wait_open(&self->actor);
-    err = call_send(self, &target, op, in);
-    if (err != SP_OK) {
-        sp__wait_close(&self->actor, target.token);
-        self->pending = NULL;
-        sp__payload_destroy(&op->in, in);
-        outcome_refused(self, server, op->in.name);
-        /* Who tries again and again must still be told to exit. */
-        return sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
-    }
+    sp__point(SP__POINT_SEND, sp__point_pid(server), op->in.name);
+    sp_err err = call_send(sp__context(), self, &target, op, in);
+    if (err != SP_OK)
+        return call_not_sent(self, &target, op, in, err);
     sp__process_waits_for(self, server);
     err = sp__process_wait(self, target.token, target.until);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
     self->pending = NULL;
     sp__process_waits_for(self, SP_PID_NONE);
+    if (err == SP_OK && slot.err == SP_OK)
+        return SP_OK;
     if (err == SP_OK)
         return call_finish(self, &slot, server, op);
     if (err == SP_ERR_TIMEOUT)
@@ -204,9 +231,10 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
         target.pid = targets[i].server;
         target.index = i;
         const void *in = targets[i].in != NULL ? targets[i].in : common;
-        sp_err err = sp_pid_equal(target.pid, sp__process_pid(self))
-                         ? SP_ERR_DEADLOCK
-                         : call_send(self, &target, op, in);
+        sp_err err = SP_ERR_DEADLOCK;
+        sp__point(SP__POINT_SEND, sp__point_pid(target.pid), op->in.name);
+        if (!sp_pid_equal(target.pid, sp__process_pid(self)))
+            err = call_send(sp__context(), self, &target, op, in);
         if (err == SP_OK)
             continue;
         sp__payload_destroy(&op->in, in);

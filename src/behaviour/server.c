@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "process/callback.h"
+#include "process/reply_fast.h"
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
@@ -12,6 +13,8 @@
 enum {
     /* Replies up to this size are written to the handler's stack first. */
     SERVER_OUT_MAX = 512,
+    /* Those up to this one take the shortest way; they are zeroed as a whole. */
+    SERVER_OUT_FAST = 64,
 };
 
 const struct sp_msg_type sp__server_start_type = { "init", sizeof(struct sp__server_start),
@@ -351,34 +354,101 @@ static bool server_idle(struct sp_process *self, struct sp__server *server)
 }
 
 /* A cast to an ordinary server, which is most messages of most programs. */
-static bool server_cast_fast(struct sp__context *context, struct sp_process *self,
-                             struct sp__server *server, struct sp_message *message)
+__attribute__((always_inline)) static inline void server_cast(struct sp__context *context,
+                                                              struct sp_process *self,
+                                                              struct sp__server *server,
+                                                              struct sp_message *message)
 {
-    const struct sp_op *op = sp__message_op(message);
-    if (message->type->kind != SP__KIND_CAST || message->flags != 0 ||
-        op->server != server->class || server->class->hook != NULL)
-        return false;
     struct sp__frame frame = { .message = message };
     sp__process_took(context, self, message);
     server->frame = &frame;
-    op->cast(server->state, sp__message_payload(message));
+    sp__message_op(message)->cast(server->state, sp__message_payload(message));
     sp__message_empty(message);
     server->frame = NULL;
     /* The handler may have suspended and gone on elsewhere. */
     sp__message_give(sp__context(), message);
+}
+
+/* The answer to an ordinary call; what its handler left undone is for frame_end(). */
+__attribute__((always_inline)) static inline void server_call_end(struct sp__server *server,
+                                                                  struct sp__frame *frame,
+                                                                  sp_err result)
+{
+    struct sp_message *message = frame->message;
+    struct sp__context *context = sp__context();
+    bool plain = frame->call && !frame->kept && result == SP_OK && message->type->destroy == NULL &&
+                 context->point == NULL;
+    if (!plain || !sp__reply_fast(context, sp__message_call(message), result, frame->out)) {
+        sp_ignore(frame_end(server, frame, result));
+        return;
+    }
+    server->frame = NULL;
+    sp__message_give(context, message);
+}
+
+/* When the handler of a call began, for a caller that gives up. */
+static void server_since(struct sp_process *self, bool began)
+{
+    struct sp_runtime *runtime = sp__process_runtime(self);
+    atomic_store_explicit(&self->handling_since, began ? runtime->ops->now_coarse(runtime) : 0,
+                          memory_order_relaxed);
+}
+
+/* An ordinary call. False: its caller has given up. */
+__attribute__((always_inline)) static inline bool server_call(struct sp__context *context,
+                                                              struct sp_process *self,
+                                                              struct sp__server *server,
+                                                              struct sp_message *message)
+{
+    _Alignas(16) char out[SERVER_OUT_FAST];
+    const struct sp_op *op = sp__message_op(message);
+    bool timed = sp__message_call(message)->deadline_ns != INT64_MAX;
+    if (sp__reply_over(context, sp__message_call(message)))
+        return false;
+    struct sp__frame frame = { .message = message, .out = out, .call = true };
+    memset(out, 0, sizeof(out));
+    sp__process_took(context, self, message);
+    server->frame = &frame;
+    if (timed)
+        server_since(self, true);
+    sp_err result = op->call(server->state, sp__message_payload(message), out);
+    if (timed)
+        server_since(self, false);
+    server_call_end(server, &frame, result);
     return true;
 }
 
-static void server_message(struct sp_process *self, struct sp__server *server,
-                           struct sp_message *message)
+/* Is it of an ordinary server's own operations, and nothing was done about it yet? */
+static inline bool server_ordinary(const struct sp__server *server,
+                                   const struct sp_message *message, unsigned flags)
+{
+    return message->flags == flags && sp__message_op(message)->server == server->class &&
+           server->class->hook == NULL;
+}
+
+static inline void server_message(struct sp_process *self, struct sp__server *server,
+                                  struct sp_message *message)
 {
     if (self->attention & SP__ATTEND_IDLE) {
         struct sp__extra *extra = self->extra;
         extra->idle_at = 0; /* any message cancels the inactivity timeout */
         extra->idle_after = sp_ns(0);
     }
-    if (!server_cast_fast(sp__context(), self, server, message))
+    uint8_t kind = message->type->kind;
+    if (kind == SP__KIND_CAST && server_ordinary(server, message, 0))
+        server_cast(sp__context(), self, server, message);
+    else if (kind != SP__KIND_CALL || !server_ordinary(server, message, SP__MESSAGE_CALL) ||
+             sp__message_op(message)->out_size > SERVER_OUT_FAST ||
+             !server_call(sp__context(), self, server, message))
         server_dispatch(self, server, message);
+}
+
+/* The next message: out of line, unless it is one that made us run. */
+static inline struct sp_message *server_next(struct sp_process *self)
+{
+    if (self->saved == NULL && self->actor.direct != NULL)
+        return sp__mailbox_take_direct(&self->actor);
+    return sp__process_has_next(self) ? sp__process_next(self) : NULL;
 }
 
 /* The mailbox is empty, or its next message not linked yet. True: look again. */
@@ -416,7 +486,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
         }
         if ((self->attention & SP__ATTEND_STEP) && server_step(self, server))
             continue;
-        struct sp_message *message = sp__process_has_next(self) ? sp__process_next(self) : NULL;
+        struct sp_message *message = server_next(self);
         if (message != NULL)
             server_message(self, server, message);
         else if (!server_pause(self, server, &turn))

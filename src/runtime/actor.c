@@ -73,12 +73,8 @@ static struct sp_message *mailbox_fetch_queue(struct sp__actor *actor)
 
 struct sp_message *sp__mailbox_fetch(struct sp__actor *actor)
 {
-    struct sp_message *message = actor->direct;
-    if (message == NULL)
-        return mailbox_fetch_queue(actor);
-    actor->direct = NULL;
-    mailbox_fetched(actor);
-    return message;
+    struct sp_message *message = sp__mailbox_take_direct(actor);
+    return message != NULL ? message : mailbox_fetch_queue(actor);
 }
 
 struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor)
@@ -206,14 +202,6 @@ bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
 }
 
 /* ---- waiting ---- */
-
-uint64_t sp__wait_open(struct sp__actor *actor)
-{
-    uint64_t token = (atomic_load_explicit(&actor->wait, memory_order_relaxed) >> 2) + 1;
-    /* release: pairs with the acquire in claim: the place for the result is ready. */
-    atomic_store_explicit(&actor->wait, (token << 2) | SP__WAIT_OPEN, memory_order_release);
-    return token;
-}
 
 bool sp__wait_claim(struct sp__actor *actor, uint64_t token)
 {

@@ -117,6 +117,19 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
  *  Context: the owner. */
 struct sp_message *sp__mailbox_fetch(struct sp__actor *actor) SP_NONNULL;
 
+/** The message that made it run, where there is one: it is the oldest. Context: the owner. */
+static inline struct sp_message *sp__mailbox_take_direct(struct sp__actor *actor)
+{
+    struct sp_message *message = actor->direct;
+    if (message == NULL)
+        return NULL;
+    actor->direct = NULL;
+    /* relaxed: as in fetch. */
+    uint32_t fetched = atomic_load_explicit(&actor->fetched, memory_order_relaxed);
+    atomic_store_explicit(&actor->fetched, fetched + 1, memory_order_relaxed);
+    return message;
+}
+
 /** The oldest in the queue of an actor with shared_fetch, for a sender that makes room: NULL when
  *  there is none, or only one that its sender has not linked yet. Counts as taken.
  *  Context: any, under the lock that the owner's fetch takes too. */
@@ -208,7 +221,21 @@ bool sp__actor_nothing_to_do(struct sp__actor *actor, bool receiving) SP_NONNULL
 /* ---- the one operation an actor waits for ---- */
 
 /** Begin to wait: the token goes to whoever will complete it. Context: the owner. */
-uint64_t sp__wait_open(struct sp__actor *actor) SP_NONNULL;
+static inline uint64_t sp__wait_open(struct sp__actor *actor)
+{
+    uint64_t token = (atomic_load_explicit(&actor->wait, memory_order_relaxed) >> 2) + 1;
+    /* release: pairs with the acquire in claim: the place for the result is ready. */
+    atomic_store_explicit(&actor->wait, (token << 2) | SP__WAIT_OPEN, memory_order_release);
+    return token;
+}
+
+/** Is `token` of a wait that somebody may still complete? Context: any. */
+static inline bool sp__wait_is_open(const struct sp__actor *actor, uint64_t token)
+{
+    /* relaxed: whoever completes it claims. */
+    return atomic_load_explicit(&actor->wait, memory_order_relaxed) ==
+           ((token << 2) | SP__WAIT_OPEN);
+}
 
 /** Claim the right to write the result. False: given up, done, or another wait.
  *  Context: any thread with a context, inside an epoch section. */

@@ -42,6 +42,8 @@ struct sp__backend_ops {
     int64_t (*now)(struct sp_runtime *runtime);
     /** The same some milliseconds ago at most, cheaper: for what is only reported. */
     int64_t (*now_coarse)(struct sp_runtime *runtime);
+    /** How long ago at most. */
+    int64_t coarse_ns;
     /** Wall clock, nanoseconds since 1970 UTC. */
     int64_t (*wall)(struct sp_runtime *runtime);
     /** The system's entropy. */

@@ -32,6 +32,11 @@ enum {
     SP__MESSAGE_TEMPLATE = 256,  /* of a timer that repeats: it sends copies; `aux`: the period */
 };
 
+/* Bits of sp__reply_to.flags. */
+enum {
+    SP__REPLY_SINGLE = 1, /* the caller waits for this reply alone */
+};
+
 /** Who waits for the reply to a call, and until when. */
 struct sp__reply_to {
     sp_pid caller;

@@ -18,6 +18,19 @@ int64_t sp__scheduler_instant(struct sp_runtime *runtime, sp_deadline deadline,
     return sp_time_add((sp_time){ sp__now(runtime) }, sp_ns(deadline.ns)).ns;
 }
 
+int64_t sp__scheduler_until(struct sp_runtime *runtime, sp_deadline deadline, sp_deadline fallback)
+{
+    if (deadline.kind == SP_DEADLINE_DEFAULT)
+        deadline = fallback;
+    if (deadline.kind == SP_DEADLINE_NEVER)
+        return INT64_MAX;
+    if (deadline.kind != SP_DEADLINE_AFTER || deadline.ns < SP_NS_PER_S)
+        return sp__scheduler_instant(runtime, deadline, fallback);
+    const struct sp__backend_ops *ops = runtime->ops;
+    sp_time now = { ops->now_coarse(runtime) };
+    return sp_time_add(sp_time_add(now, sp_ns(ops->coarse_ns)), sp_ns(deadline.ns)).ns;
+}
+
 bool sp__scheduler_prepare_deadline(struct sp__actor *actor)
 {
     if (actor->timer != NULL)
@@ -68,12 +81,4 @@ void sp__scheduler_clear_deadline(struct sp__actor *actor)
         return;
     sp__timers_cancel(actor->runtime, &timer->node, NULL);
     atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_relaxed);
-}
-
-void sp__scheduler_park_until(struct sp__actor *actor, bool receiving, int64_t deadline_ns)
-{
-    sp__scheduler_set_deadline(actor, deadline_ns);
-    sp__scheduler_park(actor, receiving);
-    if (deadline_ns != INT64_MAX)
-        sp__scheduler_set_deadline(actor, INT64_MAX);
 }

@@ -34,6 +34,9 @@ static inline void sp__scheduler_ready_new(struct sp__actor *actor)
         actor->runtime->ops->ready(actor);
 }
 
+/** The real backend's `park`. Context: process, suspends. */
+void sp__real_park(struct sp__actor *actor, bool receiving);
+
 /** Make a runnable actor run. Context: any thread with a context. */
 static inline void sp__scheduler_ready(struct sp__actor *actor)
 {
@@ -47,16 +50,14 @@ static inline void sp__scheduler_ready(struct sp__actor *actor)
  *  for. Context: process, suspends. */
 static inline void sp__scheduler_park(struct sp__actor *actor, bool receiving)
 {
-    actor->runtime->ops->park(actor, receiving);
+    if (actor->runtime->real)
+        sp__real_park(actor, receiving);
+    else
+        actor->runtime->ops->park(actor, receiving);
 }
 
 /** Wait a moment for another thread: pause, or yield the processor from the 64th time on. */
 void sp__scheduler_spin(unsigned spins);
-
-/** Park the running actor with a time limit: as sp__scheduler_park(), and comes back when
- *  `deadline_ns` (INT64_MAX: never) has passed. Context: process, suspends. */
-void sp__scheduler_park_until(struct sp__actor *actor, bool receiving, int64_t deadline_ns)
-    SP_NONNULL;
 
 /** Make what a deadline needs, where a failure can still be told. False: no memory.
  *  Context: the owner. */
@@ -66,6 +67,18 @@ SP_NODISCARD bool sp__scheduler_prepare_deadline(struct sp__actor *actor) SP_NON
  *  Context: the owner. */
 void sp__scheduler_set_deadline(struct sp__actor *actor, int64_t deadline_ns) SP_NONNULL;
 
+/** Park the running actor with a time limit: as sp__scheduler_park(), and comes back when
+ *  `deadline_ns` (INT64_MAX: never) has passed. Context: process, suspends. */
+static inline void sp__scheduler_park_until(struct sp__actor *actor, bool receiving,
+                                            int64_t deadline_ns)
+{
+    if (deadline_ns != INT64_MAX)
+        sp__scheduler_set_deadline(actor, deadline_ns);
+    sp__scheduler_park(actor, receiving);
+    if (deadline_ns != INT64_MAX)
+        sp__scheduler_set_deadline(actor, INT64_MAX);
+}
+
 /** Disarm the deadline timer for good. Context: the owner, at its end. */
 void sp__scheduler_clear_deadline(struct sp__actor *actor) SP_NONNULL;
 
@@ -73,5 +86,11 @@ void sp__scheduler_clear_deadline(struct sp__actor *actor) SP_NONNULL;
  *  Context: any. */
 int64_t sp__scheduler_instant(struct sp_runtime *runtime, sp_deadline deadline,
                               sp_deadline fallback) SP_NONNULL;
+
+/** The same for the deadline of a wait: one of a second or more from now may come out later by
+ *  the granularity of the coarse clock, never earlier, and costs a fifth.
+ *  Context: any. */
+int64_t sp__scheduler_until(struct sp_runtime *runtime, sp_deadline deadline, sp_deadline fallback)
+    SP_NONNULL;
 
 #endif

@@ -194,6 +194,7 @@ const struct sp__backend_ops sp__backend_real = {
     .cpus = real_cpus,
     .now = real_now,
     .now_coarse = real_now_coarse,
+    .coarse_ns = 10000000, /* a tick of the slowest kernel, of 100 Hz */
     .wall = real_wall,
     .entropy = real_entropy,
     .start = real_start,
