@@ -42,7 +42,7 @@ test-quick: ## the tests of the release build only
 bench: build ## the benchmarks, one JSON object a line
 	@exec build/release/bin/spawned-bench all --json
 
-bench-peers: build ## beside Erlang, Go, tokio, CAF: half an hour (SHORT=1: 3 minutes; PAGE=file)
+bench-peers: build ## beside Erlang, Go, tokio, CAF: 20 minutes (SHORT=1: 3; PAGE=file)
 	@exec python3 bench/peers/run.py --bench build/release/bin/spawned-bench \
 		$(if $(SHORT),--short) $(if $(PAGE),--page $(PAGE)) $(BENCH_PEERS)
 

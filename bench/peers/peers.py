@@ -66,9 +66,9 @@ class Peer:
         section = f"peer-{self.name}"
         command = ["sh", script, section] if install else ["sh", script, "--dry-run", section]
         if run_logged(command, self.log, env=os.environ):
-            raise Unavailable(f"its packages cannot be installed, see {self.log}")
+            raise Unavailable(f"its packages cannot be installed, see {os.path.relpath(self.log)}")
         if self.build():
-            raise Unavailable(f"does not build, see {self.log}")
+            raise Unavailable(f"does not build, see {os.path.relpath(self.log)}")
         self.version = package_version(self.package) or "unknown"
 
     def build(self):
