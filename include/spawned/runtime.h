@@ -43,6 +43,11 @@ struct sp_runtime_options {
     uint32_t throughput;           /**< messages a process handles per turn; default 100 */
     size_t stack_size;             /**< usable bytes of a fiber's stack; default 64 KiB */
     uint32_t blocking_threads_max; /**< threads for sp_blocking(); default 64 */
+    /** A handler that computes or blocks its thread for so long is stuck: another thread goes on
+     *  with its worker, and it goes on at the lowest priority of the system until it returns.
+     *  Default 10 ms, 1 ms to 1 hour; negative: never. */
+    sp_duration stuck_after;
+    uint32_t stuck_threads_max;    /**< threads for that beyond `workers`; default 64 */
     enum sp_fault_policy on_fault; /**< default: contain */
     uint64_t seed;                 /**< of the runtime's random numbers; default: the system's */
     sp_log_fn log;                 /**< default: none, the library prints nothing */
@@ -139,6 +144,8 @@ struct sp_stats {
     uint64_t steals;        /**< processes taken from another worker's queue */
     uint64_t parks;         /**< times a worker went to sleep */
     uint64_t timers;        /**< armed now */
+    uint64_t handoffs;      /**< times a worker went on without the thread of a stuck handler */
+    uint64_t threads;       /**< that run processes now: of workers, of stuck handlers, spare */
 };
 
 /** Read the counters. Exact when nothing runs meanwhile.

@@ -12,6 +12,7 @@
 #include "runtime/slab.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,9 @@ enum {
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
     RUNTIME_BLOCKING_MAX = 64,
+    RUNTIME_STUCK_MS = 10,
+    RUNTIME_STUCK_THREADS = 64,
+    RUNTIME_STUCK_THREADS_MAX = 4096,
     /* How often a stop looks for processes that have become roots, or were just being born. */
     RUNTIME_LOOK_MS = 10,
 };
@@ -42,12 +46,19 @@ static void options_default(struct sp_runtime_options *options)
         options->throughput = 1;
     if (options->blocking_threads_max == 0)
         options->blocking_threads_max = RUNTIME_BLOCKING_MAX;
+    if (options->stuck_after.ns == 0)
+        options->stuck_after = sp_ms(RUNTIME_STUCK_MS);
+    if (options->stuck_threads_max == 0)
+        options->stuck_threads_max = RUNTIME_STUCK_THREADS;
 }
 
 static sp_err options_check(const struct sp_runtime_options *options)
 {
     if (options->workers > RUNTIME_WORKERS_MAX || options->processes_max > RUNTIME_PROCESSES_MAX ||
         !sp__mailbox_max_valid(options->mailbox_max) ||
+        options->stuck_threads_max > RUNTIME_STUCK_THREADS_MAX ||
+        (options->stuck_after.ns > 0 && options->stuck_after.ns < SP_NS_PER_MS) ||
+        options->stuck_after.ns > 3600 * SP_NS_PER_S ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
     return SP_OK;
@@ -97,7 +108,8 @@ static void runtime_free(struct sp_runtime *runtime)
 static uint32_t runtime_slots(const struct sp_runtime_options *options)
 {
     uint64_t thread = 4 * SP__EPOCH_BATCH + SP__SLAB_CACHE_MAX;
-    uint64_t slots = options->processes_max + thread * (options->workers + 64);
+    uint64_t slots =
+        options->processes_max + thread * (options->workers + options->stuck_threads_max + 64);
     return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
 }
 
@@ -138,6 +150,13 @@ uint64_t sp__process_object(const struct sp__actor *actor)
     return sp__point_pid(sp__process_pid((const struct sp_process *)(const void *)actor));
 }
 
+static void runtime_describe(struct sp__actor *actor, char *text, size_t size)
+{
+    struct sp_process *process = (struct sp_process *)(void *)actor;
+    char name[64];
+    snprintf(text, size, "%s (%s)", sp__process_text(process, name), sp__process_label(process));
+}
+
 sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime)
 {
     struct sp_runtime *runtime = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*runtime));
@@ -154,6 +173,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     sp__lock_init(&runtime->contexts_lock);
     sp__list_init(&runtime->contexts);
     runtime->actor_object = sp__process_object;
+    runtime->describe = runtime_describe;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
     runtime->on_no_fiber = sp__process_on_no_fiber;
@@ -484,5 +504,7 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .steals = sum.steals,
         .parks = sum.parks,
         .timers = sp__timers_count(runtime->timers),
+        .handoffs = atomic_load_explicit(&runtime->handoffs, memory_order_relaxed),
+        .threads = atomic_load_explicit(&runtime->worker_threads, memory_order_relaxed),
     };
 }

@@ -119,11 +119,16 @@ struct sp_runtime {
     struct sp__slab *processes;   /* struct sp_process, by slot */
     struct sp__slab *timer_slots; /* struct sp__timer */
     struct sp__hash_seed seed;
-    _Atomic uint64_t live; /* written under contexts_lock; see process/living.h */
+    _Atomic uint64_t live;              /* written under contexts_lock; see process/living.h */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__groups *groups;
-    /** Runs the exit of an actor that faulted; set by the process layer. */
+    _Atomic uint64_t handoffs;       /* workers taken from a stuck handler */
+    _Atomic uint32_t worker_threads; /* with those left behind, and spare ones */
+    /** What to call an actor in a report; inside an epoch section. Set by the process layer, as
+     *  those below. */
+    void (*describe)(struct sp__actor *actor, char *text, size_t size);
+    /** Runs the exit of an actor that faulted. */
     void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
     /** What a point of this actor's own is on; see point.h. Set by the process layer. */
     uint64_t (*actor_object)(const struct sp__actor *actor);

@@ -28,6 +28,16 @@ enum {
 /* The thread sanitizer does not follow a jump from one signal handler into another. */
 #define FAULT_NO_ESCAPE SP__TSAN
 
+/* Since glibc 2.35 the unwinder finds modules without a lock. */
+#if defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 35)
+#define FAULT_LOADER_IS_LOCK_FREE 1
+#endif
+#endif
+#ifndef FAULT_LOADER_IS_LOCK_FREE
+#define FAULT_LOADER_IS_LOCK_FREE 0
+#endif
+
 /** What the handler needs of a thread. */
 struct sp__fault_thread {
     struct sp_fault record;
@@ -109,23 +119,28 @@ static bool fault_code_allows(const struct sp__fiber *fiber, const struct sp__fi
 
 /* ---- the record ------------------------------------------------------------------- */
 
-static void fault_walk(struct sp__fault_thread *self, const struct sp__fiber *fiber)
+static void fault_walk(struct sp__fault_thread *self, const struct sp__fiber *fiber, void **frames,
+                       int max, volatile int *out_count)
 {
-    volatile int *count = &self->record.frame_count;
-    *count = 0;
+    *out_count = 0;
     /* Nothing but the walk is between here and the jump back, and no local is used after it. */
     if (sigsetjmp(self->escape, 0) == 0) {
         self->escaping = 1;
-        sp__fault_stack_walk(fiber, self->record.frames, SP_FAULT_FRAMES_MAX, count);
+        sp__fault_stack_walk(fiber, frames, max, out_count);
     }
     self->escaping = 0;
+}
+
+static void fault_walk_record(struct sp__fault_thread *self, const struct sp__fiber *fiber)
+{
+    fault_walk(self, fiber, self->record.frames, SP_FAULT_FRAMES_MAX, &self->record.frame_count);
 }
 
 /* An abort: begins, for the record, where abort() or assert() was called. */
 static bool fault_record_abort(struct sp__fault_thread *self, const struct sp__fiber *fiber)
 {
     struct sp_fault *record = &self->record;
-    fault_walk(self, fiber);
+    fault_walk_record(self, fiber);
     int at = sp__fault_stack_aborter(record->frames, record->frame_count);
     if (at == 0)
         return false;
@@ -147,7 +162,7 @@ static void fault_record(struct sp__fault_thread *self, const struct sp__fiber *
     /* Where no code is, there are no tables either. Where there are, the walk gets to the
      * fiber's base, at least two frames up. */
     if (sp__fault_code_of(frame->pc) != SP__FAULT_CODE_UNKNOWN && !FAULT_NO_ESCAPE)
-        fault_walk(self, fiber);
+        fault_walk_record(self, fiber);
     if (record->frame_count < 2)
         record->frame_count =
             sp__fault_stack_follow(fiber, frame, record->frames, SP_FAULT_FRAMES_MAX);
@@ -284,6 +299,30 @@ void sp__fault_thread_end(struct sp__context *context)
     (void)sigaltstack(&self->before, NULL);
     (void)munmap(self->mapping, self->mapping_size);
     sp__free(self);
+}
+
+/* The unwinder may wait for the loader's lock where the C library is old; code of the system may
+ * hold locks of its own, for which the holder of that one may wait. */
+static bool fault_may_walk(uintptr_t pc)
+{
+    enum sp__fault_code code = sp__fault_code_of(pc);
+    return !FAULT_NO_ESCAPE && (code == SP__FAULT_CODE_USER || code == SP__FAULT_CODE_OURS ||
+                                (code == SP__FAULT_CODE_SYSTEM && FAULT_LOADER_IS_LOCK_FREE));
+}
+
+int sp__fault_sample(struct sp__context *context, const void *ucontext, void **frames, int max)
+{
+    struct sp__fiber_frame frame = sp__fiber_context_interrupted(ucontext);
+    struct sp__fault_thread *self = context->fault;
+    volatile int count = 0;
+    if (self == NULL || context->fiber == NULL ||
+        !sp__fiber_contains(context->fiber, (const void *)frame.sp)) {
+        frames[0] = (void *)frame.pc;
+        return frame.pc != 0;
+    }
+    if (fault_may_walk(frame.pc))
+        fault_walk(self, context->fiber, frames, max, &count);
+    return count >= 2 ? count : sp__fault_stack_follow(context->fiber, &frame, frames, max);
 }
 
 const struct sp_fault *sp__fault_of(const struct sp__context *context)

@@ -65,4 +65,10 @@ void sp__fault_thread_end(struct sp__context *context) SP_NONNULL;
  *  Context: the fiber that was started by the fault, before it suspends. */
 const struct sp_fault *sp__fault_of(const struct sp__context *context) SP_NONNULL;
 
+/** Code addresses of what a signal interrupted that has nothing to do with a fault, innermost
+ *  first. Returns how many.
+ *  Context: a signal handler of the context's thread. */
+int sp__fault_sample(struct sp__context *context, const void *ucontext, void **frames, int max)
+    SP_NONNULL;
+
 #endif

@@ -62,6 +62,9 @@ static sp_err real_allocate(struct sp_runtime *runtime, struct sp__real **out)
     *real = (struct sp__real){ .runtime = runtime, .worker_count = count };
     sp__list_init(&real->idle);
     sp__list_init(&real->threads);
+    sp__list_init(&real->runners);
+    sp__list_init(&real->spares);
+    sp__list_init(&real->ended);
     runtime->backend = real;
     real->workers = sp__aligned_alloc(SP__CACHE_LINE, count * sizeof(struct sp__worker));
     sp_err err = real->workers == NULL ? SP_ERR_NOMEM : SP_OK;
@@ -82,69 +85,6 @@ static sp_err real_allocate(struct sp_runtime *runtime, struct sp__real **out)
     return SP_OK;
 }
 
-static void real_join(struct sp__real *real, uint32_t count)
-{
-    atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
-    sp__real_wake_all(real);
-    for (uint32_t i = 0; i < count; i++)
-        pthread_join(real->workers[i].thread, NULL);
-}
-
-/* Until `count` workers have said whether they have all they need. */
-static sp_err real_await_workers(struct sp__real *real, uint32_t count)
-{
-    /* acquire: pairs with the release of who begins. */
-    for (uint32_t begun;
-         (begun = atomic_load_explicit(&real->workers_begun, memory_order_acquire)) < count;)
-        sp__futex_wait(&real->workers_begun, begun, INT64_MAX);
-    return atomic_load_explicit(&real->workers_failed, memory_order_relaxed) ? SP_ERR_NOMEM : SP_OK;
-}
-
-static sp_err real_start_workers(struct sp__real *real)
-{
-    for (uint32_t i = 0; i < real->worker_count; i++) {
-        struct sp__worker *worker = &real->workers[i];
-        *worker = (struct sp__worker){ .index = i, .victim = i, .real = real };
-        sp__run_queue_init(&worker->queue);
-        sp__young_stack_init(&worker->young);
-    }
-    for (uint32_t i = 0; i < real->worker_count; i++) {
-        atomic_fetch_add_explicit(&real->workers_alive, 1, memory_order_relaxed);
-        if (sp__thread_create(&real->workers[i].thread, sp__real_worker_main, &real->workers[i]) !=
-            SP_OK) {
-            real_join(real, i);
-            return SP_ERR_LIMIT;
-        }
-    }
-    sp_err err = real_await_workers(real, real->worker_count);
-    if (err == SP_OK)
-        err = sp__watcher_start(real);
-    if (err != SP_OK)
-        real_join(real, real->worker_count);
-    return err;
-}
-
-static sp_err real_start(struct sp_runtime *runtime)
-{
-    struct sp__real *real;
-    sp_err err = real_allocate(runtime, &real);
-    if (err != SP_OK)
-        return err;
-    err = sp__fault_install();
-    if (err == SP_OK) {
-        err = real_start_workers(real);
-        if (err != SP_OK)
-            sp__fault_uninstall();
-    }
-    if (err != SP_OK) {
-        real_free(real);
-        sp__timers_destroy(runtime->timers);
-        runtime->timers = NULL;
-        runtime->backend = NULL;
-    }
-    return err;
-}
-
 /* Wait until a count of threads is zero; they are on their way out, so this polls with a pause
  * only at shutdown. */
 static bool real_await_zero(_Atomic uint32_t *count, int64_t deadline_ns)
@@ -157,6 +97,60 @@ static bool real_await_zero(_Atomic uint32_t *count, int64_t deadline_ns)
     return true;
 }
 
+/* False: one does not come back before `deadline_ns`. */
+static bool real_stop_runners(struct sp__real *real, int64_t deadline_ns)
+{
+    atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
+    sp__real_wake_all(real);
+    sp__runners_dismiss(real);
+    if (!real_await_zero(&real->runtime->worker_threads, deadline_ns))
+        return false;
+    sp__runners_reap(real);
+    return true;
+}
+
+static sp_err real_start_workers(struct sp__real *real)
+{
+    for (uint32_t i = 0; i < real->worker_count; i++) {
+        struct sp__worker *worker = &real->workers[i];
+        *worker = (struct sp__worker){ .index = i, .victim = i, .real = real };
+        sp__run_queue_init(&worker->queue);
+        sp__young_stack_init(&worker->young);
+    }
+    sp_err err = SP_OK;
+    for (uint32_t i = 0; i < real->worker_count && err == SP_OK; i++)
+        err = sp__runner_create(real, &real->workers[i]);
+    if (err == SP_OK)
+        err = sp__watcher_start(real);
+    if (err != SP_OK)
+        sp_ignore(real_stop_runners(real, INT64_MAX));
+    return err;
+}
+
+static sp_err real_start(struct sp_runtime *runtime)
+{
+    struct sp__real *real;
+    sp_err err = real_allocate(runtime, &real);
+    if (err != SP_OK)
+        return err;
+    err = sp__fault_install();
+    if (err == SP_OK) {
+        sp__probe_install();
+        err = real_start_workers(real);
+        if (err != SP_OK) {
+            sp__probe_uninstall();
+            sp__fault_uninstall();
+        }
+    }
+    if (err != SP_OK) {
+        real_free(real);
+        sp__timers_destroy(runtime->timers);
+        runtime->timers = NULL;
+        runtime->backend = NULL;
+    }
+    return err;
+}
+
 static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
 {
     struct sp__real *real = sp__real_of(runtime);
@@ -165,18 +159,14 @@ static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
         !sp__blocking_stop(real->blocking, deadline_ns))
         return false;
     sp__watcher_stop(real);
-    atomic_store_explicit(&real->stop, true, memory_order_seq_cst);
-    sp__real_wake_all(real);
-    if (!real_await_zero(&real->workers_alive, deadline_ns))
-        return false;
-    real_join(real, real->worker_count);
-    return true;
+    return real_stop_runners(real, deadline_ns);
 }
 
 static void real_destroy(struct sp_runtime *runtime)
 {
     struct sp__real *real = sp__real_of(runtime);
     sp__os_signals_forget(runtime);
+    sp__probe_uninstall();
     sp__fault_uninstall();
     real_free(real);
     sp__timers_destroy(runtime->timers);

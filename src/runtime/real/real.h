@@ -1,5 +1,6 @@
 /* The real backend: workers on OS threads, one poller, wheels, a blocking pool.
  *
+ *   runner ── worker: the thread that runs processes for it (runner.h; handoff.h)
  *   worker ── next ── the actor made ready last: message ping-pong stays in one cache
  *          ── young ─ new ones, newest first, so that trees grow depth first; others steal the oldest
  *          ── queue ─ up to 256, first in first out; others steal half
@@ -11,14 +12,17 @@
  * worker lists itself as idle and then looks at all queues once more; making work
  * visible, a worker then looks at the idle list: one of both sees the other.
  *
- * Threads: as marked. Neighbours: scheduler.c, thread.c, watcher.h, poller.h, blocking.h.
+ * Threads: as marked. Neighbours: scheduler.c, ready.c, runner.h, handoff.h, thread.c, watcher.h,
+ * poller.h, blocking.h.
  * Source of the waking protocol: the Go scheduler (D. Vyukov, 2012) and its descendants.
  */
 #ifndef SPAWNED_RUNTIME_REAL_REAL_H
 #define SPAWNED_RUNTIME_REAL_REAL_H
 
 #include "runtime/real/blocking.h"
+#include "runtime/real/handoff.h"
 #include "runtime/real/poller.h"
+#include "runtime/real/runner.h"
 #include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
 #include "runtime/scheduler.h"
@@ -28,25 +32,20 @@
 
 struct sp__real;
 
-/** A worker thread. */
+/** A queue and what belongs to working it off. Whoever runs it is its runner. */
 struct sp__worker {
-    struct sp__context context;
     struct sp__run_queue queue;
     struct sp__young_stack young;
-    struct sp__actor *next; /* owner only: runs before the others */
-    struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
-    unsigned next_streak;   /* how often in a row `next` or `young` went before the queue */
-    unsigned turns_left;    /* until it looks at timers, poller and global queue, */
-    unsigned pace;          /* of so many, */
-    int64_t looked_ns;      /* and when it did so last; 0: it was idle since */
-    int64_t polled_ns;      /* when it looked into the poller last */
+    unsigned pace;     /* so many turns lie between two looks at timers, poller and global queue */
+    int64_t looked_ns; /* when it did so last; 0: it was idle since */
+    int64_t polled_ns; /* when it looked into the poller last */
     uint32_t index;
     uint32_t victim; /* where to begin stealing */
     struct sp__real *real;
-    pthread_t thread;
-    int64_t tidy_at; /* not before, it collects again what ended processes left */
-    bool searching;  /* written by itself, or by its waker while it is asleep */
+    struct sp__runner *runner; /* the monitor changes it, under handoff_lock; never NULL */
+    bool searching;            /* written by the runner, or by its waker while it is asleep */
     struct sp__list idle_link SP__GUARDED_BY(real->idle_lock);
+    struct sp__sample sample;                 /* the monitor's */
     SP__CACHE_ALIGNED _Atomic uint32_t token; /* 1: somebody woke it */
 };
 
@@ -67,6 +66,12 @@ struct sp__real {
     struct sp__blocking *blocking;
     struct sp__watcher watcher;
 
+    struct sp__lock handoff_lock;
+    struct sp__list runners SP__GUARDED_BY(handoff_lock);
+    struct sp__list spares SP__GUARDED_BY(handoff_lock);
+    struct sp__list ended SP__GUARDED_BY(handoff_lock); /* to be joined */
+    struct sp__report report;                           /* the monitor's */
+
     struct sp__lock global_lock;
     struct sp__actor *global_first SP__GUARDED_BY(global_lock);
     struct sp__actor *global_last SP__GUARDED_BY(global_lock);
@@ -83,9 +88,6 @@ struct sp__real {
     struct sp__list threads SP__GUARDED_BY(threads_lock);
     _Atomic uint32_t threads_alive;
     _Atomic uint32_t foreign_attached;
-    _Atomic uint32_t workers_alive;
-    _Atomic uint32_t workers_begun; /* that said whether they can run processes, */
-    _Atomic bool workers_failed;    /* and some cannot */
 
     _Atomic bool stop;
 };
@@ -110,12 +112,33 @@ void sp__real_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t 
 void sp__real_fiber(void *unused);
 /** What is left to do for the fiber that was left. Context: right after a switch. */
 void sp__real_after_switch(void);
-/** A worker's thread. */
-void *sp__real_worker_main(void *worker);
+/** Leave this fiber for `to`; what is left to do is in the context. */
+void sp__real_switch(struct sp__context *context, struct sp__fiber *to);
+/** A fiber to go on with, and always one to spare. NULL: only the spare is left. The one on which
+ *  the runner's loop was left, if there is one. */
+struct sp__fiber *sp__real_fiber_take(struct sp__context *context);
+
+/* ready.c */
 /** Wake a worker that sleeps, if there is one. */
 void sp__real_wake_one(struct sp__real *real);
 /** Wake all workers: something global changed. */
 void sp__real_wake_all(struct sp__real *real);
+/** There is new work in a queue that others can take from: wake one, unless one searches. */
+void sp__real_notify(struct sp__real *real);
+/** Append to the global queue; wakes nobody. Context: any. */
+void sp__real_global_push(struct sp__real *real, struct sp__actor *const *actors, size_t count);
+/** A fair share of the global queue: one to run, the others to the own queue. NULL: it is empty.
+ *  Context: the runner of `worker`. */
+struct sp__actor *sp__real_global_take(struct sp__worker *worker);
+
+/** To the tail of the own queue; wakes nobody. Context: the runner of `worker`. */
+static inline void sp__worker_push(struct sp__worker *worker, struct sp__actor *actor)
+{
+    void *spill[SP__RUN_QUEUE_SPILL];
+    size_t spilled = sp__run_queue_push(&worker->queue, actor, spill);
+    if (spilled != 0)
+        sp__real_global_push(worker->real, (struct sp__actor *const *)spill, spilled);
+}
 
 /* thread.c */
 sp_err sp__real_thread_start(struct sp_runtime *runtime, struct sp__actor *actor);

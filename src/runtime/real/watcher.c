@@ -24,10 +24,19 @@ static void watcher_sleep_long(struct sp__real *real)
     atomic_store_explicit(&watcher->asleep, 0, memory_order_relaxed);
 }
 
+/* Of a round. Units: nanoseconds. */
+static int64_t watcher_period(struct sp__real *real)
+{
+    int64_t period = sp__handoff_period(real);
+    int64_t most = WATCHER_PERIOD_MS * SP_NS_PER_MS;
+    return period < most ? period : most;
+}
+
 static void *watcher_main(void *arg)
 {
     struct sp__real *real = arg;
     struct sp__watcher *watcher = &real->watcher;
+    const int64_t period_ns = watcher_period(real);
     unsigned quiet = 0;
     while (atomic_load_explicit(&watcher->stop, memory_order_acquire) == 0) {
         quiet = watcher_all_idle(real) ? quiet + 1 : 0;
@@ -38,7 +47,9 @@ static void *watcher_main(void *arg)
         }
         if (atomic_load_explicit(&real->polling, memory_order_relaxed) == NULL)
             sp__real_wake_one(real);
-        sp__futex_wait(&watcher->stop, 0, WATCHER_PERIOD_MS * INT64_C(1000000));
+        if (sp__handoff_period(real) != INT64_MAX)
+            sp__handoff_look(real);
+        sp__futex_wait(&watcher->stop, 0, period_ns);
     }
     return NULL;
 }

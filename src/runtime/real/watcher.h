@@ -1,17 +1,18 @@
-/* The watcher: a thread that looks after the workers while they are busy.
+/* The watcher, or monitor: a thread that looks after the workers while they are busy.
  *
+ * It takes workers away from handlers that are stuck: handoff.h. And it keeps the poller manned:
  * A worker that finds events in the poller leaves it and runs what became ready. If that
  * takes long while the other workers sleep on their futexes, nobody polls. The watcher
- * looks every 10 ms, and wakes one sleeper when there is no poller; the sleeper finds
+ * looks every 10 ms (every half of `stuck_after`, if that is less), and wakes one sleeper when there is no poller; the sleeper finds
  * nothing to do and polls. When all workers have been idle for some rounds the watcher
  * sleeps too, without a timeout, until one of them wakes: an idle runtime uses no CPU.
  *
- * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: scheduler.c.
+ * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: scheduler.c, handoff.h.
  */
 #ifndef SPAWNED_RUNTIME_REAL_WATCHER_H
 #define SPAWNED_RUNTIME_REAL_WATCHER_H
 
-#include "spawned/err.h"
+#include "runtime/core.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 struct sp__real;
 
 struct sp__watcher {
+    struct sp__context context; /* while it writes a report */
     pthread_t thread;
     _Atomic uint32_t asleep; /* 1: without a timeout, until a worker wakes it */
     _Atomic uint32_t stop;   /* 1: end; it sleeps on this word between its rounds */
