@@ -358,8 +358,14 @@ sp_err sp_link(sp_pid pid)
     struct sp_process *peer = sp__process_lookup(sp__process_runtime(self), pid);
     sp_err err = peer == NULL ? SP_ERR_NOPROC : sp__relation_link(self, peer);
     sp__process_leave();
-    if (err != SP_ERR_NOPROC || !(self->flags & SP__PROCESS_TRAP_EXIT))
+    if (err != SP_ERR_NOPROC)
         return err;
+    if (sp__relation_linked(self, pid))
+        return SP_OK; /* it is ending, and tells us of what */
+    if (!(self->flags & SP__PROCESS_TRAP_EXIT))
+        return err;
+    if (!sp__process_check(self)) /* what it has told already comes first */
+        return SP_ERR_NOTCONTEXT;
     struct sp_message *notice = sp__message_new(&sp_exit_notice_type, sizeof(struct sp_exit_notice),
                                                 SP__MESSAGE_NOTICE, pid);
     if (notice == NULL)
