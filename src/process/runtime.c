@@ -150,11 +150,24 @@ uint64_t sp__process_object(const struct sp__actor *actor)
     return sp__point_pid(sp__process_pid((const struct sp_process *)(const void *)actor));
 }
 
+/* It may have ended meanwhile, and its slot be anybody's. Inside an epoch section, which keeps what
+ * is found alive. */
 static void runtime_describe(struct sp__actor *actor, char *text, size_t size)
 {
     struct sp_process *process = (struct sp_process *)(void *)actor;
+    /* acquire: as in lookup. */
+    uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+    const char *label = NULL;
     char name[64];
-    snprintf(text, size, "%s (%s)", sp__process_text(process, name), sp__process_label(process));
+    if (serial != 0 && !(serial & SP__SERIAL_DEAD)) {
+        sp__lock_lock(&process->lock);
+        label = process->closed ? NULL : sp__process_label(process);
+        sp__lock_unlock(&process->lock);
+    }
+    if (label == NULL)
+        snprintf(text, size, "a process that has ended");
+    else
+        snprintf(text, size, "%s (%s)", sp__process_text(process, name), label);
 }
 
 sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime)
