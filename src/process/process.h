@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "runtime/mailbox.h"
 #include "runtime/scheduler.h"
 #include "runtime/slab.h"
 #include "spawned/process.h"
@@ -332,9 +333,16 @@ const struct sp_reason *sp__reason_fault(const struct sp_fault *fault) SP_NONNUL
 
 /* ---- message order; receive.c ---- */
 
-/** The next message: saved ones first. NULL: none. Counts it as handled.
- *  Context: the owner. */
-struct sp_message *sp__process_next(struct sp_process *self) SP_NONNULL;
+/** The rare half of sp__process_next(): there are saved ones, or senders fetch too. */
+struct sp_message *sp__process_next_slow(struct sp_process *self) SP_NONNULL;
+
+/** The next message: saved ones first. NULL: none, or not linked yet. Context: the owner. */
+static inline struct sp_message *sp__process_next(struct sp_process *self)
+{
+    if (self->saved != NULL || self->actor.shared_fetch)
+        return sp__process_next_slow(self);
+    return sp__mailbox_waiting(&self->actor) ? sp__mailbox_fetch(&self->actor) : NULL;
+}
 
 /** Is there one? A gap counts as one. Context: the owner. */
 static inline bool sp__process_has_next(struct sp_process *self)

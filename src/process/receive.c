@@ -81,7 +81,7 @@ void sp__process_append(struct sp_process *self, struct sp_message *moved, bool 
     sp__message_set_next(before, moved);
 }
 
-struct sp_message *sp__process_next(struct sp_process *self)
+struct sp_message *sp__process_next_slow(struct sp_process *self)
 {
     if (self->saved != NULL)
         return saved_remove_after(self, self->saved);

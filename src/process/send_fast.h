@@ -19,9 +19,8 @@ SP_NODISCARD __attribute__((always_inline)) static inline bool sp__send_fast(
     bool sent = false;
     sp__epoch_enter(&context->epoch);
     struct sp_process *process = sp__process_lookup(context->runtime, to);
-    if (process != NULL &&
-        !(atomic_load_explicit(&process->shared, memory_order_relaxed) & SP__SHARED_HIGH_WATER))
-        sent = sp__mailbox_push(&process->actor, message, true, out_number) == SP_OK;
+    if (process != NULL)
+        sent = sp__mailbox_push_to(&process->actor, message, true, true, out_number) == SP_OK;
     sp__epoch_leave(&context->epoch);
     if (sent)
         sp__count(&context->counters.sent);

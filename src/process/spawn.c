@@ -105,6 +105,8 @@ static void spawn_fill(struct sp_process *process, struct sp__context *context,
                      (options->own_thread ? SP__PROCESS_OWN_THREAD : 0);
     process->overflow = (uint8_t)options->overflow;
     process->actor.shared_fetch = options->overflow == SP_OVERFLOW_DROP_OLDEST;
+    if (process->actor.shared_fetch || options->high_water != 0)
+        atomic_fetch_or_explicit(&process->actor.state, SP__ACTOR_SPECIAL, memory_order_relaxed);
     process->stage = SP__EXIT_NOT;
     process->attention = 0;
     process->leaving = false;

@@ -1,6 +1,6 @@
 #include "runtime/actor.h"
 
-#include "runtime/scheduler.h"
+#include "runtime/mailbox.h"
 
 /* Look at everything once more. */
 #define ACTOR_LOOK (SP__ACTOR_WAKE | SP__ACTOR_ROOM)
@@ -31,8 +31,7 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
 
 /* ---- messages ---- */
 
-/* The last message of the chain: detach it, unless a sender is linking itself behind it. */
-static bool mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
+bool sp__mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
 {
     atomic_store_explicit(&actor->head, NULL, memory_order_relaxed);
     struct sp_message *expected = last;
@@ -49,37 +48,9 @@ static bool mailbox_detach_last(struct sp__actor *actor, struct sp_message *last
     return true;
 }
 
-/* relaxed: the owner reads its own, and a stale value only makes it look once more. */
-static void mailbox_fetched(struct sp__actor *actor)
-{
-    uint32_t fetched = atomic_load_explicit(&actor->fetched, memory_order_relaxed);
-    atomic_store_explicit(&actor->fetched, fetched + 1, memory_order_relaxed);
-}
-
-static struct sp_message *mailbox_fetch_queue(struct sp__actor *actor)
-{
-    /* acquire: pairs with the release in append. */
-    struct sp_message *message = atomic_load_explicit(&actor->head, memory_order_acquire);
-    if (message == NULL)
-        return NULL;
-    struct sp_message *next = atomic_load_explicit(&message->next, memory_order_acquire);
-    if (next != NULL)
-        atomic_store_explicit(&actor->head, next, memory_order_relaxed);
-    else if (!mailbox_detach_last(actor, message))
-        return NULL;
-    mailbox_fetched(actor);
-    return message;
-}
-
-struct sp_message *sp__mailbox_fetch(struct sp__actor *actor)
-{
-    struct sp_message *message = sp__mailbox_take_direct(actor);
-    return message != NULL ? message : mailbox_fetch_queue(actor);
-}
-
 struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor)
 {
-    struct sp_message *message = mailbox_fetch_queue(actor);
+    struct sp_message *message = sp__mailbox_fetch_queue(actor);
     if (message != NULL)
         sp__mailbox_took(actor);
     return message;

@@ -9,6 +9,8 @@
  *   WAKE      an operation it waited for is done, or a deadline may have passed
  *   ROOM      a sender waits for room in the mailbox, since the owner last looked
  *   CLOSED    it ended: nothing is pushed any more
+ *   SPECIAL   its mailbox is no ordinary one: a high-water mark, or senders drop the oldest;
+ *             so that a send looks at nothing else for it
  *
  * Invariants:
  *  - length = pushed - taken, exact: `pushed` moves with the same compare-and-swap that
@@ -45,6 +47,7 @@
 #define SP__ACTOR_WAKE UINT64_C(8)
 #define SP__ACTOR_CLOSED UINT64_C(16)
 #define SP__ACTOR_ROOM UINT64_C(32)
+#define SP__ACTOR_SPECIAL UINT64_C(64)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
 
 struct sp__fiber;
@@ -107,15 +110,11 @@ struct sp__actor {
 /* A control lane that accepts nothing more. */
 #define SP__SIGNALS_CLOSED ((struct sp__signal *)(uintptr_t)1)
 
-/** Ready to run, parked and receiving, empty. `turn` is called by workers.
+/** Ready to run, parked and receiving, empty. `turn` is called by workers. Mailboxes that are not
+ *  ordinary set SPECIAL before anyone else knows the actor.
  *  Context: the creator, before anyone else knows it. */
 void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
                     enum sp__turn (*turn)(struct sp__actor *), uint32_t mailbox_max) SP_NONNULL;
-
-/** Take the oldest message off the queue, or NULL when there is none, or only one that its
- *  sender has not linked yet. Not counted as taken: sp__mailbox_took() does that.
- *  Context: the owner. */
-struct sp_message *sp__mailbox_fetch(struct sp__actor *actor) SP_NONNULL;
 
 /** The message that made it run, where there is one: it is the oldest. Context: the owner. */
 static inline struct sp_message *sp__mailbox_take_direct(struct sp__actor *actor)

@@ -7,18 +7,22 @@
 
 #include "runtime/backend.h"
 
-static _Thread_local struct sp__context *context_current;
+#if defined(__x86_64__) && defined(__LP64__)
+_Thread_local struct sp__context *sp__context_current;
+#else
+static _Thread_local struct sp__context *sp__context_current;
 
 struct sp__context *sp__context(void)
 {
     /* The barrier keeps the compiler from folding two calls around a switch into one. */
     __asm__ volatile("" ::: "memory");
-    return context_current;
+    return sp__context_current;
 }
+#endif
 
 void sp__context_set(struct sp__context *context)
 {
-    context_current = context;
+    sp__context_current = context;
 }
 
 static _Thread_local const struct sp__backend_ops *context_backend;

@@ -6,8 +6,8 @@
  *                └── table, registry, groups                             process/ (opaque here)
  *
  * A context belongs to one OS thread: a worker, the own thread of a process, or a foreign
- * thread that attached itself. Code finds it with sp__context(), which is never inlined,
- * because compilers keep the address of a thread-local across a fiber switch, and the
+ * thread that attached itself. Code finds it with sp__context(), which compilers must not
+ * take apart: they keep the address of a thread-local across a fiber switch, and the
  * fiber may go on in another thread. So: fetch it anew after everything that may suspend.
  *
  * Threads: `runtime` fields are constant after start unless marked; a context is its
@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "runtime/actor.h"
+#include "runtime/context_x86_64.h"
 #include "runtime/epoch.h"
 #include "runtime/fiber.h"
 #include "runtime/msg_pool.h"
@@ -141,7 +142,14 @@ struct sp_runtime {
 };
 
 /** The calling thread's context, or NULL. Never cache it across a suspension. Context: any. */
+#if defined(__x86_64__) && defined(__LP64__)
+static inline struct sp__context *sp__context(void)
+{
+    return sp__context_x86_64();
+}
+#else
 struct sp__context *sp__context(void) SP_NOINLINE;
+#endif
 
 /** Set it; NULL at the end. Context: startup. */
 void sp__context_set(struct sp__context *context);

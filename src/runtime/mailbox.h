@@ -1,12 +1,14 @@
-/* The sender's end of a mailbox: inline, since every message passes here.
+/* Both ends of a mailbox: inline, since every message passes here.
  *
  * The invariants are runtime/actor.h's.
- * Threads: any with a context. Neighbours: actor.c has the receiver's end.
+ * Threads: push: any with a context; fetch: the owner. Neighbours: actor.c has the rare parts.
  */
 #ifndef SPAWNED_RUNTIME_MAILBOX_H
 #define SPAWNED_RUNTIME_MAILBOX_H
 
 #include "runtime/scheduler.h"
+
+/* ---- the senders' end ---- */
 
 static inline void sp__mailbox_append(struct sp__actor *actor, struct sp_message *message)
 {
@@ -23,20 +25,22 @@ static inline void sp__mailbox_append(struct sp__actor *actor, struct sp_message
 }
 
 /** Append a message. `*out_number` is its number: it is at position number - taken.
- *  Errors: NOPROC (closed), FULL (only with `bounded`).
+ *  Errors: NOPROC (closed), FULL (only with `bounded`), INVALID (only with `ordinary`: it is not).
  *  Ownership: taken on SP_OK only.
  *  Context: any thread with a context, inside an epoch section or the owner. */
-SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_push(
-    struct sp__actor *actor, struct sp_message *message, bool bounded, uint32_t *out_number)
+SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_push_to(
+    struct sp__actor *actor, struct sp_message *message, bool bounded, bool ordinary,
+    uint32_t *out_number)
 {
     /* acquire: `pushed` is read before `taken`, see the invariant. */
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
     uint64_t wanted;
     do {
-        if (state & SP__ACTOR_CLOSED)
-            return SP_ERR_NOPROC;
-        if (bounded && actor->mailbox_max != UINT32_MAX) {
-            /* acquire: pairs with the release in took. */
+        if (state & (ordinary ? SP__ACTOR_CLOSED | SP__ACTOR_SPECIAL : SP__ACTOR_CLOSED))
+            return state & SP__ACTOR_CLOSED ? SP_ERR_NOPROC : SP_ERR_INVALID;
+        if (bounded) {
+            /* acquire: pairs with the release in took. An unbounded one's maximum is more than
+             * any length. */
             uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
             uint32_t length = (uint32_t)(state >> 32) - taken;
             /* Negative: what was pushed since we read `state` is taken already, and the swap
@@ -56,12 +60,61 @@ SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_pus
         sp__mailbox_append(actor, message);
         return SP_OK;
     }
-    if (actor->shared_fetch)
+    if (!ordinary && actor->shared_fetch)
         sp__mailbox_append(actor, message); /* where another sender can drop it */
     else
         actor->direct = message;
     sp__scheduler_ready(actor);
     return SP_OK;
+}
+
+/** sp__mailbox_push_to() any mailbox. */
+SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_push(
+    struct sp__actor *actor, struct sp_message *message, bool bounded, uint32_t *out_number)
+{
+    return sp__mailbox_push_to(actor, message, bounded, false, out_number);
+}
+
+/* ---- the receiver's end ---- */
+
+/* Owner only, so plain in effect; others read a recent value. */
+static inline void sp__mailbox_fetched(struct sp__actor *actor)
+{
+    uint32_t fetched = atomic_load_explicit(&actor->fetched, memory_order_relaxed);
+    atomic_store_explicit(&actor->fetched, fetched + 1, memory_order_relaxed);
+}
+
+/** `last` seems to be the last message: detach it. False: a sender is linking itself behind it.
+ *  Context: the owner, or with shared_fetch the lock's holder. */
+SP_NODISCARD bool sp__mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
+    SP_NONNULL;
+
+/** As sp__mailbox_fetch(), but not what lies in `direct`. Context: as detach_last. */
+static inline struct sp_message *sp__mailbox_fetch_queue(struct sp__actor *actor)
+{
+    /* acquire: pairs with the release in append. */
+    struct sp_message *message = atomic_load_explicit(&actor->head, memory_order_acquire);
+    if (message == NULL)
+        return NULL;
+    struct sp_message *next = atomic_load_explicit(&message->next, memory_order_acquire);
+    if (next != NULL) {
+        atomic_store_explicit(&actor->head, next, memory_order_relaxed);
+        /* It may be in another core's cache, and is what is handled next. */
+        __builtin_prefetch(next);
+    } else if (!sp__mailbox_detach_last(actor, message)) {
+        return NULL;
+    }
+    sp__mailbox_fetched(actor);
+    return message;
+}
+
+/** Take the oldest message off the queue, or NULL when there is none, or only one that its
+ *  sender has not linked yet. Not counted as taken: sp__mailbox_took() does that.
+ *  Context: the owner. */
+static inline struct sp_message *sp__mailbox_fetch(struct sp__actor *actor)
+{
+    struct sp_message *message = sp__mailbox_take_direct(actor);
+    return message != NULL ? message : sp__mailbox_fetch_queue(actor);
 }
 
 #endif
