@@ -56,6 +56,7 @@ void sp_call_outcome(struct sp_call_outcome *out_outcome)
 static void outcome_stage(struct sp_process *server, uint32_t number, const struct sp__reply_to *to,
                           struct sp_call_outcome *outcome)
 {
+    /* acquire: pairs with the release in took. */
     uint32_t taken = atomic_load_explicit(&server->actor.taken, memory_order_acquire);
     int32_t position = (int32_t)(number - taken);
     if (position > 0) {

@@ -23,6 +23,7 @@ bool sp__callback_post(struct sp__actor *actor, struct sp__callback *callback)
 void sp__callback_queue(struct sp_process *self, struct sp__callback *callback)
 {
     if (callback->anytime) {
+        /* release: as in run. */
         atomic_store_explicit(&callback->posted, 0, memory_order_release);
         callback->run(callback);
         return;
@@ -35,6 +36,7 @@ void sp__callback_queue(struct sp_process *self, struct sp__callback *callback)
 
 void sp__callback_cancel(struct sp_process *self, struct sp__callback *callback)
 {
+    /* acquire: pairs with the release of a post that was refused, or of a run. */
     if (atomic_load_explicit(&callback->posted, memory_order_acquire) == 0)
         return;
     /* It is in the control lane, or due already. Working off the lane may end the process, in
@@ -42,6 +44,7 @@ void sp__callback_cancel(struct sp_process *self, struct sp__callback *callback)
     while (!sp__list_linked(&callback->link) && sp__actor_signalled(&self->actor))
         if (!sp__process_check(self))
             break;
+    /* release: as in run; the next post finds the link free. */
     sp__list_remove(&callback->link);
     atomic_store_explicit(&callback->posted, 0, memory_order_release);
 }

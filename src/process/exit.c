@@ -89,6 +89,7 @@ static void exit_free(struct sp_process *self)
 static void exit_retire(struct sp__epoch_node *node)
 {
     struct sp_process *self = sp__container_of(node, struct sp_process, retired);
+    /* acquire: pairs with the swap in sp__process_extra(), of whoever made it. */
     struct sp__extra *extra = atomic_load_explicit(&self->extra, memory_order_acquire);
     if (extra != NULL)
         sp__extra_free(extra);

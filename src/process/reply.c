@@ -79,6 +79,7 @@ bool sp__reply_expired(const struct sp__reply_to *to)
     struct sp__context *context = sp__context();
     sp__epoch_enter(&context->epoch);
     struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
+    /* acquire: pairs with the release of who answers; only the phase is looked at. */
     uint64_t wait =
         caller == NULL ? 0 : atomic_load_explicit(&caller->actor.wait, memory_order_acquire);
     sp__epoch_leave(&context->epoch);

@@ -289,6 +289,7 @@ struct stop_step {
 static void runtime_signal_one(struct sp_runtime *runtime, struct sp_process *process, sp_pid self,
                                const struct stop_step *step)
 {
+    /* acquire: as in lookup. */
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
     if (serial == 0 || (serial & SP__SERIAL_DEAD) || process->slot == self.slot ||
         (atomic_load_explicit(&process->shared, memory_order_relaxed) & step->told) ||
@@ -390,6 +391,7 @@ sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline
     /* Whoever counts its end from here on finds the stopper: pairs with living_exited(). */
     sp__epoch_fence(&runtime->epoch);
     runtime_end_processes(runtime, self, until, &report);
+    /* seq_cst: pairs with sp__living_tell(), which wakes who it finds inside its section only. */
     atomic_store_explicit(&runtime->stopper, NULL, memory_order_seq_cst);
     sp_thread_detach();
     sp__context_set(before);

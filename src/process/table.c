@@ -139,6 +139,7 @@ const char *sp__process_text(struct sp_process *process, char text[64])
 
 static enum sp_process_status process_status(struct sp_process *process)
 {
+    /* acquire: a recent value, not older than what the caller knows of; nothing hangs on it. */
     uint64_t state = atomic_load_explicit(&process->actor.state, memory_order_acquire);
     if (state & SP__ACTOR_CLOSED)
         return SP_STATUS_EXITING;
@@ -226,6 +227,7 @@ size_t sp_process_list(size_t *cursor, sp_pid *pids, size_t max)
     size_t slot = *cursor;
     for (; slot < high && count < max; slot++) {
         struct sp_process *process = sp__slab_get(runtime->processes, (uint32_t)slot);
+        /* acquire: as in lookup. */
         uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
         if (serial != 0 && !(serial & SP__SERIAL_DEAD))
             pids[count++] = (sp_pid){ serial, (uint32_t)slot, 0 };

@@ -80,6 +80,7 @@ static sp_err timer_take(struct sp__context *context, struct timer **out)
 static void timer_free(struct sp__context *context, struct timer *timer)
 {
     uint64_t id = atomic_load_explicit(&timer->id, memory_order_relaxed);
+    /* release: pairs with the acquire in timer_of(): who finds it free finds it off its list. */
     atomic_store_explicit(&timer->id, id | TIMER_FREE, memory_order_release);
     sp__slab_cache_give(&context->timer_cache, timer_number(id));
 }

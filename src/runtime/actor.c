@@ -129,8 +129,10 @@ void sp__actor_ask_room(struct sp__actor *actor)
 struct sp__signal *sp__actor_close(struct sp__actor *actor)
 {
     /* QUEUED stays set for ever: nobody can make it runnable again. */
+    /* acq_rel: pairs with push and raise, whose swaps come before it and count, or fail. */
     atomic_fetch_or_explicit(&actor->state, SP__ACTOR_CLOSED | SP__ACTOR_QUEUED,
                              memory_order_acq_rel);
+    /* acquire: as in take_signals. */
     struct sp__signal *newest =
         atomic_exchange_explicit(&actor->signals, SP__SIGNALS_CLOSED, memory_order_acquire);
     return signals_reverse(newest == SP__SIGNALS_CLOSED ? NULL : newest);
@@ -206,6 +208,7 @@ void sp__wait_finish(struct sp__actor *actor, uint64_t token)
 bool sp__wait_close(struct sp__actor *actor, uint64_t token)
 {
     for (unsigned spins = 0;; spins++) {
+        /* acquire, also where it fails: pairs with release and finish; what was written is visible. */
         uint64_t expected = (token << 2) | SP__WAIT_OPEN;
         if (atomic_compare_exchange_weak_explicit(&actor->wait, &expected,
                                                   (token << 2) | SP__WAIT_NONE,

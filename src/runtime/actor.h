@@ -170,6 +170,8 @@ static inline void sp__mailbox_put_back(struct sp__actor *actor)
 /** Messages in the mailbox: a recent value for others, exact for the owner. Context: any. */
 static inline uint32_t sp__mailbox_length(struct sp__actor *actor)
 {
+    /* acquire: `taken` is read before `state`, so that the difference is never negative; pairs with
+     * the release in took. */
     uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
     return (uint32_t)(state >> 32) - taken;

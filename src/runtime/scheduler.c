@@ -77,6 +77,7 @@ void sp__scheduler_clear_deadline(struct sp__actor *actor)
     if (timer == NULL)
         return;
     atomic_store_explicit(&timer->deadline, INT64_MAX, memory_order_relaxed);
+    /* acquire: pairs with who takes it off the wheel. The epoch keeps the slot until it is through. */
     if (atomic_load_explicit(&timer->armed_for, memory_order_acquire) == INT64_MAX)
         return;
     sp__timers_cancel(actor->runtime, &timer->node, NULL);

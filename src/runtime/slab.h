@@ -82,6 +82,7 @@ static inline void *sp__slab_get(const struct sp__slab *slab, uint32_t number)
 /** One more than the highest number ever taken, or a little above. Context: any. */
 static inline uint32_t sp__slab_high(const struct sp__slab *slab)
 {
+    /* acquire: pairs with the release in take; the slots below are there. */
     return atomic_load_explicit(&slab->high, memory_order_acquire);
 }
 

@@ -179,6 +179,7 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
     int64_t pace_ns = runtime->real ? TIMERS_PACE_NS : 0;
     for (uint32_t i = 0; i < runtime->timers->shard_count; i++) {
         struct sp__timer_shard *shard = &runtime->timers->shards[i];
+        /* acquire: a recent value; what is due is looked for under the lock. */
         bool more = atomic_load_explicit(&shard->next, memory_order_acquire) <= now_ns;
         for (int round = 0; more && round < TIMERS_ROUNDS; round++) {
             struct timers_due due;

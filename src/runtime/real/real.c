@@ -89,6 +89,7 @@ static sp_err real_allocate(struct sp_runtime *runtime, struct sp__real **out)
  * only at shutdown. */
 static bool real_await_zero(_Atomic uint32_t *count, int64_t deadline_ns)
 {
+    /* acquire: pairs with the release of each thread that ends. */
     for (uint32_t left; (left = atomic_load_explicit(count, memory_order_acquire)) != 0;) {
         if (sp__clock_monotonic_ns() >= deadline_ns)
             return false;

@@ -25,6 +25,7 @@ void sp__real_thread_wake(struct sp__thread *thread)
 void sp__real_thread_wait(struct sp__thread *thread)
 {
     sp__count(&thread->context.counters.parks);
+    /* acquire: pairs with the release in wake. */
     while (atomic_exchange_explicit(&thread->token, 0, memory_order_acquire) == 0) {
         /* What it retired must not wait for its next turn. */
         struct sp__epoch_thread *epoch = &thread->context.epoch;

@@ -11,12 +11,14 @@ enum {
 
 static bool watcher_all_idle(struct sp__real *real)
 {
+    /* seq_cst: pairs with a worker that wakes: it counts itself out, then looks at `asleep`. */
     return atomic_load_explicit(&real->idle_count, memory_order_seq_cst) == real->worker_count;
 }
 
 static void watcher_sleep_long(struct sp__real *real)
 {
     struct sp__watcher *watcher = &real->watcher;
+    /* seq_cst: before the two loads below; pairs with wake and stop. */
     atomic_store_explicit(&watcher->asleep, 1, memory_order_seq_cst);
     /* Stop wakes us like a worker does. */
     if (watcher_all_idle(real) && atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
@@ -38,6 +40,7 @@ static void *watcher_main(void *arg)
     struct sp__watcher *watcher = &real->watcher;
     const int64_t period_ns = watcher_period(real);
     unsigned quiet = 0;
+    /* acquire: pairs with stop. */
     while (atomic_load_explicit(&watcher->stop, memory_order_acquire) == 0) {
         quiet = watcher_all_idle(real) ? quiet + 1 : 0;
         if (quiet >= WATCHER_QUIET_ROUNDS) {
