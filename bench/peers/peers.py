@@ -105,7 +105,7 @@ class Compiled(Peer):
 
 class Go(Compiled):
     name, title, package = "go", "Go", "golang-go"
-    workloads = COMMON + ["mailbox_bounded"]
+    workloads = COMMON + ["mailbox_bounded", "tcp_echo"]
 
     def build(self):
         env = {**ENV, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
@@ -115,7 +115,7 @@ class Go(Compiled):
 
 class Tokio(Compiled):
     name, title, package = "tokio", "tokio", "librust-tokio-dev"
-    workloads = COMMON + ["mailbox_bounded"]
+    workloads = COMMON + ["mailbox_bounded", "tcp_echo"]
 
     def program(self):
         return self.out / "target" / "release" / "bench"

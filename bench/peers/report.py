@@ -186,6 +186,21 @@ def floor_times(rows, runs, floor):
     return lines
 
 
+def floor_own(rows, runs, floor_of):
+    """Rows whose workload has a floor of its own: that, and what ours is of it, as text."""
+    grouped = group(runs)
+    lines = []
+    for row in rows:
+        name = floor_of.get(row.workload)
+        cell = cell_of(grouped.get((OURS, name, row.workers)), row.figure) if name else None
+        ours = row.cells.get(OURS)
+        if cell and cell.median and ours and ours.median:
+            share = cell.median / ours.median if row.figure.less else ours.median / cell.median
+            what = f"{row_name(row)}, {row.workers} workers ({name})"
+            lines.append((what, f"{cell_text(cell)} {row.figure.unit}; ours is {share:.0%} as fast"))
+    return lines
+
+
 def splice(page, begin, end, text):
     """`page` with what stands between the two markers replaced."""
     before, found, rest = page.partition(begin)

@@ -116,6 +116,12 @@ class TextTest(unittest.TestCase):
         lines = report.floor_times(table, runs, FLOOR)
         self.assertEqual(lines, [("pingpong, 1 workers", "4.0 times floor_hop")])
 
+    def test_a_workload_may_have_a_floor_of_its_own(self):
+        runs = [one("spawned", 20.0), one("spawned", 10.0, "w_floor")]
+        ((what, text),) = report.floor_own(rows(runs), runs, {"w": "w_floor"})
+        self.assertEqual((what, text), ("w, 1 workers (w_floor)", "10.0 ns; ours is 50% as fast"))
+        self.assertEqual(report.floor_own(rows(runs), runs, {}), [])
+
     def test_splice_replaces_what_is_between_the_markers(self):
         self.assertEqual(report.splice("a <b> old <e> z", "<b>", "<e>", "new\n"), "a <b>\nnew\n<e> z")
         with self.assertRaises(ValueError):

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import select
 import signal
 import subprocess
@@ -25,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import machine  # noqa: E402
 import peers as peers_module  # noqa: E402
 import report  # noqa: E402
-from workloads import FLOOR, SCALING, SERVED, WORKLOADS  # noqa: E402
+from workloads import FLOOR, FLOOR_OF, SCALING, SERVED, WORKLOADS  # noqa: E402
 
 BEGIN, END = "<!-- bench-peers: begin -->", "<!-- bench-peers: end -->"
 TITLES = {report.OURS: "Spawned", **{p.name: p.title for p in peers_module.PEERS.values()}}
@@ -178,6 +179,8 @@ class Session:
                 self.run_peer(peer, workload.name, workers, size, seconds)
             else:
                 self.run_ours(workload.name, workers, size, seconds)
+        if workload.name in FLOOR_OF:
+            self.run_ours(FLOOR_OF[workload.name], workers, size, seconds)
 
     def run_floor(self, workers):
         for name, _, short in FLOOR:
@@ -271,6 +274,7 @@ def write_results(out, runs, names, versions, facts, left_out):
     rows = report.rows_of(runs, WORKLOADS, names)
     lines = report.table_cells(rows, names, TITLES)
     floor = report.floor_lines(runs, FLOOR, 1) + report.floor_times(rows, runs, FLOOR)
+    floor += report.floor_own(rows, runs, FLOOR_OF)
     scaling = scaling_lines(runs)
     facts = [*facts, *busy_line(runs)]
     facts += [(TITLES[name], versions[name]) for name in names if name in versions]
@@ -331,7 +335,7 @@ def complete(parser, options):
     options.rounds = options.rounds or (3 if short else 5)
     options.timeout = options.timeout or (8 if short else 60)
     if options.budget is None:
-        options.budget = 120 if short else 0
+        options.budget = 150 if short else 0
     options.workers = [int(count) for count in options.workers]
     known = {workload.name: workload for workload in WORKLOADS}
     wanted = options.workloads or list(known)
@@ -347,10 +351,13 @@ def complete(parser, options):
 
 
 def pin(options):
-    """Everything runs on the same processors: as many as the largest number of workers."""
+    """Everything runs on the same processors: as many as the largest number of workers. And all
+    may have as many connections as the system allows."""
     allowed = sorted(os.sched_getaffinity(0))
     cpus = [int(cpu) for cpu in options.cpus] if options.cpus else allowed[: max(options.workers)]
     os.sched_setaffinity(0, cpus)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def prepare(options):

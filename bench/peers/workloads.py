@@ -40,7 +40,7 @@ WORKLOADS = (
             Figure("cpu_s", "CPU", "s", True, 1),
             Figure("p99_late_ms", "p99 late", "ms", True, 1),
         ),
-        0,
+        300000,
         True,
     ),
     Workload(
@@ -54,7 +54,20 @@ WORKLOADS = (
         True,
         (3, 1),
     ),
+    Workload(
+        "tcp_echo",
+        (
+            Figure("p50_us_c1", "1 connection, p50", "us", True, 1),
+            Figure("messages_per_s_c100", "100 connections", "k/s", False, 1e-3),
+            Figure("messages_per_s_c10000", "10,000 connections", "k/s", False, 1e-3),
+        ),
+        100,  # connections at most
+        True,
+    ),
 )
+
+# Workloads that have a floor of their own, a workload of spawned-bench with the same figures.
+FLOOR_OF = {"tcp_echo": "tcp_echo_floor"}
 
 # A peer only serves these; the client of spawned-bench drives it (--connect PORT).
 SERVED = {"tcp_echo"}
