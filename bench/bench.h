@@ -4,7 +4,7 @@
  * nor threads of one run are in the way of the next. It says its figures with bench_out(); the
  * parent (main.c) takes the median over the repetitions and prints.
  *
- * Neighbours: messages.c, calls.c, processes.c, timing.c, services.c hold the workloads,
+ * Neighbours: messages.c, calls.c, processes.c, timing.c, services.c, echo.c hold the workloads,
  * scaling.c compares numbers of workers, floor.c measures the machine without a runtime.
  */
 #ifndef SP_BENCH_BENCH_H
@@ -17,6 +17,7 @@ struct bench_options {
     uint32_t workers;
     uint64_t size;    /* of the workload's work; 0: its default */
     uint64_t seconds; /* of workloads that take a time; 0: their default */
+    uint16_t connect; /* port of a server to measure instead of our own; 0: ours */
 };
 
 /** One workload. Exactly one of `run` and `raw` is set. */
@@ -40,6 +41,7 @@ extern const struct bench_workload bench_services[];
 extern const struct bench_workload bench_scaling[];
 extern const struct bench_workload bench_floor[];
 extern const struct bench_workload bench_soak[];
+extern const struct bench_workload bench_echo[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

@@ -50,8 +50,8 @@ struct bench_figures {
 };
 
 static const struct bench_workload *const bench_tables[] = {
-    bench_messages, bench_calls,   bench_processes, bench_timing,
-    bench_services, bench_scaling, bench_floor,     bench_soak,
+    bench_messages, bench_calls, bench_processes, bench_timing, bench_services,
+    bench_scaling,  bench_floor, bench_echo,      bench_soak,
 };
 
 #define BENCH_TABLES (sizeof bench_tables / sizeof bench_tables[0])
@@ -317,6 +317,7 @@ static void usage(FILE *out)
                  "  --reps N        repetitions; the median counts (3)\n"
                  "  --size N        amount of work, instead of the workload's own\n"
                  "  --seconds N     duration of soak (60) and fairness (3)\n"
+                 "  --connect PORT  tcp_echo: measure the server there, on 127.0.0.1\n"
                  "  --timeout N     seconds after which a run is ended (60, plus --seconds)\n"
                  "  --json          one JSON object a line\n");
 }
@@ -367,6 +368,9 @@ static void option_take(struct bench_command *command, int option, char *value)
     case 's':
         command->options.size = number_of("size", value, INT64_MAX / 1000);
         break;
+    case 'c':
+        command->options.connect = (uint16_t)number_of("connect", value, UINT16_MAX);
+        break;
     case 'd':
         command->options.seconds = number_of("seconds", value, 1000000);
         break;
@@ -391,15 +395,11 @@ static void option_take(struct bench_command *command, int option, char *value)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "list", no_argument, NULL, 'l' },
-        { "workers", required_argument, NULL, 'w' },
-        { "reps", required_argument, NULL, 'r' },
-        { "size", required_argument, NULL, 's' },
-        { "seconds", required_argument, NULL, 'd' },
-        { "timeout", required_argument, NULL, 't' },
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },
-        { 0 },
+        { "list", no_argument, NULL, 'l' },          { "workers", required_argument, NULL, 'w' },
+        { "reps", required_argument, NULL, 'r' },    { "size", required_argument, NULL, 's' },
+        { "seconds", required_argument, NULL, 'd' }, { "connect", required_argument, NULL, 'c' },
+        { "timeout", required_argument, NULL, 't' }, { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },          { 0 },
     };
     struct bench_command command = { .workers = { 1, 2 }, .workers_count = 2, .reps = 3 };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)

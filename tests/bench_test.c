@@ -27,6 +27,8 @@ static const char *const bench_figures[][2] = {
     { "skynet", "ms" },
     { "timers", "p99_late_ms" },
     { "timer_cancel", "cancel_ns_per_timer" },
+    { "tcp_echo", "p50_us_c1" },
+    { "tcp_echo_floor", "p50_us_c1" },
     { "fairness", "p50_us" },
     { "supervisor_restart", "ns_per_restart" },
     { "fault_restart", "ns_per_restart" },
