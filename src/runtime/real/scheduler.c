@@ -25,6 +25,10 @@ enum {
     SCHEDULER_LOOK_EVERY_NS = 100000,
     /* Looking into the poller costs half a microsecond; 64 turns may be two. */
     SCHEDULER_POLL_EVERY_NS = 100000,
+    /* A worker with so many ready ones fetches no more events before this much time has passed: the
+     * system keeps them in order, while a run queue that overflows lets the later go first. */
+    SCHEDULER_POLL_BELOW = 32,
+    SCHEDULER_POLL_LATEST_NS = 4000000,
     /* A worker that falls asleep collects what ended processes left, so often at most: it makes
      * every core of the program execute a barrier, which takes some microseconds. */
     SCHEDULER_TIDY_NS = 1000000,
@@ -72,7 +76,10 @@ static size_t worker_look(struct sp__worker *worker, bool busy)
     int64_t now = sp__now(real->runtime);
     worker_set_pace(worker, busy, now);
     size_t found = sp__timers_expire(real->runtime, now);
-    if (busy && now - worker->polled_ns < SCHEDULER_POLL_EVERY_NS)
+    int64_t every = sp__run_queue_length(&worker->queue) < SCHEDULER_POLL_BELOW
+                        ? SCHEDULER_POLL_EVERY_NS
+                        : SCHEDULER_POLL_LATEST_NS;
+    if (busy && now - worker->polled_ns < every)
         return found;
     worker->polled_ns = now;
     struct sp__worker *nobody = NULL;
