@@ -74,6 +74,7 @@ const struct sp_sim_test *sim_tests(void)
 
 /* ---- failing ---- */
 
+SP_PRINTF(2, 0)
 static void run_failv(struct sp_sim *s, const char *format, va_list args)
 {
     struct sim_result *result = s->result;
