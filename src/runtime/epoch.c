@@ -2,12 +2,18 @@
  *
  * Why two steps of the epoch are enough. Let an object be unlinked and then retired at epoch e (the
  * stamp of its batch), and freed once the epoch is e+2.
- *  - A reader inside since e or before has published that; the step from e+1 to e+2 waits for it.
- *  - A reader the scan of that step did not see published itself after the scan's barrier, so its
- *    look-ups come after the barrier, and the barrier after the unlinking: it cannot find the object.
- *  - A reader inside since e+1 does not hold that step up, and need not: it read e+1, and that
- *    reading synchronizes with the stamp (a chain of read-modify-writes of `epoch`: the stamp, the step
- *    to e+1), which came after the unlinking: it cannot find the object either.
+ * The step from e+1 to e+2 looked at every thread, and found one of these:
+ *  - It has published e+1, at a moment when it was outside. What it looked up before is over, and the
+ *    release of that publication tells us so. When it read e+1 that synchronized with the stamp
+ *    (a chain of read-modify-writes of `epoch`: the stamp, the step to e+1), which came after the
+ *    unlinking: what it looks up since then is not the object. Whether it is inside again does not
+ *    matter, nor whether we see that.
+ *  - It is away (0). Then it was outside when it wrote that, and comes back with a full fence between
+ *    its publication and its look-ups; ours lies between the unlinking and the look at `active`. We did
+ *    not see the publication, so its look-ups see the unlinking.
+ *  - It has published something older and is outside, and a barrier on all cores came before we looked:
+ *    a reader that the scan did not see published itself after the barrier, so its look-ups come after
+ *    it, and the barrier after the unlinking.
  *
  * The epoch counts by EPOCH_STEP, so that bit 0 is free to mean "inside".
  */
@@ -137,30 +143,48 @@ void sp__epoch_unregister(struct sp__epoch_thread *thread)
     sp__lock_unlock(&domain->lock);
 }
 
-/* After it, whoever is inside and cannot be seen will see what was unlinked before it. */
-static void epoch_barrier(const struct sp__epoch *domain, const struct sp__epoch_thread *self)
-{
-    bool alone = domain->threads.next == &self->link && domain->threads.prev == &self->link;
-    if (domain->asymmetric && !alone)
-        sp__membarrier();
-    else
-        sp__fence_full();
-}
+enum epoch_answer {
+    EPOCH_PASSED,  /* nobody stands in the way */
+    EPOCH_UNKNOWN, /* somebody is outside as far as one can see */
+    EPOCH_INSIDE,  /* somebody is inside since before */
+};
 
-static bool epoch_step(struct sp__epoch *domain, const struct sp__epoch_thread *self)
-    SP__REQUIRES(domain->lock)
+static enum epoch_answer epoch_scan(struct sp__epoch *domain, const struct sp__epoch_thread *self,
+                                    uint64_t now) SP__REQUIRES(domain->lock)
 {
-    /* relaxed: steps are made under the lock only. */
-    uint64_t inside_now = atomic_load_explicit(&domain->epoch, memory_order_relaxed) | 1;
-    epoch_barrier(domain, self);
+    enum epoch_answer answer = EPOCH_PASSED;
     for (struct sp__list *at = sp__list_first(&domain->threads); at != NULL;
          at = sp__list_next(&domain->threads, at)) {
         struct sp__epoch_thread *thread = sp__container_of(at, struct sp__epoch_thread, link);
         /* acquire: pairs with the release of leave; what was read inside is over. */
         uint64_t active = atomic_load_explicit(&thread->active, memory_order_acquire);
-        if (active != 0 && active != inside_now)
-            return false;
+        if (active == 0 || (active | 1) == (now | 1))
+            continue;
+        if (active & 1)
+            return EPOCH_INSIDE;
+        if (thread != self)
+            answer = EPOCH_UNKNOWN;
     }
+    return answer;
+}
+
+/* `patient`: without a barrier. */
+static bool epoch_step(struct sp__epoch *domain, const struct sp__epoch_thread *self, bool patient)
+    SP__REQUIRES(domain->lock)
+{
+    /* relaxed: steps are made under the lock only. */
+    uint64_t now = atomic_load_explicit(&domain->epoch, memory_order_relaxed);
+    sp__fence_full();
+    enum epoch_answer answer = epoch_scan(domain, self, now);
+    if (answer == EPOCH_UNKNOWN && domain->asymmetric) {
+        if (patient)
+            return false;
+        /* After it, whoever is inside and cannot be seen will see what was unlinked before it. */
+        sp__membarrier();
+        answer = epoch_scan(domain, self, now);
+    }
+    if (answer == EPOCH_INSIDE)
+        return false;
     /* acq_rel: takes over the stamps made at this epoch and the scan above, and hands both to whoever
      * reads the new epoch: entering readers, and threads that free. */
     atomic_fetch_add_explicit(&domain->epoch, EPOCH_STEP, memory_order_acq_rel);
@@ -174,12 +198,20 @@ static uint64_t epoch_now(struct sp__epoch *domain)
 }
 
 /* Tries to go one step on, and collects what is ripe of the threads that went. True: it did. */
-static bool epoch_work(struct sp__epoch *domain, const struct sp__epoch_thread *self,
+static bool epoch_work(struct sp__epoch *domain, const struct sp__epoch_thread *self, bool patient,
                        struct sp__epoch_queue *ripe) SP__REQUIRES(domain->lock)
 {
-    bool moved = epoch_step(domain, self);
+    bool moved = epoch_step(domain, self, patient);
     epoch_limbo_harvest(&domain->orphans, epoch_now(domain), ripe);
     return moved;
+}
+
+static bool epoch_patient(const struct sp__epoch_thread *thread)
+{
+    size_t waiting = 0;
+    for (int i = 0; i < 3; i++)
+        waiting += thread->limbo.waiting[i].count;
+    return waiting < SP__EPOCH_PATIENCE;
 }
 
 static void epoch_run(struct sp__epoch_thread *thread, struct sp__epoch_queue *ripe)
@@ -202,8 +234,11 @@ void sp__epoch_retire(struct sp__epoch_thread *thread, struct sp__epoch_node *no
     /* The place of the current epoch may still hold what was retired three steps ago. */
     epoch_limbo_harvest(&thread->limbo, epoch_now(domain), &ripe);
     epoch_close_batch(thread);
+    sp__epoch_quiet(thread);
     if (sp__lock_try(&domain->lock)) {
-        epoch_work(domain, thread, &ripe);
+        /* A second step is there for the taking where nobody else is awake. */
+        if (epoch_work(domain, thread, epoch_patient(thread), &ripe))
+            epoch_work(domain, thread, true, &ripe);
         sp__lock_unlock(&domain->lock);
     }
     epoch_run(thread, &ripe);
@@ -220,7 +255,7 @@ bool sp__epoch_collect(struct sp__epoch_thread *thread)
         epoch_limbo_harvest(&thread->limbo, epoch_now(domain), &ripe);
         epoch_close_batch(thread);
         sp__lock_lock(&domain->lock);
-        moved = epoch_work(domain, thread, &ripe);
+        moved = epoch_work(domain, thread, false, &ripe);
         waiting = !epoch_limbo_empty(&domain->orphans);
         sp__lock_unlock(&domain->lock);
         epoch_run(thread, &ripe);

@@ -4,18 +4,23 @@
  * makes the object unreachable and then retires it; its function runs after every section that
  * was open at that moment is closed. A thread outside a section never delays anybody.
  *
- * How: the domain counts epochs. Entering publishes the epoch one saw. The count goes from e to
- * e+1 only when every thread inside has published e. What is retired at e is freed from e+2 on:
- * whoever entered before e ended has left by then, whoever entered later cannot find it.
+ * How: the domain counts epochs. Entering publishes the epoch one saw, and leaving lets it stand.
+ * The count goes from e to e+1 only when every thread has published e, or is away. What is retired
+ * at e is freed from e+2 on: whoever entered before e ended has left by then, whoever entered later
+ * cannot find it.
  *
- * The costly part is that a reader's "I am inside" must be visible before its look-up. Where the
- * kernel offers membarrier(), the reader only keeps the compiler in order and the one who counts
- * the epoch on makes every core execute a barrier, once per batch of 64 retired objects. Elsewhere,
- * and under the thread sanitizer, each enter is a full barrier of its own.
+ * That needs no barrier: a thread that publishes e is outside at that moment, and what it looks up
+ * afterwards it looks up knowing all that happened before e began. Only a thread that neither
+ * enters a section nor retires anything for a long time, and did not say that it goes away,
+ * publishes nothing; for it, a reader's "I am inside" must be visible before its look-up. Where the
+ * kernel offers membarrier(), the reader only keeps the compiler in order and the one who counts the
+ * epoch on makes every core execute a barrier, when 256 retired objects wait (2 us on an idle machine,
+ * and the other cores lose as much). Elsewhere, and under the thread sanitizer, each enter is a
+ * full barrier of its own.
  *
- * Invariants: `active` is 0 outside a section; retired nodes are on exactly one list: a thread's
- * open batch, a thread's closed batches, or the domain's orphans; their functions run without the
- * domain's lock held.
+ * Invariants: bit 0 of `active` is set inside a section, and then it is not 0; retired nodes are on
+ * exactly one list: a thread's open batch, a thread's closed batches, or the domain's orphans; their
+ * functions run without the domain's lock held.
  *
  * Threads: any that is registered. A section is short, never suspends, and ends on the thread it
  * began on. Neighbours: runtime/real/membarrier.h.
@@ -31,8 +36,10 @@
 #include "spawned/base.h"
 
 enum {
-    /** Retired objects per batch: one membarrier (about 2 us) is shared by so many. */
+    /** Retired objects per batch: each asks once whether the epoch can be counted on. */
     SP__EPOCH_BATCH = 64,
+    /** Objects that wait when a thread that says nothing is waited for no longer. */
+    SP__EPOCH_PATIENCE = 4 * SP__EPOCH_BATCH,
 };
 
 struct sp__epoch_node;
@@ -70,7 +77,7 @@ struct sp__epoch {
 
 /** One per participating thread; its address does not change while registered. */
 struct sp__epoch_thread {
-    SP__CACHE_ALIGNED _Atomic uint64_t active; /* 0: outside; else the epoch it entered at | 1 */
+    SP__CACHE_ALIGNED _Atomic uint64_t active; /* epoch it published | 1 inside; 0: away */
     struct sp__epoch *domain;
     uint32_t depth; /* sections open on this thread; only the outermost publishes */
     bool asymmetric;
@@ -105,9 +112,11 @@ static inline void sp__epoch_enter(struct sp__epoch_thread *thread)
     /* acquire: pairs with the release that counted the epoch on; who sees epoch e+1 here sees
      * every removal that was retired at e. */
     uint64_t active = atomic_load_explicit(&thread->domain->epoch, memory_order_acquire) | 1;
-    if (thread->asymmetric) {
-        /* relaxed: ordered before the section's loads by the membarrier() of whoever scans. */
-        atomic_store_explicit(&thread->active, active, memory_order_relaxed);
+    /* relaxed: only this thread writes it. */
+    if (thread->asymmetric && atomic_load_explicit(&thread->active, memory_order_relaxed) != 0) {
+        /* Ordered before the section's loads by the membarrier() of whoever scans. release: the
+         * accesses of earlier sections come before. */
+        atomic_store_explicit(&thread->active, active, memory_order_release);
         sp__fence_light();
     } else {
         /* seq_cst: visible before the section's loads; pairs with the full fence of the scan. */
@@ -122,7 +131,29 @@ static inline void sp__epoch_leave(struct sp__epoch_thread *thread)
 {
     if (--thread->depth != 0)
         return;
+    uint64_t active = atomic_load_explicit(&thread->active, memory_order_relaxed);
     /* release: the section's accesses come before; pairs with the acquire of the scan. */
+    atomic_store_explicit(&thread->active, active & ~UINT64_C(1), memory_order_release);
+}
+
+/** Says that the thread is outside of sections now. For a loop that may not enter any for long.
+ *  Context: the registered thread. */
+static inline void sp__epoch_quiet(struct sp__epoch_thread *thread)
+{
+    /* acquire: as in enter. */
+    uint64_t epoch = atomic_load_explicit(&thread->domain->epoch, memory_order_acquire);
+    uint64_t active = atomic_load_explicit(&thread->active, memory_order_relaxed);
+    /* Not one that is away: to come back takes the full fence of enter. */
+    if (thread->depth == 0 && active != epoch && active != 0)
+        /* release: earlier sections come before. */
+        atomic_store_explicit(&thread->active, epoch, memory_order_release);
+}
+
+/** Says that the thread enters no section for a while: before it sleeps. The next section ends it.
+ *  Context: the registered thread, outside of sections. */
+static inline void sp__epoch_away(struct sp__epoch_thread *thread)
+{
+    /* release: earlier sections come before. */
     atomic_store_explicit(&thread->active, 0, memory_order_release);
 }
 
@@ -154,7 +185,7 @@ static inline bool sp__epoch_waiting(const struct sp__epoch_thread *thread)
 }
 
 /** Runs `fn(node)` after every section open now is closed: from a later retire or collect of this
- *  thread, or of any after it unregistered. The object is already unreachable for
+ *  thread (or this one), or of any after it unregistered. The object is already unreachable for
  *  new readers. Allowed inside a section.
  *  Ownership: the node is the domain's until `fn` gets it. Context: the registered thread. */
 void sp__epoch_retire(struct sp__epoch_thread *thread, struct sp__epoch_node *node,

@@ -171,10 +171,55 @@ TEST(epoch_retire_alone_frees_without_collect)
     struct fixture *f = fixture_make(true);
     for (int i = 0; i < COUNT; i++)
         sp__epoch_retire(&f->a, &objects[i].node, object_free);
-    /* Two steps free a batch, and each batch makes one: only the last one waits. */
-    CHECK_INT(objects_freed(objects, COUNT), COUNT - SP__EPOCH_BATCH);
-    CHECK(sp__epoch_collect(&f->a));
+    /* Two steps free a batch, and with nobody in the way each makes both. */
     CHECK_INT(objects_freed(objects, COUNT), COUNT);
+    fixture_end(f);
+}
+
+TEST(epoch_retire_beside_one_that_is_away_frees_at_once)
+{
+    enum { COUNT = SP__EPOCH_BATCH * 4 };
+    static struct object objects[COUNT];
+    struct fixture *f = fixture_make(true);
+    sp__epoch_enter(&f->b);
+    sp__epoch_leave(&f->b);
+    sp__epoch_away(&f->b);
+    for (int i = 0; i < COUNT; i++)
+        sp__epoch_retire(&f->a, &objects[i].node, object_free);
+    CHECK_INT(objects_freed(objects, COUNT), COUNT);
+    sp__epoch_quiet(&f->b); /* still away */
+    CHECK_INT(atomic_load_explicit(&f->b.active, memory_order_relaxed), 0);
+    sp__epoch_enter(&f->b);
+    static struct object seen;
+    sp__epoch_retire(&f->a, &seen.node, object_free);
+    CHECK(!sp__epoch_collect(&f->a));
+    CHECK_INT(seen.freed, 0);
+    sp__epoch_leave(&f->b);
+    CHECK(sp__epoch_collect(&f->a));
+    fixture_end(f);
+}
+
+TEST(epoch_one_that_says_nothing_is_waited_for_with_patience)
+{
+    enum { COUNT = SP__EPOCH_PATIENCE + 4 * SP__EPOCH_BATCH };
+    static struct object objects[COUNT];
+    struct fixture *f = fixture_make(true);
+    sp__epoch_enter(&f->b);
+    sp__epoch_leave(&f->b);
+    for (int i = 0; i < COUNT; i++) {
+        sp__epoch_retire(&f->a, &objects[i].node, object_free);
+        if (i + 1 < SP__EPOCH_PATIENCE && f->domain.asymmetric)
+            CHECK_INT(objects_freed(objects, COUNT), 0);
+    }
+    CHECK(objects_freed(objects, COUNT) >= SP__EPOCH_BATCH);
+    /* One that says something is asked for nothing more. */
+    static struct object last[SP__EPOCH_BATCH * 4];
+    for (int i = 0; i < SP__EPOCH_BATCH * 4; i++) {
+        sp__epoch_quiet(&f->b);
+        sp__epoch_retire(&f->a, &last[i].node, object_free);
+    }
+    CHECK(objects_freed(last, SP__EPOCH_BATCH * 4) >= SP__EPOCH_BATCH);
+    CHECK(sp__epoch_collect(&f->a));
     fixture_end(f);
 }
 

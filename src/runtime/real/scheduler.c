@@ -259,6 +259,7 @@ static void worker_sleep(struct sp__worker *worker)
         atomic_fetch_sub_explicit(&real->searching, 1, memory_order_seq_cst);
     }
     int64_t tidy_at = worker_tidy(worker);
+    sp__epoch_away(&worker->runner->context.epoch);
     worker_list_idle(worker);
     /* We are listed before we look once more: pairs with the fence in sp__real_notify(). */
     sp__fence_full();

@@ -30,6 +30,7 @@ void sp__real_thread_wait(struct sp__thread *thread)
         /* What it retired must not wait for its next turn. */
         struct sp__epoch_thread *epoch = &thread->context.epoch;
         bool tidy = !sp__epoch_waiting(epoch) || sp__epoch_collect(epoch);
+        sp__epoch_away(epoch);
         sp__futex_wait(&thread->token, 0, tidy ? INT64_MAX : THREAD_TIDY_NS);
     }
 }
