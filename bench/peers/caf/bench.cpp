@@ -564,6 +564,9 @@ int main(int argc, char **argv)
     options o{ std::atoll(argv[2]), std::atoll(argv[3]), std::atoll(argv[4]) };
     actor_system_config config;
     config.set("scheduler.max-threads", static_cast<size_t>(o.workers));
+    // With the default, an idle worker that looks for work to steal holds up the one that spawns.
+    if (found->second == spawn)
+        config.set("scheduler.policy", atom("sharing"));
     actor_system system{ config };
     found->second(system, o);
     std::fflush(stdout);
