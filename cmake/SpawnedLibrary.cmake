@@ -10,6 +10,12 @@ foreach(section IN LISTS spawned_code_sections)
     list(APPEND spawned_rename --rename-section ${section}=sp_text,contents,alloc,load,readonly,code)
 endforeach()
 
+function(spawned_mark_code target)
+    add_custom_command(TARGET ${target} POST_BUILD
+        COMMAND ${CMAKE_OBJCOPY} ${spawned_rename} $<TARGET_FILE:${target}>
+        COMMENT "Moving the code of ${target} to section sp_text" VERBATIM)
+endfunction()
+
 function(spawned_add_archive target)
     add_library(${target} STATIC ${SPAWNED_SOURCES})
     target_include_directories(${target}
@@ -18,9 +24,7 @@ function(spawned_add_archive target)
         PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_link_libraries(${target} PUBLIC Threads::Threads
         PRIVATE $<BUILD_INTERFACE:spawned_library_flags>)
-    add_custom_command(TARGET ${target} POST_BUILD
-        COMMAND ${CMAKE_OBJCOPY} ${spawned_rename} $<TARGET_FILE:${target}>
-        COMMENT "Moving the code of ${target} to section sp_text" VERBATIM)
+    spawned_mark_code(${target})
 endfunction()
 
 spawned_add_archive(spawned)

@@ -4,6 +4,9 @@
 # spawned_add_sim_test(name file...) makes a test program of SP_SIM_TEST()s.
 
 file(GLOB spawned_sim_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/sim/*.c)
+set(spawned_sim_unit_tests ${spawned_sim_sources})
+list(FILTER spawned_sim_sources EXCLUDE REGEX "_test\\.c$")
+list(FILTER spawned_sim_unit_tests INCLUDE REGEX "_test\\.c$")
 add_library(spawned_sim STATIC ${spawned_sim_sources})
 set_target_properties(spawned_sim PROPERTIES OUTPUT_NAME spawned-sim EXPORT_NAME sim)
 target_include_directories(spawned_sim
@@ -11,7 +14,10 @@ target_include_directories(spawned_sim
            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
     PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(spawned_sim PRIVATE $<$<COMPILE_LANGUAGE:C>:-fPIE>)
+spawned_mark_code(spawned_sim)
 target_link_libraries(spawned_sim PUBLIC spawned PRIVATE $<BUILD_INTERFACE:spawned_flags>)
+# Calls are bound at the start, so that a run that takes the data back does not bind them anew.
+target_link_options(spawned_sim INTERFACE -Wl,-z,now)
 add_library(Spawned::sim ALIAS spawned_sim)
 
 function(spawned_add_sim_test name)
@@ -23,4 +29,12 @@ endfunction()
 if(SPAWNED_BUILD_TESTS)
     file(GLOB spawned_sim_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim/*.c)
     spawned_add_sim_test(sim_cases ${spawned_sim_tests})
+    # The same tests with a main function of its own: how well the planted bugs are found.
+    spawned_add_sim_test(sim-suite ${PROJECT_SOURCE_DIR}/tests/sim_suite.c ${spawned_sim_tests})
+    target_include_directories(sim-suite PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    # The program of docs/testing.md, which fails on purpose.
+    spawned_add_sim_test(sim_tutorial ${PROJECT_SOURCE_DIR}/tests/tutorial/flaky_counter.c)
+    add_test(NAME sim_tutorial COMMAND sim_tutorial)
+    set_tests_properties(sim_tutorial PROPERTIES LABELS sim TIMEOUT 600
+        PASS_REGULAR_EXPRESSION "2 visitors came, 1 were counted.*0 passed, 1 failed")
 endif()

@@ -1,10 +1,10 @@
 /* The main function of a test program: its options, and the campaign over its tests.
  *
- * Threads: one. Neighbours: run.h, strategy.h, shrink.h, report.h.
+ * Threads: one. Neighbours: campaign.h, shrink.h, report.h.
  */
 #include "base/alloc.h"
-#include "runtime/random.h"
-#include "runtime/real/fault.h"
+#include "sim/campaign.h"
+#include "sim/memory.h"
 #include "sim/report.h"
 #include "sim/run.h"
 #include "sim/shrink.h"
@@ -20,8 +20,6 @@
 enum {
     MAIN_RUNS = 10000,
     MAIN_SECONDS = 60,
-    /* How many of the first schedules are delays of the reference. */
-    MAIN_DELAYS_FIRST = 2000,
     MAIN_PATH_MAX = 512,
 };
 
@@ -39,19 +37,14 @@ struct options {
     bool list;
     bool twice; /* --check-determinism */
     bool exhaust;
+    bool no_reset;
 };
 
 struct campaign {
     const struct options *options;
     const struct sp_sim_test *test;
-    struct sim_strategy *strategies[SIM_STRATEGIES];
-    bool spent[SIM_STRATEGIES];  /* has tried everything */
-    enum sim_strategy_kind kind; /* of the present run */
-    uint64_t runs;
-    uint64_t steps;
-    int64_t time_ns;
+    struct sim_campaign search;
     double seconds;
-    bool complete; /* --exhaust came to its end */
 };
 
 /* What the program under test writes would drown the report; it is shown where it fails. */
@@ -115,20 +108,20 @@ static void failure_report(const struct campaign *campaign, const struct sim_shr
     silence(false);
     if (sim_run(&plan, &result) != SP_OK)
         main_no_memory();
-    sim_report_print(
-        stdout,
-        &(struct sim_report){
-            .test = campaign->test,
-            .program = options->program,
-            .file = saved ? path : options->replay,
-            .found = options->replay != NULL ? "the file" : sim_strategy_name(campaign->kind),
-            .schedules = campaign->runs,
-            .choices_before = choices_before,
-            .shrink_runs = shrink->runs,
-            .schedule = &shrink->schedule,
-            .result = &result,
-            .trace = &trace,
-        });
+    sim_report_print(stdout, &(struct sim_report){
+                                 .test = campaign->test,
+                                 .program = options->program,
+                                 .file = saved ? path : options->replay,
+                                 .found = options->replay != NULL
+                                              ? "the file"
+                                              : sim_strategy_name(campaign->search.kind),
+                                 .schedules = campaign->search.runs,
+                                 .choices_before = choices_before,
+                                 .shrink_runs = shrink->runs,
+                                 .schedule = &shrink->schedule,
+                                 .result = &result,
+                                 .trace = &trace,
+                             });
     sim_schedule_finish(&result.schedule);
     sp__free(trace.events);
 }
@@ -184,9 +177,9 @@ static void twice_report(const struct campaign *campaign, const struct sim_plan 
     struct sim_trace first;
     struct sim_trace second;
     twice_trace(plan, &first);
-    void *shift = sp__malloc(12345);
+    sim_memory_shift(12345);
     twice_trace(plan, &second);
-    sp__free(shift);
+    sim_memory_shift(0);
     size_t index = 0;
     while (index < first.count && index < second.count &&
            first.events[index].task == second.events[index].task &&
@@ -210,9 +203,9 @@ static bool twice_same(const struct campaign *campaign, const struct sim_plan *p
                               .seed = plan->seed,
                               .schedule = &result->schedule };
     struct sim_result second;
-    void *shift = sp__malloc(1 + (size_t)(campaign->runs * 4099 % 65536));
+    sim_memory_shift(1 + (size_t)(campaign->search.runs * 4099 % 65536));
     sp_err err = sim_run(&again, &second);
-    sp__free(shift);
+    sim_memory_shift(0);
     if (err != SP_OK)
         main_no_memory();
     sim_schedule_finish(&second.schedule);
@@ -225,51 +218,9 @@ static bool twice_same(const struct campaign *campaign, const struct sim_plan *p
 
 /* ---- the campaign ---- */
 
-static enum sim_strategy_kind campaign_kind(const struct campaign *campaign)
-{
-    const struct options *options = campaign->options;
-    if (options->exhaust)
-        return options->depth != 0 ? SIM_DELAYS : SIM_EXHAUST;
-    for (int kind = 0; options->strategy != NULL && kind < SIM_STRATEGIES; kind++)
-        if (strcmp(options->strategy, sim_strategy_name((enum sim_strategy_kind)kind)) == 0)
-            return (enum sim_strategy_kind)kind;
-    if (!campaign->spent[SIM_DELAYS] && campaign->runs <= MAIN_DELAYS_FIRST)
-        return SIM_DELAYS;
-    static const enum sim_strategy_kind turns[] = { SIM_RANDOM, SIM_PCT, SIM_POS, SIM_URW };
-    return turns[campaign->runs % (sizeof(turns) / sizeof(turns[0]))];
-}
-
-/* The strategy of the next run, begun. NULL: there is nothing left to try. */
-static struct sim_strategy *campaign_strategy(struct campaign *campaign, uint64_t seed)
-{
-    for (;;) {
-        campaign->kind = campaign_kind(campaign);
-        struct sim_strategy **strategy = &campaign->strategies[campaign->kind];
-        if (*strategy == NULL)
-            *strategy = sim_strategy_create(campaign->kind, (unsigned)campaign->options->depth);
-        if (*strategy == NULL)
-            main_no_memory();
-        if (sim_strategy_begin(*strategy, seed))
-            return *strategy;
-        if (campaign->spent[campaign->kind])
-            return NULL;
-        campaign->spent[campaign->kind] = true;
-        campaign->complete = campaign->options->exhaust;
-        if (campaign->complete || campaign->options->strategy != NULL)
-            return NULL;
-    }
-}
-
-static uint64_t campaign_seed(const struct campaign *campaign)
-{
-    uint64_t state = sp__random_start(campaign->options->seed, campaign->runs);
-    return campaign->options->seed_given && campaign->options->runs == 1 ? campaign->options->seed
-                                                                         : sp__random_next(&state);
-}
-
 static bool campaign_goes_on(const struct campaign *campaign, double since)
 {
-    return campaign->runs < campaign->options->runs &&
+    return campaign->search.runs < campaign->options->runs &&
            main_now() - since < (double)campaign->options->seconds;
 }
 
@@ -280,19 +231,13 @@ static bool campaign_run(struct campaign *campaign)
     bool good = true;
     silence(true);
     while (good && campaign_goes_on(campaign, since)) {
-        struct sim_plan plan = { .test = campaign->test, .seed = campaign_seed(campaign) };
+        struct sim_plan plan;
         struct sim_result result;
-        campaign->runs++;
-        plan.strategy = campaign_strategy(campaign, plan.seed);
-        if (plan.strategy == NULL) {
-            campaign->runs--;
+        sp_err err = sim_campaign_next(&campaign->search, &plan, &result);
+        if (err == SP_ERR_NOTFOUND)
             break;
-        }
-        if (sim_run(&plan, &result) != SP_OK)
+        if (err != SP_OK)
             main_no_memory();
-        sim_strategy_end(plan.strategy, result.choices);
-        campaign->steps += result.steps;
-        campaign->time_ns += result.time_ns;
         good = !campaign->options->twice || twice_same(campaign, &plan, &result);
         if (good && result.failed) {
             good = false;
@@ -308,18 +253,27 @@ static bool campaign_run(struct campaign *campaign)
 static void campaign_print(const struct campaign *campaign)
 {
     printf("ok    %s: %" PRIu64 " schedules%s, %" PRIu64 " steps, %.1f virtual seconds, %.2f s\n",
-           campaign->test->name, campaign->runs, campaign->complete ? ", complete" : "",
-           campaign->steps, (double)campaign->time_ns / 1e9, campaign->seconds);
+           campaign->test->name, campaign->search.runs,
+           campaign->search.complete ? ", complete" : "", campaign->search.steps,
+           (double)campaign->search.time_ns / 1e9, campaign->seconds);
 }
 
 static bool main_test(const struct options *options, const struct sp_sim_test *test)
 {
     struct campaign campaign = { .options = options, .test = test };
+    sim_campaign_init(&campaign.search,
+                      &(struct sim_campaign_options){
+                          .test = test,
+                          .strategy = options->strategy,
+                          .depth = (unsigned)options->depth,
+                          .seed = options->seed,
+                          .seed_of_run = options->seed_given && options->runs == 1,
+                          .exhaust = options->exhaust,
+                      });
     bool good = campaign_run(&campaign);
     if (good)
         campaign_print(&campaign);
-    for (int kind = 0; kind < SIM_STRATEGIES; kind++)
-        sim_strategy_destroy(campaign.strategies[kind]);
+    sim_campaign_finish(&campaign.search);
     (void)fflush(stdout);
     return good;
 }
@@ -346,7 +300,7 @@ static int main_replay(const struct options *options)
                 options->replay, line);
         return 2;
     }
-    struct campaign campaign = { .options = options, .test = main_find(name), .runs = 1 };
+    struct campaign campaign = { .options = options, .test = main_find(name), .search.runs = 1 };
     if (campaign.test == NULL) {
         fprintf(stderr, "%s: there is no test %s in this program\n", options->replay, name);
         sim_schedule_finish(&schedule);
@@ -385,6 +339,7 @@ static const char main_help[] =
     "  --delays N           see --exhaust\n"
     "  --check-determinism  every run twice, at other addresses\n"
     "  --replay FILE        the schedule of a failure\n"
+    "  --no-reset           keep memory from run to run; nodes are ended in good order instead\n"
     "  --output FOLDER      where schedules of failures go (default: the current one)\n"
     "  --help               this text\n"
     "\n"
@@ -439,6 +394,7 @@ static void options_parse(struct options *options, int argc, char **argv)
         { "--exhaust", NULL, NULL, &options->exhaust },
         { "--check-determinism", NULL, NULL, &options->twice },
         { "--replay", &options->replay, NULL, NULL },
+        { "--no-reset", NULL, NULL, &options->no_reset },
         { "--output", &options->output, NULL, NULL },
     };
     for (int at = 1; at < argc; at++) {
@@ -483,8 +439,8 @@ int main(int argc, char **argv)
     };
     options_parse(&options, argc, argv);
     options_check(&options);
-    /* Once for all runs: it reads what the program consists of. */
-    if (sp__fault_install() != SP_OK)
+    silence(false); /* finds out where errors go, which runs must not take back */
+    if (sim_run_start(!options.no_reset) != SP_OK)
         main_no_memory();
     if (options.replay != NULL)
         return main_replay(&options);
@@ -502,9 +458,8 @@ int main(int argc, char **argv)
     }
     if (options.list)
         return 0;
-    sim_run_finish();
-    sp__fault_uninstall();
     sim_sometimes_each(sometimes_print, NULL);
+    sim_run_finish();
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }

@@ -1,9 +1,12 @@
 #include "sim/run.h"
 
+#include "sim/memory.h"
+
 #include "base/alloc.h"
 #include "process/process.h"
 #include "process/signal.h"
 #include "runtime/random.h"
+#include "runtime/real/fault.h"
 #include "runtime/slab.h"
 
 #include <stdarg.h>
@@ -57,7 +60,7 @@ struct sp_sim {
 };
 
 static struct sp_sim *run_current;
-static struct sp__world *run_world; /* of the run before, where nothing was left in it */
+static struct sp__world *run_world; /* of all runs */
 static struct sp_sim_test *run_tests;
 static struct sp_sim_test **run_tests_end = &run_tests;
 
@@ -162,7 +165,9 @@ static struct sim_event *trace_add(struct sim_trace *trace)
 static void run_trace(struct sp_sim *s, const struct sp__task *task)
 {
     char text[64];
+    bool inside = sim_memory_switch(false);
     struct sim_event *event = trace_add(s->plan->trace);
+    (void)sim_memory_switch(inside);
     if (event == NULL)
         return;
     *event = (struct sim_event){ .time_ns = sp__world_now(s->world),
@@ -188,9 +193,8 @@ static size_t run_reference(const struct sp_sim *s, struct sp__task *const *task
     return count - 1;
 }
 
-static size_t run_choose(void *arg, struct sp__task *const *tasks, size_t count)
+static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t count)
 {
-    struct sp_sim *s = arg;
     size_t reference = run_reference(s, tasks, count);
     s->left = false;
     s->streak = reference == 0 ? 0 : s->streak + 1;
@@ -208,6 +212,15 @@ static size_t run_choose(void *arg, struct sp__task *const *tasks, size_t count)
                                                          .step = tasks[reference]->steps,
                                                          .to = tasks[index]->label }) != SP_OK)
         run_fail(s, "the simulation has no memory");
+    return index;
+}
+
+/* What the harness allocates outlives the run. */
+static size_t run_choose(void *arg, struct sp__task *const *tasks, size_t count)
+{
+    bool inside = sim_memory_switch(false);
+    size_t index = run_decide(arg, tasks, count);
+    (void)sim_memory_switch(inside);
     return index;
 }
 
@@ -304,10 +317,11 @@ static void run_entropy(void *arg, struct sp__node *node, void *bytes, size_t si
 
 /* ---- properties of the program ---- */
 
+/* Not among the data that a reset takes back. */
 static struct {
     const char *what;
     uint64_t count;
-} run_sometimes[RUN_SOMETIMES_MAX];
+} * run_sometimes;
 
 static void property_always_failed(const char *what, const char *file, int line)
 {
@@ -385,7 +399,9 @@ static void node_main(void *arg)
 
 sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
 {
+    bool inside = sim_memory_switch(false);
     struct sp_sim_node *node = sp__calloc(1, sizeof(*node));
+    (void)sim_memory_switch(inside);
     if (node == NULL)
         sp_sim_fail(s, "the simulation has no memory for node %s", name);
     *node = (struct sp_sim_node){ .next = s->nodes, .sim = s, .fn = fn, .arg = arg };
@@ -507,7 +523,7 @@ static void run_finish(struct sp_sim *s)
     bool ended = true;
     for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
         ended = ended && node->ended;
-    if (!ended)
+    if (!ended && !sim_memory_started())
         run_drain(s);
     s->world = NULL;
     while (s->nodes != NULL) {
@@ -534,12 +550,10 @@ static sp_err run_prepare(struct sp_sim *s)
     sp_err err = SP_OK;
     if (s->plan->schedule != NULL)
         err = sim_follower_init(&s->follower, s->plan->schedule);
-    if (err == SP_OK && run_world != NULL && !sp__world_restart(run_world, &mine)) {
+    if (err == SP_OK && !sp__world_restart(run_world, &mine, sim_memory_started())) {
         sp__world_destroy(run_world); /* tasks of a run that did not come to its end */
-        run_world = NULL;
-    }
-    if (err == SP_OK && run_world == NULL)
         err = sp__world_create(&mine, &run_world);
+    }
     s->world = run_world;
     if (err != SP_OK) {
         sim_follower_finish(&s->follower);
@@ -554,23 +568,43 @@ static sp_err run_prepare(struct sp_sim *s)
 /* The body comes back, or a failure jumps here. */
 static void run_body(struct sp_sim *s)
 {
+    (void)sim_memory_switch(true);
     if (setjmp(s->out) == 0)
         s->plan->test->body(s);
+    (void)sim_memory_switch(false);
     if (!s->result->failed)
         s->result->steps = sp__world_steps(s->world);
     s->result->time_ns = sp__world_now(s->world);
 }
 
+sp_err sim_run_start(bool reset)
+{
+    /* Once for all runs: it reads what the program consists of. */
+    sp_err err = sp__fault_install();
+    if (err != SP_OK)
+        return err;
+    run_sometimes = sp__calloc(RUN_SOMETIMES_MAX, sizeof(*run_sometimes));
+    if (run_sometimes == NULL)
+        return SP_ERR_NOMEM;
+    err = sp__world_create(&(struct sp__world_hooks){ 0 }, &run_world);
+    if (err == SP_OK && reset)
+        sp_ignore(sim_memory_start());
+    return err;
+}
+
 void sim_run_finish(void)
 {
-    if (run_world != NULL)
-        sp__world_destroy(run_world);
+    sp__world_destroy(run_world);
+    sp__fault_uninstall();
     run_world = NULL;
+    sp__free(run_sometimes);
+    run_sometimes = NULL;
 }
 
 sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
 {
     *out_result = (struct sim_result){ .hash = 0 };
+    sim_memory_reset();
     struct sp_sim *s = sp__calloc(1, sizeof(*s));
     if (s == NULL)
         return SP_ERR_NOMEM;

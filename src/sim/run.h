@@ -68,6 +68,10 @@ struct sim_result {
  *  Errors: NOMEM. Ownership: the schedule in it is the caller's. Context: the main thread. */
 SP_NODISCARD sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result) SP_NONNULL;
 
+/** What all runs share. `reset`: take memory back after each run, where that is possible; else
+ *  runs end their nodes. Errors: NOMEM, NOTSUP. Context: the main thread, before the first run. */
+SP_NODISCARD sp_err sim_run_start(bool reset);
+
 /** Free what is kept from run to run. Context: the main thread, at its end. */
 void sim_run_finish(void);
 

@@ -4,6 +4,7 @@
 
 enum {
     SHRINK_RUNS_MAX = 20000,
+    SHRINK_DELAYS_MAX = 3000, /* schedules with few delays that are tried, too */
 };
 
 bool sim_same_failure(const struct sim_result *a, const struct sim_result *b)
@@ -69,6 +70,62 @@ static sp_err shrink_pass(const struct sim_plan *plan, const struct sim_result *
     return err;
 }
 
+/* Leave out what can be, until no single decision can. */
+static sp_err shrink_down(const struct sim_plan *plan, const struct sim_result *failure,
+                          struct sim_shrink *shrink)
+{
+    sp_err err = SP_OK;
+    bool any = true;
+    for (size_t size = (shrink->schedule.count + 1) / 2; size > 0 && err == SP_OK;) {
+        err = shrink_pass(plan, failure, size, shrink, &any);
+        if (shrink->runs >= SHRINK_RUNS_MAX)
+            break;
+        if (size > 1)
+            size = (size + 1) / 2;
+        else if (!any)
+            break;
+    }
+    return err;
+}
+
+/* Look among the schedules with few delays for one with fewer decisions. */
+static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result *failure,
+                            struct sim_strategy *delays, struct sim_shrink *shrink)
+{
+    bool found = false;
+    sp_err err = SP_OK;
+    for (int i = 0; i < SHRINK_DELAYS_MAX && !found && err == SP_OK; i++) {
+        struct sim_plan again = { .test = plan->test, .seed = plan->seed, .strategy = delays };
+        struct sim_result result;
+        if (!sim_strategy_begin(delays, plan->seed))
+            break;
+        err = sim_run(&again, &result);
+        sim_strategy_end(delays, result.choices);
+        shrink->runs++;
+        if (err == SP_OK && result.schedule.count < shrink->schedule.count &&
+            sim_same_failure(&result, failure)) {
+            struct sim_schedule copy;
+            err = sim_schedule_without(&result.schedule, 0, 0, &copy);
+            if (err == SP_OK)
+                err = shrink_try(plan, failure, &copy, shrink, &found);
+        }
+        sim_schedule_finish(&result.schedule);
+    }
+    return err;
+}
+
+static sp_err shrink_better(const struct sim_plan *plan, const struct sim_result *failure,
+                            struct sim_shrink *shrink)
+{
+    struct sim_strategy *delays = sim_strategy_create(
+        SIM_DELAYS, (unsigned)shrink->schedule.count - 1, plan->test->options.abstract_time);
+    if (delays == NULL)
+        return SP_ERR_NOMEM;
+    sp_err err = shrink_search(plan, failure, delays, shrink);
+    sim_strategy_destroy(delays);
+    return err == SP_OK ? shrink_down(plan, failure, shrink) : err;
+}
+
 sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
                   struct sim_shrink *out)
 {
@@ -82,16 +139,9 @@ sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
         return err;
     if (!kept)
         return SP_ERR_INVALID;
-    bool any = true;
-    for (size_t size = (out->schedule.count + 1) / 2; size > 0 && err == SP_OK;) {
-        err = shrink_pass(plan, failure, size, out, &any);
-        if (out->runs >= SHRINK_RUNS_MAX)
-            break;
-        if (size > 1)
-            size = (size + 1) / 2;
-        else if (!any)
-            break;
-    }
+    err = shrink_down(plan, failure, out);
+    if (err == SP_OK && out->schedule.count > 1)
+        err = shrink_better(plan, failure, out);
     if (err != SP_OK)
         sim_schedule_finish(&out->schedule);
     return err;

@@ -11,6 +11,8 @@ enum {
     STRATEGY_LENGTH_MIN = 16,  /* guess of a run's decisions before one was seen */
     STRATEGY_FAIR_AFTER = 4,   /* pct: after so many times the usual length, random */
     STRATEGY_LABELS = 1 << 12, /* urw: tasks it remembers; a power of two */
+    STRATEGY_FIRES_MAX = 3,    /* abstract time: timers that go first in a run */
+    STRATEGY_TASKS_MAX = 256,  /* abstract time: ready tasks of which timers are told apart */
 };
 
 /* urw: what a task did in this run, and in the longest one. */
@@ -32,11 +34,18 @@ struct sim_strategy {
     uint64_t random;
     uint64_t decision; /* number of the next one */
     uint64_t length;   /* decisions of the longest run */
+    uint64_t runs;
+    bool abstract;
     bool begun;
+    /* abstract time: from which decisions on a timer goes first, ascending */
+    unsigned fires;
+    unsigned fired;
+    uint64_t fire_at[STRATEGY_FIRES_MAX];
     /* delays: how many there are in this run, and at which decisions, ascending */
     unsigned delays;
     uint64_t at[STRATEGY_DEPTH_MAX];
-    /* pct: where the next priorities fall; `at` again */
+    /* pct: how many priorities fall; where, `at` again; how many have */
+    unsigned falls;
     unsigned fallen;
     struct strategy_label *labels;
     uint32_t label_count;
@@ -59,7 +68,7 @@ struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned d
     if (strategy == NULL)
         return NULL;
     strategy->kind = kind;
-    strategy->depth = depth == 0 ? STRATEGY_DEPTH : depth;
+    strategy->depth = depth == 0 && kind != SIM_PCT ? STRATEGY_DEPTH : depth;
     if (strategy->depth > STRATEGY_DEPTH_MAX)
         strategy->depth = STRATEGY_DEPTH_MAX;
     strategy->length = STRATEGY_LENGTH_MIN;
@@ -80,6 +89,11 @@ void sim_strategy_destroy(struct sim_strategy *moved_strategy)
     sp__free(moved_strategy->branches);
     sp__free(moved_strategy->labels);
     sp__free(moved_strategy);
+}
+
+void sim_strategy_set_abstract(struct sim_strategy *strategy, bool abstract)
+{
+    strategy->abstract = abstract;
 }
 
 /* ---- delays ---- */
@@ -128,8 +142,13 @@ static size_t highest(struct sp__task *const *tasks, size_t count)
 
 static void pct_begin(struct sim_strategy *strategy)
 {
+    static const unsigned depths[] = { 2, 3, 1, 5 };
+    unsigned depth = strategy->depth;
+    if (depth == 0)
+        depth = depths[strategy->runs % (sizeof(depths) / sizeof(depths[0]))];
+    strategy->falls = depth - 1;
     strategy->fallen = 0;
-    for (unsigned i = 0; i + 1 < strategy->depth; i++)
+    for (unsigned i = 0; i < strategy->falls; i++)
         strategy->at[i] = sp__random_below(&strategy->random, strategy->length);
 }
 
@@ -137,7 +156,7 @@ static size_t pct_choose(struct sim_strategy *strategy, struct sp__task *const *
 {
     if (strategy->decision > STRATEGY_FAIR_AFTER * strategy->length)
         return (size_t)sp__random_below(&strategy->random, count);
-    for (unsigned i = 0; i + 1 < strategy->depth; i++)
+    for (unsigned i = 0; i < strategy->falls; i++)
         if (strategy->at[i] == strategy->decision)
             tasks[highest(tasks, count)]->mind = STRATEGY_DEPTH_MAX - strategy->fallen++;
     return highest(tasks, count);
@@ -244,6 +263,27 @@ static size_t exhaust_choose(struct sim_strategy *strategy, size_t count, size_t
     return (reference + strategy->branches[at].index) % count;
 }
 
+/* ---- timers in abstract time ---- */
+
+static void fires_begin(struct sim_strategy *strategy)
+{
+    strategy->fired = 0;
+    strategy->fires = (unsigned)sp__random_below(&strategy->random, STRATEGY_FIRES_MAX + 1);
+    for (unsigned i = 0; i < strategy->fires; i++) {
+        uint64_t at = sp__random_below(&strategy->random, strategy->length);
+        unsigned place = i;
+        for (; place > 0 && strategy->fire_at[place - 1] > at; place--)
+            strategy->fire_at[place] = strategy->fire_at[place - 1];
+        strategy->fire_at[place] = at;
+    }
+}
+
+static bool fires_now(const struct sim_strategy *strategy)
+{
+    return strategy->fired < strategy->fires &&
+           strategy->fire_at[strategy->fired] <= strategy->decision;
+}
+
 /* ---- all ---- */
 
 bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed)
@@ -257,6 +297,8 @@ bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed)
     strategy->begun = true;
     if (strategy->kind == SIM_PCT)
         pct_begin(strategy);
+    fires_begin(strategy);
+    strategy->runs++;
     return true;
 }
 
@@ -277,31 +319,53 @@ void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task)
         entry->now++;
 }
 
+static size_t strategy_sample(struct sim_strategy *strategy, struct sp__task *const *tasks,
+                              size_t count)
+{
+    if (strategy->kind == SIM_PCT)
+        return pct_choose(strategy, tasks, count);
+    if (strategy->kind == SIM_POS)
+        return pos_choose(strategy, tasks, count);
+    if (strategy->kind == SIM_URW)
+        return urw_choose(strategy, tasks, count);
+    return (size_t)sp__random_below(&strategy->random, count);
+}
+
+/* Timers go first where they were drawn to, and otherwise when nothing else can. */
+static size_t strategy_sample_abstract(struct sim_strategy *strategy, struct sp__task *const *tasks,
+                                       size_t count)
+{
+    struct sp__task *others[STRATEGY_TASKS_MAX];
+    size_t places[STRATEGY_TASKS_MAX];
+    size_t other = 0;
+    size_t timers = count;
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i]->kind == SP__TASK_TIMERS) {
+            timers = i;
+        } else if (other < STRATEGY_TASKS_MAX) {
+            others[other] = tasks[i];
+            places[other++] = i;
+        }
+    }
+    if (timers < count && (other == 0 || fires_now(strategy))) {
+        strategy->fired += other != 0;
+        return timers;
+    }
+    return places[strategy_sample(strategy, others, other)];
+}
+
 size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
                            size_t count, size_t reference)
 {
-    size_t index = reference;
-    switch (strategy->kind) {
-    case SIM_DELAYS:
+    size_t index;
+    if (strategy->kind == SIM_DELAYS)
         index = delays_choose(strategy, count, reference);
-        break;
-    case SIM_PCT:
-        index = pct_choose(strategy, tasks, count);
-        break;
-    case SIM_POS:
-        index = pos_choose(strategy, tasks, count);
-        break;
-    case SIM_URW:
-        index = urw_choose(strategy, tasks, count);
-        break;
-    case SIM_EXHAUST:
+    else if (strategy->kind == SIM_EXHAUST)
         index = exhaust_choose(strategy, count, reference);
-        break;
-    case SIM_RANDOM:
-    case SIM_STRATEGIES:
-        index = (size_t)sp__random_below(&strategy->random, count);
-        break;
-    }
+    else if (strategy->abstract)
+        index = strategy_sample_abstract(strategy, tasks, count);
+    else
+        index = strategy_sample(strategy, tasks, count);
     strategy->decision++;
     return index;
 }

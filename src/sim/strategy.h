@@ -10,7 +10,11 @@
  *
  * No single one finds everything: a bug that needs one task to be far ahead defeats random,
  * one that needs many changes defeats pct, and noise defeats pct and delays. So a campaign
- * gives each the same number of schedules in turn, after the first few delays.
+ * gives each the same number of schedules in turn.
+ *
+ * In abstract time a timer could always fire next, and if it were one more task, most runs would
+ * consist of timeouts. So the random ones let a timer go first only at a few decisions, drawn
+ * over the length of a run as pct draws its changes.
  *
  * Threads: one. Neighbours: run.h.
  * Source: M. Emmi, S. Qadeer, Z. Rakamaric, "Delay-Bounded Scheduling" (2011); S. Burckhardt et
@@ -35,13 +39,17 @@ enum sim_strategy_kind {
 
 struct sim_strategy;
 
-/** A search of `kind`; `depth` is the changes of pct and the most delays of delays (0: 3).
+/** A search of `kind`; `depth` is the changes of pct (0: from 1 to 5, in turn) and the most delays
+ *  of delays (0: 3).
  *  Ownership: the caller's, sim_strategy_destroy(). Errors: NULL, no memory. */
 SP_NODISCARD struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned depth);
 void sim_strategy_destroy(struct sim_strategy *moved_strategy);
 
 /** "delays", "random", ...; NULL: there is no such kind. */
 const char *sim_strategy_name(enum sim_strategy_kind kind);
+
+/** In abstract time timers that are not due are among the ready tasks. */
+void sim_strategy_set_abstract(struct sim_strategy *strategy, bool abstract) SP_NONNULL;
 
 /** Begin a run. False: everything of this kind was tried. */
 SP_NODISCARD bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed) SP_NONNULL;

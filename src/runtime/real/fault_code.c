@@ -150,6 +150,10 @@ sp_err sp__fault_code_load(void)
     /* Sanitizers bring an allocator of theirs, which clang links into the executable. */
     if (!CODE_SANITIZED)
         map.allocator = code_definition("malloc");
+    /* That of simulated worlds is ours, and is told from the program by its section. */
+    if (code_ours_start && map.allocator >= (uintptr_t)code_ours_start &&
+        map.allocator < (uintptr_t)code_ours_stop)
+        map.allocator = 0;
     /* First, for the first match counts: the executable may contain the library. */
     if (code_ours_start &&
         !code_add(&map, (uintptr_t)code_ours_start, (uintptr_t)code_ours_stop, SP__FAULT_CODE_OURS))

@@ -126,6 +126,12 @@ static void main_fiber(void *arg)
 
 sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *arg), void *arg)
 {
+    sp_err err = SP_OK;
+    if (world->mains == NULL)
+        err = sp__fiber_pool_create(&(struct sp__fiber_options){ .stack_size = SP__SIM_MAIN_STACK },
+                                    &world->mains);
+    if (err != SP_OK)
+        return err;
     struct sp__task *task = sp__task_new(world, NULL, SP__TASK_MAIN, world->running);
     if (task == NULL)
         return SP_ERR_NOMEM;
@@ -329,10 +335,7 @@ static sp_err world_prepare(struct sp__world *world)
     world->loop = sp__fiber_adopt();
     if (world->loop == NULL)
         return SP_ERR_NOMEM;
-    sp_err err = sp__fiber_pool_create(
-        &(struct sp__fiber_options){ .stack_size = SP__SIM_MAIN_STACK }, &world->mains);
-    if (err == SP_OK)
-        err = sp__fault_install();
+    sp_err err = sp__fault_install();
     if (err != SP_OK)
         return err;
     err = sp__fault_thread_start(&world->fault);
@@ -354,7 +357,6 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
     sp__list_init(&world->nodes);
     sp_err err = world_prepare(world);
     if (err != SP_OK) {
-        sp__fiber_pool_destroy(world->mains);
         sp__fiber_release(world->loop);
         sp__free(world);
         return err;
@@ -365,16 +367,23 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
     return SP_OK;
 }
 
-bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks)
+bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks,
+                       bool taken_back)
 {
-    if (!sp__list_empty(&world->tasks) || !sp__list_empty(&world->nodes))
+    if (!taken_back && (!sp__list_empty(&world->tasks) || !sp__list_empty(&world->nodes)))
         return false;
+    if (!taken_back) {
+        sp__free(world->ready);
+        sp__fiber_pool_destroy(world->mains);
+    }
+    struct sp__fiber *loop = world->loop;
+    struct sp__fault_thread *fault = world->fault.fault;
+    memset(world, 0, sizeof(*world));
     world->hooks = *hooks;
-    world->now = 0;
-    world->steps = 0;
-    world->children = 0;
-    world->stop = false;
-    world->abstract = false;
+    world->loop = loop;
+    world->fault.fault = fault;
+    sp__list_init(&world->tasks);
+    sp__list_init(&world->nodes);
     return true;
 }
 

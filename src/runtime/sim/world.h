@@ -92,10 +92,11 @@ enum sp__world_end {
 SP_NODISCARD sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **out)
     SP_NONNULL;
 
-/** Begin again at time 0 with other hooks, what is costly kept. False: tasks or nodes are left, and
- *  nothing was done. Context: the loop's thread. */
-SP_NODISCARD bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks)
-    SP_NONNULL;
+/** Begin again at time 0 with other hooks, what is costly kept. `taken_back`: what the world had
+ *  allocated since it was created is gone, whatever state it was in. Else, false: tasks or nodes
+ *  are left, and nothing was done. Context: the loop's thread. */
+SP_NODISCARD bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks,
+                                    bool taken_back) SP_NONNULL;
 
 /** End it. What its tasks had is lost with them, so where they did not come to their end this
  *  leaks; a caller that restores memory does not mind. Context: the creator. */

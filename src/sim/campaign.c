@@ -1,0 +1,87 @@
+#include "sim/campaign.h"
+
+#include "runtime/random.h"
+
+#include <string.h>
+
+void sim_campaign_init(struct sim_campaign *campaign, const struct sim_campaign_options *options)
+{
+    *campaign = (struct sim_campaign){ .options = *options };
+}
+
+void sim_campaign_finish(struct sim_campaign *campaign)
+{
+    for (int kind = 0; kind < SIM_STRATEGIES; kind++) {
+        sim_strategy_destroy(campaign->strategies[kind]);
+        campaign->strategies[kind] = NULL;
+    }
+}
+
+static enum sim_strategy_kind campaign_kind(const struct sim_campaign *campaign)
+{
+    const struct sim_campaign_options *options = &campaign->options;
+    if (options->exhaust)
+        return options->depth != 0 ? SIM_DELAYS : SIM_EXHAUST;
+    for (int kind = 0; options->strategy != NULL && kind < SIM_STRATEGIES; kind++)
+        if (strcmp(options->strategy, sim_strategy_name((enum sim_strategy_kind)kind)) == 0)
+            return (enum sim_strategy_kind)kind;
+    /* The first schedule of delays is the reference, so that is the first of all. */
+    static const enum sim_strategy_kind turns[] = { SIM_DELAYS, SIM_RANDOM, SIM_PCT, SIM_POS,
+                                                    SIM_URW };
+    size_t turn = (size_t)(campaign->runs % (sizeof(turns) / sizeof(turns[0])));
+    return turns[turn] == SIM_DELAYS && campaign->spent[SIM_DELAYS] ? SIM_RANDOM : turns[turn];
+}
+
+/* The strategy of the next run, begun. */
+static sp_err campaign_strategy(struct sim_campaign *campaign, uint64_t seed,
+                                struct sim_strategy **out)
+{
+    for (;;) {
+        enum sim_strategy_kind kind = campaign_kind(campaign);
+        struct sim_strategy **strategy = &campaign->strategies[kind];
+        campaign->kind = kind;
+        if (*strategy == NULL)
+            *strategy = sim_strategy_create(kind, campaign->options.depth);
+        if (*strategy == NULL)
+            return SP_ERR_NOMEM;
+        sim_strategy_set_abstract(*strategy, campaign->options.test->options.abstract_time);
+        if (sim_strategy_begin(*strategy, seed)) {
+            *out = *strategy;
+            return SP_OK;
+        }
+        bool again = campaign->spent[kind];
+        campaign->spent[kind] = true;
+        campaign->complete = campaign->options.exhaust;
+        if (again || campaign->complete || campaign->options.strategy != NULL)
+            return SP_ERR_NOTFOUND;
+    }
+}
+
+static uint64_t campaign_seed(const struct sim_campaign *campaign)
+{
+    uint64_t seed = campaign->options.seed;
+    if (campaign->options.seed_of_run && campaign->runs == 0)
+        return seed;
+    uint64_t state = sp__random_start(seed, campaign->runs);
+    return sp__random_next(&state);
+}
+
+sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_plan,
+                         struct sim_result *out_result)
+{
+    uint64_t seed = campaign_seed(campaign);
+    struct sim_strategy *strategy = NULL;
+    sp_err err = campaign_strategy(campaign, seed, &strategy);
+    if (err != SP_OK)
+        return err;
+    *out_plan =
+        (struct sim_plan){ .test = campaign->options.test, .seed = seed, .strategy = strategy };
+    err = sim_run(out_plan, out_result);
+    if (err != SP_OK)
+        return err;
+    sim_strategy_end(strategy, out_result->choices);
+    campaign->runs++;
+    campaign->steps += out_result->steps;
+    campaign->time_ns += out_result->time_ns;
+    return SP_OK;
+}

@@ -1,0 +1,45 @@
+/* A campaign: a test run again and again, each time under another schedule, until one fails.
+ *
+ * Which strategy makes the next schedule, and from which seed, follows from the campaign's seed
+ * and the runs before, so a campaign with the same seed goes the same way.
+ *
+ * Threads: one. Neighbours: main.c and tests/sim_suite.c run campaigns; run.h, strategy.h.
+ */
+#ifndef SPAWNED_SIM_CAMPAIGN_H
+#define SPAWNED_SIM_CAMPAIGN_H
+
+#include "sim/run.h"
+#include "sim/strategy.h"
+
+struct sim_campaign_options {
+    const struct sp_sim_test *test;
+    const char *strategy; /* only this one; NULL: all in turn */
+    unsigned depth;       /* of sim_strategy_create(); with `exhaust`: most delays, 0: no bound */
+    uint64_t seed;
+    bool seed_of_run; /* `seed` is that of the first run itself */
+    bool exhaust;
+};
+
+struct sim_campaign {
+    struct sim_campaign_options options;
+    struct sim_strategy *strategies[SIM_STRATEGIES];
+    bool spent[SIM_STRATEGIES];  /* has tried everything */
+    enum sim_strategy_kind kind; /* of the present run */
+    uint64_t runs;
+    uint64_t steps;
+    int64_t time_ns; /* on the worlds' clocks */
+    bool complete;   /* everything there is was tried */
+};
+
+/** Begin. Ownership: the caller's, sim_campaign_finish(). */
+void sim_campaign_init(struct sim_campaign *campaign, const struct sim_campaign_options *options)
+    SP_NONNULL;
+void sim_campaign_finish(struct sim_campaign *campaign) SP_NONNULL;
+
+/** Make the next run; `*out_plan` is how it was made.
+ *  Errors: NOMEM; NOTFOUND (there is nothing left to try). Ownership: as sim_run().
+ *  Context: the main thread. */
+SP_NODISCARD sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_plan,
+                                      struct sim_result *out_result) SP_NONNULL;
+
+#endif

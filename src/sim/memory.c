@@ -1,0 +1,461 @@
+#include "sim/memory.h"
+
+#include <errno.h>
+#include <link.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define MEMORY_NONE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MEMORY_NONE 1
+#endif
+#endif
+
+#ifdef MEMORY_NONE
+
+bool sim_memory_start(void)
+{
+    return false;
+}
+
+bool sim_memory_started(void)
+{
+    return false;
+}
+
+void sim_memory_reset(void)
+{
+}
+
+bool sim_memory_switch(bool on)
+{
+    return on;
+}
+
+void sim_memory_shift(size_t bytes)
+{
+    (void)bytes;
+}
+
+#else
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+enum {
+    MEMORY_PAGE = 4096,
+    MEMORY_ALIGN = 16,
+    MEMORY_SMALL = 1024, /* classes of 16 bytes up to here, powers of two above */
+    MEMORY_SMALL_CLASSES = MEMORY_SMALL / MEMORY_ALIGN + 1,
+    MEMORY_CLASSES = MEMORY_SMALL_CLASSES + 48,
+};
+
+#define MEMORY_SIZE (UINT64_C(64) << 30)
+#define MEMORY_PAGES (MEMORY_SIZE / MEMORY_PAGE)
+
+/* Of a page. */
+enum {
+    PAGE_DIRTY = 1,   /* was written once; writable from then on, zeroed at each reset */
+    PAGE_GUARD = 2,   /* asked to be inaccessible in this run */
+    PAGE_GUARDED = 4, /* is inaccessible, perhaps since an earlier run */
+    PAGE_LISTED = 8,  /* is in `guards` */
+};
+
+/* Before each block. */
+struct memory_block {
+    uint32_t class;
+    uint32_t offset; /* of the payload from the block's start */
+    size_t size;     /* of the payload */
+};
+
+struct memory_free {
+    struct memory_free *next;
+};
+
+/* Not in the program's data, which a reset takes back. */
+struct memory {
+    bool on;
+    char *base;
+    size_t used;  /* bytes of the arena, in this run */
+    size_t shift; /* where a run begins */
+    uint8_t *pages;
+    uint32_t *dirty; /* numbers of dirty pages */
+    size_t dirty_count;
+    uint32_t *guards; /* numbers of pages that were guards once */
+    size_t guard_count;
+    struct memory_free *free[MEMORY_CLASSES];
+    char *data; /* the program's */
+    char *data_copy;
+    size_t data_size;
+    struct sigaction before;
+};
+
+static struct memory *memory;
+
+/* What the C library calls its own by. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+extern void __libc_free(void *block);
+
+static void *system_map(size_t size, int protection)
+{
+    long address = syscall(SYS_mmap, NULL, size, protection,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+    return address == -1 ? NULL
+                         : (void *)(uintptr_t)address; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static bool memory_has(const void *address)
+{
+    return memory != NULL && (size_t)((const char *)address - memory->base) < MEMORY_SIZE;
+}
+
+/* ---- pages ---- */
+
+static void page_open(size_t page)
+{
+    (void)syscall(SYS_mprotect, memory->base + page * MEMORY_PAGE, (size_t)MEMORY_PAGE,
+                  PROT_READ | PROT_WRITE);
+    if (!(memory->pages[page] & PAGE_DIRTY))
+        memory->dirty[memory->dirty_count++] = (uint32_t)page;
+    memory->pages[page] = PAGE_DIRTY | (memory->pages[page] & PAGE_LISTED);
+}
+
+/* The first write to a page, or to one that was a guard in an earlier run. */
+static void memory_fault(int signo, siginfo_t *info, void *ucontext)
+{
+    if (memory_has(info->si_addr)) {
+        size_t page = (size_t)((char *)info->si_addr - memory->base) / MEMORY_PAGE;
+        uint8_t state = memory->pages[page];
+        if (!(state & PAGE_GUARD) && ((state & PAGE_GUARDED) || !(state & PAGE_DIRTY))) {
+            int saved = errno;
+            page_open(page);
+            errno = saved;
+            return;
+        }
+    }
+    if (memory->before.sa_flags & SA_SIGINFO) {
+        memory->before.sa_sigaction(signo, info, ucontext);
+        return;
+    }
+    (void)sigaction(signo, &memory->before, NULL); /* the instruction faults again */
+}
+
+static void pages_guard(char *at, size_t size, bool guard)
+{
+    size_t page = (size_t)(at - memory->base) / MEMORY_PAGE;
+    for (size_t end = page + size / MEMORY_PAGE; page < end; page++) {
+        uint8_t *state = &memory->pages[page];
+        if (!guard) {
+            *state &= (uint8_t)~PAGE_GUARD;
+            continue;
+        }
+        if (!(*state & PAGE_GUARDED))
+            (void)syscall(SYS_mprotect, memory->base + page * MEMORY_PAGE, (size_t)MEMORY_PAGE,
+                          PROT_NONE);
+        if (!(*state & PAGE_LISTED))
+            memory->guards[memory->guard_count++] = (uint32_t)page;
+        *state |= PAGE_GUARD | PAGE_GUARDED | PAGE_LISTED;
+    }
+}
+
+/* As if the pages had never been written. */
+static void pages_clear(char *at, size_t size)
+{
+    size_t page = (size_t)(at - memory->base) / MEMORY_PAGE;
+    for (size_t end = page + size / MEMORY_PAGE; page < end; page++)
+        if ((memory->pages[page] & (PAGE_DIRTY | PAGE_GUARDED)) == PAGE_DIRTY)
+            memset(memory->base + page * MEMORY_PAGE, 0, MEMORY_PAGE);
+}
+
+/* ---- blocks ---- */
+
+static unsigned block_class(size_t size)
+{
+    if (size <= MEMORY_SMALL)
+        return (unsigned)((size + MEMORY_ALIGN - 1) / MEMORY_ALIGN);
+    return MEMORY_SMALL_CLASSES + 64 - (unsigned)__builtin_clzll((unsigned long long)size - 1) - 11;
+}
+
+static size_t class_size(unsigned class)
+{
+    return class < MEMORY_SMALL_CLASSES ? (size_t) class * MEMORY_ALIGN
+                                        : (size_t)2048 << (class - MEMORY_SMALL_CLASSES);
+}
+
+static char *memory_bump(size_t size, size_t align)
+{
+    size_t at = (memory->used + align - 1) & ~(align - 1);
+    if (size > MEMORY_SIZE - at)
+        return NULL;
+    memory->used = at + size;
+    return memory->base + at;
+}
+
+static void *block_new(size_t align, size_t size)
+{
+    size_t extra = align > MEMORY_ALIGN ? align : 0;
+    if (size > MEMORY_SIZE / 4 || align > MEMORY_SIZE / 4) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    unsigned class = block_class(size + extra);
+    char *start = (char *)memory->free[class];
+    if (start != NULL)
+        memory->free[class] = ((struct memory_free *)(void *)start)->next;
+    else
+        start = memory_bump(sizeof(struct memory_block) + class_size(class), MEMORY_ALIGN);
+    if (start == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    char *payload = start + sizeof(struct memory_block);
+    payload += -(uintptr_t)payload & (align - 1);
+    ((struct memory_block *)(void *)payload)[-1] = (struct memory_block){
+        .class = class, .offset = (uint32_t)(payload - start), .size = size
+    };
+    return payload;
+}
+
+static void block_free(void *payload)
+{
+    struct memory_block *block = (struct memory_block *)payload - 1;
+    unsigned class = block->class;
+    struct memory_free *start = (struct memory_free *)(void *)((char *)payload - block->offset);
+    start->next = memory->free[class];
+    memory->free[class] = start;
+}
+
+static bool memory_on(void)
+{
+    return memory != NULL && memory->on;
+}
+
+/* ---- what the program calls ---- */
+
+SP_API void *malloc(size_t size)
+{
+    return memory_on() ? block_new(MEMORY_ALIGN, size) : __libc_malloc(size);
+}
+
+SP_API void free(void *block)
+{
+    if (!memory_has(block)) {
+        __libc_free(block);
+        return;
+    }
+    if (memory->on)
+        block_free(block);
+}
+
+SP_API void *calloc(size_t count, size_t size)
+{
+    size_t product;
+    if (!memory_on())
+        return __libc_calloc(count, size);
+    if (__builtin_mul_overflow(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = block_new(MEMORY_ALIGN, product);
+    if (block != NULL)
+        memset(block, 0, product);
+    return block;
+}
+
+SP_API void *realloc(void *block, size_t size)
+{
+    if (!memory_on() && !memory_has(block))
+        return __libc_realloc(block, size);
+    if (block == NULL)
+        return malloc(size);
+    if (!memory_has(block))
+        return __libc_realloc(block, size);
+    size_t before = ((struct memory_block *)block)[-1].size;
+    void *moved = malloc(size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, before < size ? before : size);
+    free(block);
+    return moved;
+}
+
+SP_API void *memalign(size_t align, size_t size)
+{
+    return memory_on() ? block_new(align < MEMORY_ALIGN ? MEMORY_ALIGN : align, size)
+                       : __libc_memalign(align, size);
+}
+
+SP_API void *aligned_alloc(size_t align, size_t size)
+{
+    return memalign(align, size);
+}
+
+SP_API int posix_memalign(void **out, size_t align, size_t size)
+{
+    if (align < sizeof(void *) || (align & (align - 1)) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *block = memalign(align, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+SP_API void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    if (!memory_on() || address != NULL || fd != -1 || !(flags & MAP_ANONYMOUS)) {
+        long map = syscall(SYS_mmap, address, size, protection, flags, fd, offset);
+        return map == -1 ? MAP_FAILED
+                         : (void *)(uintptr_t)map; /* NOLINT(performance-no-int-to-ptr) */
+    }
+    char *at = memory_bump((size + MEMORY_PAGE - 1) & ~(size_t)(MEMORY_PAGE - 1), MEMORY_PAGE);
+    if (at == NULL) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return at;
+}
+
+SP_API int munmap(void *address, size_t size)
+{
+    if (!memory_has(address))
+        return (int)syscall(SYS_munmap, address, size);
+    return 0; /* taken back with everything else */
+}
+
+SP_API int mprotect(void *address, size_t size, int protection)
+{
+    if (!memory_has(address))
+        return (int)syscall(SYS_mprotect, address, size, protection);
+    pages_guard(address, size, protection == PROT_NONE);
+    return 0;
+}
+
+SP_API int madvise(void *address, size_t size, int advice)
+{
+    if (!memory_has(address))
+        return (int)syscall(SYS_madvise, address, size, advice);
+    switch (advice) {
+    case MADV_GUARD_INSTALL:
+    case MADV_GUARD_REMOVE:
+        pages_guard(address, size, advice == MADV_GUARD_INSTALL);
+        return 0;
+    case MADV_DONTNEED:
+        pages_clear(address, size);
+        return 0;
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+        return 0;
+    default:
+        errno = EINVAL;
+        return -1;
+    }
+}
+
+/* ---- beginning ---- */
+
+/* The writable part of the executable that is not made read-only after relocation. */
+static int memory_find_data(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct memory *self = arg;
+    uintptr_t relro_end = 0;
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO)
+            relro_end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W))
+            continue;
+        uintptr_t begin = info->dlpi_addr + segment->p_vaddr;
+        uintptr_t end = begin + segment->p_memsz;
+        if (relro_end > begin && relro_end < end)
+            begin = relro_end;
+        self->data = (char *)begin; /* NOLINT(performance-no-int-to-ptr) */
+        self->data_size = end - begin;
+    }
+    return 1; /* the executable comes first, and is all we want */
+}
+
+static bool memory_handle_faults(void)
+{
+    struct sigaction action = { .sa_sigaction = memory_fault,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+    (void)sigemptyset(&action.sa_mask);
+    return sigaction(SIGSEGV, &action, &memory->before) == 0;
+}
+
+bool sim_memory_start(void)
+{
+    struct memory *self = system_map(sizeof(*self), PROT_READ | PROT_WRITE);
+    if (self == NULL || sysconf(_SC_PAGESIZE) != MEMORY_PAGE)
+        return false;
+    self->base = system_map(MEMORY_SIZE, PROT_READ);
+    self->pages = system_map(MEMORY_PAGES, PROT_READ | PROT_WRITE);
+    self->dirty = system_map(MEMORY_PAGES * sizeof(*self->dirty), PROT_READ | PROT_WRITE);
+    self->guards = system_map(MEMORY_PAGES * sizeof(*self->guards), PROT_READ | PROT_WRITE);
+    (void)dl_iterate_phdr(memory_find_data, self);
+    self->data_copy = system_map(self->data_size + 1, PROT_READ | PROT_WRITE);
+    if (self->base == NULL || self->pages == NULL || self->dirty == NULL || self->guards == NULL ||
+        self->data_copy == NULL || self->data == NULL)
+        return false;
+    memory = self;
+    if (!memory_handle_faults()) {
+        memory = NULL;
+        return false;
+    }
+    memcpy(self->data_copy, self->data, self->data_size);
+    return true;
+}
+
+bool sim_memory_started(void)
+{
+    return memory != NULL;
+}
+
+void sim_memory_reset(void)
+{
+    if (memory == NULL)
+        return;
+    memcpy(memory->data, memory->data_copy, memory->data_size);
+    for (size_t i = 0; i < memory->guard_count; i++)
+        memory->pages[memory->guards[i]] &= (uint8_t)~PAGE_GUARD;
+    for (size_t i = 0; i < memory->dirty_count; i++) {
+        size_t page = memory->dirty[i];
+        if (!(memory->pages[page] & PAGE_GUARDED))
+            memset(memory->base + page * MEMORY_PAGE, 0, MEMORY_PAGE);
+    }
+    memset(memory->free, 0, sizeof(memory->free));
+    memory->used = memory->shift;
+}
+
+bool sim_memory_switch(bool on)
+{
+    if (memory == NULL)
+        return false;
+    bool before = memory->on;
+    memory->on = on;
+    return before;
+}
+
+void sim_memory_shift(size_t bytes)
+{
+    if (memory != NULL)
+        memory->shift = (bytes + MEMORY_ALIGN - 1) & ~(size_t)(MEMORY_ALIGN - 1);
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* Memory of the world, given back as a whole after each run.
+ *
+ * While a run is inside, malloc() and anonymous mmap() of the whole program, the library's
+ * included, come from one arena, and the next run finds the arena empty and the program's
+ * writable data as they were before the first run. So nothing leaks from run to run, not even a
+ * static variable or a process that hangs, and a run needs no clean end.
+ *
+ *   arena   | blocks and maps, one after another ->            64 GiB of addresses |
+ *   pages   clean: zero, read-only; a write faults and makes the page dirty for good
+ *   begin   all dirty pages are zeroed again, the data are copied back
+ *
+ * So a run costs what it touches. Under sanitizers and Valgrind, which have an allocator of
+ * their own, there is no arena, and runs end their nodes in good order instead.
+ *
+ * Limits: the program's own threads, files and other libraries' data are not restored; memory
+ * that a run got from an allocator inside another library is not either.
+ *
+ * Threads: one. Neighbours: run.c.
+ */
+#ifndef SPAWNED_SIM_MEMORY_H
+#define SPAWNED_SIM_MEMORY_H
+
+#include "spawned/base.h"
+
+/** Set the arena up and remember the program's data. False: there is none here. Once, before the
+ *  first run, after what is to stay was allocated. */
+bool sim_memory_start(void);
+
+/** Is there an arena? */
+bool sim_memory_started(void);
+
+/** Take everything back, to begin a run. */
+void sim_memory_reset(void);
+
+/** Switch the arena on or off; returns what it was. */
+bool sim_memory_switch(bool on);
+
+/** Bytes by which the next run's addresses differ, for the detector of their use. */
+void sim_memory_shift(size_t bytes);
+
+#endif
