@@ -108,9 +108,11 @@ static void outcome_ended(struct sp_process *self, sp_pid pid, const char *opera
 
 /* ---- sending a request ---- */
 
-static int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
+static inline int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
 {
-    int64_t until = sp__scheduler_until(sp__process_runtime(self), deadline, sp_after_sec(5));
+    int64_t until = sp__scheduler_never(deadline, sp_after_sec(5))
+                        ? INT64_MAX
+                        : sp__scheduler_until(sp__process_runtime(self), deadline, sp_after_sec(5));
     if (self->behaviour != &sp__server_behaviour)
         return until;
     struct sp__frame *frame = ((struct sp__server *)self->data)->frame;
@@ -185,7 +187,9 @@ static SP_NOINLINE sp_err call_not_sent(struct sp_process *self, const struct ca
 sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
                       sp_deadline deadline)
 {
-    struct sp_process *self = sp__process_self();
+    struct sp__context *context = sp__context();
+    struct sp_process *self =
+        context == NULL ? NULL : (struct sp_process *)(void *)context->current;
     if (self == NULL || sp_pid_equal(server, sp__process_pid(self)))
         return call_refuse(self, op, in);
     struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
@@ -197,8 +201,11 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
                                   .until = call_deadline(self, deadline) };
     self->pending = &pending;
     target.token = sp__wait_open(&self->actor);
-    sp__point(SP__POINT_SEND, sp__point_pid(server), op->in.name);
-    sp_err err = call_send(sp__context(), self, &target, op, in);
+    if (context->point != NULL) {
+        sp__point_in(context, SP__POINT_SEND, sp__point_pid(server), op->in.name);
+        context = sp__context();
+    }
+    sp_err err = call_send(context, self, &target, op, in);
     if (err != SP_OK)
         return call_not_sent(self, &target, op, in, err);
     sp__process_waits_for(self, server);

@@ -11,6 +11,7 @@
 #include "process/reply.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "runtime/message_pool.h"
 
 /* ---- the ring ---- */
 
@@ -119,10 +120,8 @@ static void received_add(struct sp_process *self, struct sp_message *message)
     self->received = message;
 }
 
-void sp__receive_release(struct sp_process *self, struct sp_message *message)
+static inline void received_remove(struct sp_process *self, struct sp_message *message)
 {
-    if (!(message->flags & SP__MESSAGE_RECEIVED))
-        return;
     struct sp_message *next = sp__message_next(message);
     struct sp_message *before = (struct sp_message *)(uintptr_t)message->aux;
     if (before == NULL)
@@ -133,6 +132,12 @@ void sp__receive_release(struct sp_process *self, struct sp_message *message)
         next->aux = message->aux;
     message->aux = 0;
     message->flags &= (uint16_t)~SP__MESSAGE_RECEIVED;
+}
+
+void sp__receive_release(struct sp_process *self, struct sp_message *message)
+{
+    if (message->flags & SP__MESSAGE_RECEIVED)
+        received_remove(self, message);
 }
 
 void sp__receive_free(struct sp_process *self, struct sp_message *message)
@@ -147,40 +152,59 @@ void sp__receive_free(struct sp_process *self, struct sp_message *message)
 
 void sp_message_free(struct sp_message *message)
 {
-    struct sp_process *self = sp__process_self();
-    if (message != NULL && self != NULL)
+    struct sp__context *context = sp__context();
+    if (message == NULL || context == NULL || context->current == NULL)
+        return;
+    struct sp_process *self = (struct sp_process *)(void *)context->current;
+    /* Nearly every message: received, no call, nothing to destroy. */
+    if ((message->flags & (SP__MESSAGE_RECEIVED | SP__MESSAGE_CALL)) != SP__MESSAGE_RECEIVED ||
+        message->type->destroy != NULL) {
         sp__receive_free(self, message);
+        return;
+    }
+    received_remove(self, message);
+    sp__message_give(context, message);
 }
 
 /* ---- receiving ---- */
 
-/* Taken for good, unless its timer was cancelled meanwhile. */
-static bool receive_accept(struct sp_process *self, struct sp_message *message)
+/* The tick of a keyed timer: false if that was cancelled meanwhile; it is destroyed. */
+static SP_NOINLINE bool receive_tick(struct sp_process *self, struct sp_message *message)
 {
-    if (sp__timer_message_stale(self, message)) {
-        sp__mailbox_took(&self->actor);
-        sp__count(&sp__context()->counters.dropped_stale);
-        sp__message_destroy(message);
-        return false;
+    if (!sp__timer_message_stale(self, message)) {
+        sp__timer_message_taken(self, message);
+        return true;
     }
-    sp__timer_message_taken(self, message);
+    sp__mailbox_took(&self->actor);
+    sp__count(&sp__context()->counters.dropped_stale);
+    sp__message_destroy(message);
+    return false;
+}
+
+/* Taken for good, unless its timer was cancelled meanwhile. */
+static inline bool receive_accept(struct sp_process *self, struct sp_message *message)
+{
+    if ((message->flags & SP__MESSAGE_KEYED) && !receive_tick(self, message))
+        return false;
     sp__process_took(sp__context(), self, message);
     received_add(self, message);
     return true;
 }
 
-static struct sp_message *receive_next(struct sp_process *self)
+static inline struct sp_message *receive_next(struct sp_process *self)
 {
     struct sp_message *message;
-    while ((message = sp__process_next(self)) != NULL)
-        if (receive_accept(self, message))
-            return message;
-    return NULL;
+    do {
+        message = self->saved == NULL ? sp__mailbox_take_direct(&self->actor) : NULL;
+        if (message == NULL && sp__process_has_next(self))
+            message = sp__process_next(self);
+    } while (message != NULL && !receive_accept(self, message));
+    return message;
 }
 
 /* Park until there may be something new.
  * Errors: TIMEOUT, NOTCONTEXT. */
-static sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spins)
+static inline sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spins)
 {
     if (sp__mailbox_waiting(&self->actor)) {
         sp__scheduler_spin((*spins)++); /* a sender is about to link its message */
@@ -192,12 +216,15 @@ static sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spi
     return SP_OK;
 }
 
-static sp_err receive_begin(struct sp_process *self, sp_deadline deadline, int64_t *out_until)
+static inline sp_err receive_begin(struct sp_process *self, sp_deadline deadline,
+                                   int64_t *out_until)
 {
     /* A server's messages are handed to it; inside a handler a receive would steal them. */
     if (self == NULL || (self->flags & SP__PROCESS_HOOK_STOP))
         return SP_ERR_NOTCONTEXT;
-    *out_until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
+    *out_until = sp__scheduler_never(deadline, sp_never())
+                     ? INT64_MAX
+                     : sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
     sp__point(SP__POINT_TURN, sp__point_pid(sp__process_pid(self)), "receive");
     return SP_OK;
 }

@@ -28,15 +28,6 @@ void sp__process_run_park_hooks(struct sp_process *self)
     }
 }
 
-void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
-{
-    /* In a destructor at its very end, where nothing would wake it: that ends instead. */
-    if (self->stage >= SP__EXIT_DONE)
-        sp_exit(sp_reason_normal());
-    sp__process_before_leaving(self, receiving);
-    sp__scheduler_park_until(&self->actor, receiving, until_ns);
-}
-
 sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
 {
     struct sp__actor *actor = &self->actor;

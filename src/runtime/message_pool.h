@@ -44,6 +44,8 @@ static inline void sp__payload_copy(void *to, const void *from, size_t size)
         memcpy(to, from, 8);
     else if (size == 16)
         memcpy(to, from, 16);
+    else if (size == 1) /* sp_empty */
+        memcpy(to, from, 1);
     else
         memcpy(to, from, size);
 }

@@ -82,6 +82,13 @@ static inline void sp__scheduler_park_until(struct sp__actor *actor, bool receiv
 /** Disarm the deadline timer for good. Context: the owner, at its end. */
 void sp__scheduler_clear_deadline(struct sp__actor *actor) SP_NONNULL;
 
+/** Is it the end of time? Context: any. */
+static inline bool sp__scheduler_never(sp_deadline deadline, sp_deadline fallback)
+{
+    uint32_t kind = deadline.kind == SP_DEADLINE_DEFAULT ? fallback.kind : deadline.kind;
+    return kind == SP_DEADLINE_NEVER;
+}
+
 /** Turn a deadline into an instant: `fallback` where it says default.
  *  Context: any. */
 int64_t sp__scheduler_instant(struct sp_runtime *runtime, sp_deadline deadline,

@@ -542,7 +542,10 @@ void sp__real_park(struct sp__actor *actor, bool receiving)
             sp__real_thread_wait(context->backend);
         return;
     }
-    if (!sp__actor_nothing_to_do(actor, receiving))
+    /* relaxed: only who looks more closely is decided. */
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
+    if ((receiving || (state & (SP__ACTOR_SIGNAL | SP__ACTOR_WAKE))) &&
+        !sp__actor_nothing_to_do(actor, receiving))
         return;
     struct sp__runner *runner = sp__runner_of(context);
     context->current = NULL;
