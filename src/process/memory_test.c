@@ -38,16 +38,22 @@ static char *text_of(const char *text)
     return sp_strdup(text);
 }
 
+static void write_held(void *holder)
+{
+    char **held = holder;
+    tell(*held);
+}
+
 static void defer_in_order(void *arg)
 {
     (void)arg;
     char *a = text_of("a");
     CHECK_OK(sp_defer(write_text, a)); /* its memory is older: still there */
-    char *b = text_of("b");
-    CHECK_OK(sp_defer(write_text, b));
+    char **held = sp_alloc(sizeof *held);
+    *held = text_of("b");
+    CHECK_OK(sp_defer(write_held, held));
     CHECK_OK(sp_defer(write_text, text_of("c")));
-    b = sp_realloc(b, 10000); /* keeps its place */
-    (void)b;
+    *held = sp_realloc(*held, 10000); /* elsewhere, but still older than what was deferred */
 }
 
 TEST(what_is_deferred_runs_last_first)
