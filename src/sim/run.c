@@ -182,15 +182,21 @@ static void run_trace(struct sp_sim *s, const struct sp__task *task)
 /* ---- hooks of the world ---- */
 
 /* As a worker does it: who ran last goes on; else who was made ready last, as long as that does
- * not starve the others; else who has been ready for longest. */
+ * not starve the others; else who has been ready for longest. In abstract time a timer that is
+ * not due waits until nothing else can go on, as it would on a machine. */
 static size_t run_reference(const struct sp_sim *s, struct sp__task *const *tasks, size_t count)
 {
-    if (s->streak >= RUN_STREAK_MAX)
-        return 0;
-    for (size_t i = 0; i < count; i++)
-        if (tasks[i]->label == s->last)
-            return i;
-    return count - 1;
+    bool abstract = s->plan->test->options.abstract_time;
+    bool starving = s->streak >= RUN_STREAK_MAX;
+    size_t chosen = count;
+    for (size_t i = 0; i < count; i++) {
+        if (abstract && tasks[i]->kind == SP__TASK_TIMERS)
+            continue;
+        chosen = i;
+        if (starving || tasks[i]->label == s->last)
+            break;
+    }
+    return chosen < count ? chosen : 0;
 }
 
 static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t count)
@@ -437,6 +443,8 @@ static void run_judge(struct sp_sim *s, enum sp__world_end end, bool all)
     for (struct sp_sim_node *node = s->nodes; node != NULL && all; node = node->next) {
         if (node->ended)
             continue;
+        if (end == SP__WORLD_IDLE)
+            run_quiet(s); /* says more, where calls wait for each other */
         if (end == SP__WORLD_IDLE)
             run_fail(s, "nothing can go on, but node %s has not ended: its main process waits",
                      node->name);

@@ -117,8 +117,8 @@ static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result
 static sp_err shrink_better(const struct sim_plan *plan, const struct sim_result *failure,
                             struct sim_shrink *shrink)
 {
-    struct sim_strategy *delays = sim_strategy_create(
-        SIM_DELAYS, (unsigned)shrink->schedule.count - 1, plan->test->options.abstract_time);
+    struct sim_strategy *delays =
+        sim_strategy_create(SIM_DELAYS, (unsigned)shrink->schedule.count - 1);
     if (delays == NULL)
         return SP_ERR_NOMEM;
     sp_err err = shrink_search(plan, failure, delays, shrink);
