@@ -36,6 +36,7 @@ struct sp__real;
 struct sp__worker {
     struct sp__run_queue queue;
     struct sp__young_stack young;
+    bool eventful;     /* the last look into the poller brought more than one event */
     unsigned pace;     /* so many turns lie between two looks at timers, poller and global queue */
     int64_t looked_ns; /* when it did so last; 0: it was idle since */
     int64_t polled_ns; /* when it looked into the poller last */

@@ -79,13 +79,16 @@ static size_t worker_look(struct sp__worker *worker, bool busy)
     int64_t every = sp__run_queue_length(&worker->queue) < SCHEDULER_POLL_BELOW
                         ? SCHEDULER_POLL_EVERY_NS
                         : SCHEDULER_POLL_LATEST_NS;
-    if (busy && now - worker->polled_ns < every)
+    /* Where single events come, the sleep that follows gets them just as well. */
+    if (busy ? now - worker->polled_ns < every : !worker->eventful)
         return found;
     worker->polled_ns = now;
     struct sp__worker *nobody = NULL;
     if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                 memory_order_acquire, memory_order_relaxed)) {
-        found += (size_t)sp__poller_wait(real->poller, 0);
+        int events = sp__poller_wait(real->poller, 0);
+        worker->eventful = events > 1;
+        found += (size_t)events;
         atomic_store_explicit(&real->polling, NULL, memory_order_release);
     }
     return found;
@@ -232,7 +235,7 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
     if (sp__timers_next(runtime->timers) >= until &&
         atomic_load_explicit(&worker->token, memory_order_seq_cst) == 0) {
         sp__count(&worker->runner->context.counters.parks);
-        sp__poller_wait(real->poller, worker_timeout(worker, until));
+        worker->eventful = sp__poller_wait(real->poller, worker_timeout(worker, until)) > 1;
     }
     atomic_store_explicit(&real->polling_until, 0, memory_order_seq_cst);
     atomic_store_explicit(&real->polling, NULL, memory_order_release);
