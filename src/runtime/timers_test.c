@@ -79,8 +79,8 @@ static _Atomic int fired_so_far;
 static void entry_fire(struct sp__timer_entry *timer)
 {
     struct entry *entry = sp__container_of(timer, struct entry, timer);
-    entry->fired++;
     entry->order = ++fired_so_far;
+    entry->fired++; /* last: who sees it may arm it again */
 }
 
 static void arm(struct entry *entry, int64_t expiry)
