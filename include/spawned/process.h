@@ -53,11 +53,12 @@ struct sp_spawn_options {
     size_t memory_max; /**< bytes of sp_alloc() memory; over it the process alone ends; 0: none */
 };
 
-/** Start a process that runs `fn(arg)`. `options` may be NULL, `out_pid` too.
+/** Start a process that runs `fn(arg)`. `options` may be NULL, `out_pid` too. New processes run
+ *  before others, the newest first; after every 64 the caller gives way to them.
  *  Errors: NOMEM; LIMIT (processes_max); EXISTS (the name is taken); INVALID (name empty or
  *  over 255 bytes, mailbox_max); NOTCONTEXT (thread not attached).
  *  Ownership: `arg` is the caller's unless `arg_size` copies it.
- *  Context: process. */
+ *  Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
     sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options, sp_pid *out_pid);
 
