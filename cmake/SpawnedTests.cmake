@@ -54,6 +54,24 @@ foreach(file IN LISTS spawned_system_tests)
     spawned_add_test(NAME test_system_${name} LABELS ${labels} SOURCES ${file})
 endforeach()
 
+# src/sim/schedule_test.c => test_sim_schedule, label sim; and the planted bugs, in a short form.
+foreach(file IN LISTS spawned_sim_unit_tests)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    add_executable(test_sim_${name} ${file})
+    # The harness before it: both libraries have a main function.
+    target_link_libraries(test_sim_${name} PRIVATE spawned_test_support spawned_sim spawned)
+    set_target_properties(test_sim_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    add_test(NAME test_sim_${name} COMMAND test_sim_${name})
+    set_tests_properties(test_sim_${name} PROPERTIES LABELS "unit;sim" TIMEOUT 3600)
+endforeach()
+if(SPAWNED_SANITIZE OR CMAKE_CROSSCOMPILING)
+    add_test(NAME sim_suite COMMAND sim-suite --trials 1 --replays 1 --twin-runs 100)
+else()
+    add_test(NAME sim_suite COMMAND sim-suite --trials 3 --replays 20 --twin-runs 10000)
+endif()
+set_tests_properties(sim_suite PROPERTIES LABELS sim TIMEOUT 600)
+
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
 target_link_libraries(harness_cases PRIVATE spawned_test_support)
