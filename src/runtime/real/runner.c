@@ -196,6 +196,7 @@ static void rest_wait(struct sp__runner *runner)
     while (atomic_load_explicit(&runner->token, memory_order_acquire) == 0) {
         /* What it retired must not wait for its next worker. */
         bool tidy = !sp__epoch_waiting(epoch) || sp__epoch_collect(epoch);
+        sp__epoch_away(epoch); /* nobody waits to see it outside */
         int64_t left = until - sp__clock_monotonic_ns();
         if (left <= 0)
             return;
