@@ -287,8 +287,8 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
  * does not send lets in the next.
  */
 enum {
-    SEND_ROOM_WAIT_NS = 200000,
-    SEND_ROOM_LOOK_EVERY = 64, /* messages, a power of two: how often to look at the clock */
+    SEND_ROOM_WAIT_NS = 5000000, /* a full mailbox of the default length takes 2 ms */
+    SEND_ROOM_LOOK_EVERY = 64,   /* messages, a power of two: how often to look at the clock */
     SEND_LET_IN_MAX = 1 << 16,
 };
 

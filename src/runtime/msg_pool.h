@@ -13,7 +13,7 @@
  * core's cache, and the message written into it next does not have to wait. Measured: 2 ns for an
  * allocation and its release, on one cache or from one to another (malloc there: 10 to 15).
  *
- * The pool keeps up to `batches_max` full batches a class; the objects of one above that go back
+ * The pool keeps up to `batches_max` full batches a class (4 MiB of them); the objects of one above that go back
  * to their slabs, and a slab that is whole again back to sp__free(). So what a burst took
  * comes back after it; and 64 bytes are 64, where malloc would use 80. There are never
  * more empty batches than full ones there were.
@@ -41,7 +41,7 @@ enum {
 
 /** How a pool behaves; zero is the default of each. */
 struct sp__msg_pool_options {
-    uint32_t batches_max; /**< full batches kept per class; 0: 64 (1 MiB at most a class) */
+    uint32_t batches_max; /**< full batches kept per class; 0: 4 MiB of them */
     bool passthrough;     /**< every object is sp__malloc()'s: for Valgrind and for hunting bugs */
 };
 
@@ -62,7 +62,7 @@ struct sp__msg_depot {
 };
 
 struct sp__msg_pool {
-    uint32_t batches_max;
+    uint32_t batches_max; /* 0: as many as make up the stock */
     bool passthrough;
     struct sp__msg_depot depots[SP__MSG_CLASSES];
 };
