@@ -17,7 +17,7 @@
  * The offsets are those of struct fiber_switch_frame in fiber_aarch64.c. x18 belongs to
  * the platform and is left alone.
  *
- * It leaves by ret, although a jump would be predicted better (fiber_switch_x86_64.S has
+ * It leaves by ret, although a jump would be predicted better (fiber_switch_x86_64.h has
  * numbers for that machine): with branch target identification a jump must land on a
  * marked instruction, and the place a switch returns to is none. So these objects can carry
  * the BTI property note. Pointer authentication signs a return address with the stack
