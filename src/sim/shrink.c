@@ -4,7 +4,7 @@
 
 enum {
     SHRINK_RUNS_MAX = 20000,
-    SHRINK_DELAYS_MAX = 3000, /* schedules with few delays that are tried, too */
+    SHRINK_SEARCH_MAX = 3000, /* schedules with few decisions that are tried, too */
 };
 
 bool sim_same_failure(const struct sim_result *a, const struct sim_result *b)
@@ -88,19 +88,19 @@ static sp_err shrink_down(const struct sim_plan *plan, const struct sim_result *
     return err;
 }
 
-/* Look among the schedules with few delays for one with fewer decisions. */
+/* Look among the first schedules of a strategy for one with fewer decisions. */
 static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result *failure,
-                            struct sim_strategy *delays, struct sim_shrink *shrink)
+                            struct sim_strategy *strategy, struct sim_shrink *shrink)
 {
     bool found = false;
     sp_err err = SP_OK;
-    for (int i = 0; i < SHRINK_DELAYS_MAX && !found && err == SP_OK; i++) {
-        struct sim_plan again = { .test = plan->test, .seed = plan->seed, .strategy = delays };
+    for (int i = 0; i < SHRINK_SEARCH_MAX && !found && err == SP_OK; i++) {
+        struct sim_plan again = { .test = plan->test, .seed = plan->seed, .strategy = strategy };
         struct sim_result result;
-        if (!sim_strategy_begin(delays, plan->seed))
+        if (!sim_strategy_begin(strategy, plan->seed))
             break;
         err = sim_run(&again, &result);
-        sim_strategy_end(delays, result.choices);
+        sim_strategy_end(strategy, result.choices);
         shrink->runs++;
         if (err == SP_OK && result.schedule.count < shrink->schedule.count &&
             sim_same_failure(&result, failure)) {
@@ -115,14 +115,15 @@ static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result
 }
 
 static sp_err shrink_better(const struct sim_plan *plan, const struct sim_result *failure,
-                            struct sim_shrink *shrink)
+                            enum sim_strategy_kind kind, struct sim_shrink *shrink)
 {
-    struct sim_strategy *delays =
-        sim_strategy_create(SIM_DELAYS, (unsigned)shrink->schedule.count - 1);
-    if (delays == NULL)
+    if (shrink->schedule.count < 2)
+        return SP_OK;
+    struct sim_strategy *strategy = sim_strategy_create(kind, (unsigned)shrink->schedule.count - 1);
+    if (strategy == NULL)
         return SP_ERR_NOMEM;
-    sp_err err = shrink_search(plan, failure, delays, shrink);
-    sim_strategy_destroy(delays);
+    sp_err err = shrink_search(plan, failure, strategy, shrink);
+    sim_strategy_destroy(strategy);
     return err == SP_OK ? shrink_down(plan, failure, shrink) : err;
 }
 
@@ -140,8 +141,10 @@ sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
     if (!kept)
         return SP_ERR_INVALID;
     err = shrink_down(plan, failure, out);
-    if (err == SP_OK && out->schedule.count > 1)
-        err = shrink_better(plan, failure, out);
+    if (err == SP_OK)
+        err = shrink_better(plan, failure, SIM_DELAYS, out);
+    if (err == SP_OK)
+        err = shrink_better(plan, failure, SIM_SWITCHES, out);
     if (err != SP_OK)
         sim_schedule_finish(&out->schedule);
     return err;

@@ -2,8 +2,8 @@
  *
  * Entries are left out, in halves, quarters and so on and at last one by one, as long as the run
  * still fails in the same way; until no single one can be left out any more. What is left need
- * not be the shortest there is, so schedules with few delays are looked through, too, and a
- * shorter one that fails in the same way takes its place.
+ * not be the shortest there is, so schedules with few decisions are looked through, too, and
+ * a shorter one that fails in the same way takes its place.
  *
  * Threads: one. Neighbours: run.h, schedule.h.
  * Source: A. Zeller, R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).

@@ -44,6 +44,10 @@ struct sim_strategy {
     /* delays: how many there are in this run, and at which decisions, ascending */
     unsigned delays;
     uint64_t at[STRATEGY_DEPTH_MAX];
+    /* switches: as many as `delays`, where `at` says, strictly ascending; how far from the
+     * reference, and how many tasks there were in this run */
+    size_t to[STRATEGY_DEPTH_MAX];
+    size_t of[STRATEGY_DEPTH_MAX];
     /* pct: how many priorities fall; where, `at` again; how many have */
     unsigned falls;
     unsigned fallen;
@@ -54,8 +58,9 @@ struct sim_strategy {
     size_t branch_count;
 };
 
-static const char *const strategy_names[SIM_STRATEGIES] = { "delays", "random", "pct",
-                                                            "pos",    "urw",    "exhaust" };
+static const char *const strategy_names[SIM_STRATEGIES] = {
+    "delays", "random", "pct", "pos", "urw", "exhaust", "switches",
+};
 
 const char *sim_strategy_name(enum sim_strategy_kind kind)
 {
@@ -122,6 +127,48 @@ static size_t delays_choose(struct sim_strategy *strategy, size_t count, size_t 
     for (unsigned i = 0; i < strategy->delays; i++)
         index += strategy->at[i] == strategy->decision;
     return index % count;
+}
+
+/* ---- switches ---- */
+
+/* Those from `first` on at the earliest places. */
+static void switches_reset(struct sim_strategy *strategy, unsigned first)
+{
+    for (unsigned i = first; i < strategy->delays; i++) {
+        strategy->at[i] = i == 0 ? 0 : strategy->at[i - 1] + 1;
+        strategy->to[i] = 1;
+    }
+}
+
+static bool switches_next(struct sim_strategy *strategy)
+{
+    for (unsigned i = strategy->delays; i-- > 0;) {
+        if (strategy->to[i] + 1 < strategy->of[i])
+            strategy->to[i]++;
+        else if (strategy->at[i] + strategy->delays - i < strategy->length) {
+            strategy->at[i]++;
+            strategy->to[i] = 1;
+        } else {
+            continue;
+        }
+        switches_reset(strategy, i + 1);
+        return true;
+    }
+    if (strategy->delays == strategy->depth || strategy->delays == strategy->length)
+        return false;
+    strategy->delays++;
+    switches_reset(strategy, 0);
+    return true;
+}
+
+static size_t switches_choose(struct sim_strategy *strategy, size_t count, size_t reference)
+{
+    for (unsigned i = 0; i < strategy->delays; i++)
+        if (strategy->at[i] == strategy->decision) {
+            strategy->of[i] = count;
+            return (reference + strategy->to[i]) % count;
+        }
+    return reference;
 }
 
 /* ---- priorities ---- */
@@ -292,9 +339,12 @@ bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed)
     strategy->decision = 0;
     if (strategy->kind == SIM_DELAYS && strategy->begun && !delays_next(strategy))
         return false;
+    if (strategy->kind == SIM_SWITCHES && strategy->begun && !switches_next(strategy))
+        return false;
     if (strategy->kind == SIM_EXHAUST && strategy->begun && !exhaust_next(strategy))
         return false;
     strategy->begun = true;
+    memset(strategy->of, 0, sizeof(strategy->of));
     if (strategy->kind == SIM_PCT)
         pct_begin(strategy);
     fires_begin(strategy);
@@ -360,6 +410,8 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
     size_t index;
     if (strategy->kind == SIM_DELAYS)
         index = delays_choose(strategy, count, reference);
+    else if (strategy->kind == SIM_SWITCHES)
+        index = switches_choose(strategy, count, reference);
     else if (strategy->kind == SIM_EXHAUST)
         index = exhaust_choose(strategy, count, reference);
     else if (strategy->abstract)
@@ -372,7 +424,8 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
 
 void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions)
 {
-    if (decisions > strategy->length || (strategy->kind == SIM_DELAYS && strategy->delays == 0))
+    bool measures = strategy->kind == SIM_DELAYS || strategy->kind == SIM_SWITCHES;
+    if (decisions > strategy->length || (measures && strategy->delays == 0))
         strategy->length = decisions;
     if (strategy->kind == SIM_URW)
         urw_end(strategy);

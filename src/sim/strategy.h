@@ -7,6 +7,8 @@
  *   urw      as random, but weighted by how much each task is thought to have left
  *
  *   exhaust  every schedule, depth first: for small tests
+ *   switches the reference left at n decisions, for any other task: the shortest schedules
+ *            there are, so many that they are only for shrinking
  *
  * No single one finds everything: a bug that needs one task to be far ahead defeats random,
  * one that needs many changes defeats pct, and noise defeats pct and delays. So a campaign
@@ -34,13 +36,14 @@ enum sim_strategy_kind {
     SIM_POS,
     SIM_URW,
     SIM_EXHAUST,
+    SIM_SWITCHES,
     SIM_STRATEGIES,
 };
 
 struct sim_strategy;
 
 /** A search of `kind`; `depth` is the changes of pct (0: from 1 to 5, in turn) and the most delays
- *  of delays (0: 3).
+ *  of delays and switches (0: 3).
  *  Ownership: the caller's, sim_strategy_destroy(). Errors: NULL, no memory. */
 SP_NODISCARD struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned depth);
 void sim_strategy_destroy(struct sim_strategy *moved_strategy);

@@ -100,16 +100,16 @@ TEST(exhaust_makes_every_interleaving_of_independent_tasks_once)
     }
 }
 
-/* Two tasks that never end within `decisions` decisions, so that all runs have as many. */
-static int delays_count(unsigned depth, int decisions)
+/* Tasks that never end within `decisions` decisions, so that all runs have as many. */
+static int runs_count(enum sim_strategy_kind kind, unsigned depth, int decisions, size_t count)
 {
-    struct sp__task tasks[2] = { { .label = 1 }, { .label = 2 } };
-    struct sp__task *const ready[] = { &tasks[0], &tasks[1] };
-    struct sim_strategy *strategy = strategy_new(SIM_DELAYS, depth);
+    struct sp__task tasks[3] = { { .label = 1 }, { .label = 2 }, { .label = 3 } };
+    struct sp__task *const ready[] = { &tasks[0], &tasks[1], &tasks[2] };
+    struct sim_strategy *strategy = strategy_new(kind, depth);
     int runs = 0;
     for (; sim_strategy_begin(strategy, 1); runs++) {
         for (int i = 0; i < decisions; i++)
-            (void)sim_strategy_choose(strategy, ready, 2, 0);
+            (void)sim_strategy_choose(strategy, ready, count, 0);
         sim_strategy_end(strategy, (uint64_t)decisions);
     }
     sim_strategy_destroy(strategy);
@@ -118,9 +118,17 @@ static int delays_count(unsigned depth, int decisions)
 
 TEST(delays_places_so_many_delays_at_so_many_decisions_in_every_way)
 {
-    CHECK_INT(delays_count(1, 5), 1 + 5);
-    CHECK_INT(delays_count(2, 4), 1 + 4 + 10);
-    CHECK_INT(delays_count(3, 6), 1 + 6 + 21 + 56);
+    CHECK_INT(runs_count(SIM_DELAYS, 1, 5, 2), 1 + 5);
+    CHECK_INT(runs_count(SIM_DELAYS, 2, 4, 2), 1 + 4 + 10);
+    CHECK_INT(runs_count(SIM_DELAYS, 3, 6, 2), 1 + 6 + 21 + 56);
+}
+
+TEST(switches_goes_to_every_other_task_at_so_many_decisions)
+{
+    CHECK_INT(runs_count(SIM_SWITCHES, 1, 5, 2), 1 + 5);
+    CHECK_INT(runs_count(SIM_SWITCHES, 2, 5, 2), 1 + 5 + 10);
+    CHECK_INT(runs_count(SIM_SWITCHES, 2, 4, 3), 1 + 4 * 2 + 6 * 4);
+    CHECK_INT(runs_count(SIM_SWITCHES, 8, 3, 3), 27);
 }
 
 TEST(delays_begins_with_the_reference)
