@@ -533,6 +533,28 @@ TEST(a_sender_can_wait_for_room)
     world_close();
 }
 
+TEST(all_who_wait_for_room_get_in)
+{
+    enum { ROOM = 4, SENDERS = 50 }; /* no one of them sends twice, so none makes way by itself */
+    world_open(NULL);
+    gate_ref gate = gate_begin();
+    lab_ref lab = busy_lab(gate, &(struct sp_server_options){ .spawn = { .mailbox_max = ROOM } });
+    for (int i = 0; i < ROOM; i++)
+        CHECK_OK(note_send(lab.pid, &(struct note){ 1, sp_self() }));
+    CHECK_ERR(note_send(lab.pid, &(struct note){ 1, sp_self() }), SP_ERR_FULL);
+    struct send_wait_job job = { lab.pid, sp_self() };
+    for (int i = 0; i < SENDERS; i++)
+        CHECK_OK(sp_spawn(send_wait_and_report, &job,
+                          &(struct sp_spawn_options){ .arg_size = sizeof job }, NULL));
+    open_gate(gate);
+    int64_t results = 0;
+    for (int i = 0; i < ROOM + 2 * SENDERS; i++)
+        results += expect_note();
+    CHECK_INT(results, (ROOM + SENDERS) * LAB_MESSAGE + SENDERS * SP_OK);
+    expect_nothing();
+    world_close();
+}
+
 static atomic_uint high_water_length;
 
 static void on_high_water(sp_pid pid, uint32_t length, void *arg)
