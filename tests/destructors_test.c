@@ -77,7 +77,13 @@ struct victim {
     sp_pid other;
 };
 
-static sp_pid other; /* a puppet that the case gives its victim */
+static sp_pid other; /* that the case gives its victim: one that never looks into its mailbox */
+
+static void deaf_main(void *arg)
+{
+    (void)arg;
+    sp_sleep(sp_sec(600));
+}
 
 static void victim_main(void *arg)
 {
@@ -93,7 +99,7 @@ static void expect_ends(void (*fn)(enum how how), const struct sp_spawn_options 
         sp_monitor_ref ref;
         sp_pid pid;
         world_open(NULL);
-        other = puppet_start(others);
+        CHECK_OK(sp_spawn(deaf_main, NULL, others, &other));
         CHECK_OK(sp_spawn(victim_main, &victim,
                           &(struct sp_spawn_options){ .label = "victim", .out_monitor = &ref },
                           &pid));
