@@ -50,20 +50,6 @@ static void kv_start(struct kv *kv, const char *const *options)
     kv->port = (uint16_t)strtol(colon + 1, NULL, 10);
 }
 
-/* Without the lines about handlers that are stuck: on a busy machine any may be. */
-static void drop_stuck_lines(char *text)
-{
-    for (char *line = text; *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        length += line[length] == '\n';
-        char *report = strstr(line, " is stuck: ");
-        if (report != NULL && report < line + length)
-            memmove(line, line + length, strlen(line + length) + 1);
-        else
-            line += length;
-    }
-}
-
 /* It ends with status 0; what it said on stderr is the caller's to free. */
 static char *kv_await_end(struct kv *kv)
 {
@@ -73,7 +59,7 @@ static char *kv_await_end(struct kv *kv)
     CHECK_INT(output.status, 0);
     char *err = strdup(output.err);
     sp_test_output_free(&output);
-    drop_stuck_lines(err);
+    sp_test_drop_lines(err, " is stuck: ");
     return err;
 }
 

@@ -145,6 +145,7 @@ static void served_stop(struct reference *served)
     sp_test_program_signal(served->program, SIGTERM);
     sp_test_program_finish(served->program, &output);
     CHECK_INT(output.status, 0);
+    sp_test_drop_lines(output.err, " is stuck: ");
     CHECK_STR(output.err, "");
     sp_test_output_free(&output);
 }

@@ -68,7 +68,8 @@ struct sp_sim_test {
     static void sp_sim__body_##test(sp_sim *s)
 
 /** Start a node: `fn(arg)` in a process called "main" of a new runtime, which ends when it
- *  returns. `name` is copied.
+ *  returns. `name` is copied. Where the body returns before its nodes have ended (it never
+ *  called sp_sim_run()), they may go on without its frame: what `arg` points to must outlive it.
  *  Errors: without memory the run fails.
  *  Ownership: the world's. Context: the test's body. */
 SP_API SP_NONNULL_ARGS(1, 2, 3) sp_sim_node *sp_sim_start(sp_sim *s, const char *name,

@@ -97,11 +97,21 @@ SP_PRINTF(2, 3) static void run_fail(struct sp_sim *s, const char *format, ...)
     va_end(args);
 }
 
+static void run_drain(struct sp_sim *s);
+
+/* Out of the body. What its nodes still do, they do while its frame is there. */
+SP_NORETURN static void run_leave(struct sp_sim *s)
+{
+    if (!sim_memory_started())
+        run_drain(s);
+    longjmp(s->out, 1);
+}
+
 /* Who fails in a process does not go on before the nodes are told to end. */
 static void run_halt(struct sp_sim *s)
 {
     if (sp__world_running(s->world) == NULL)
-        longjmp(s->out, 1);
+        run_leave(s);
     sp__world_halt(s->world);
     sp_exit(sp_reason_kill());
 }
@@ -463,7 +473,7 @@ static void run_until(struct sp_sim *s, int64_t until, bool all)
     if (!s->result->failed)
         run_judge(s, end, all);
     if (s->result->failed)
-        longjmp(s->out, 1);
+        run_leave(s);
 }
 
 void sp_sim_run(sp_sim *s)

@@ -333,3 +333,16 @@ void sp_test_output_free(struct sp_test_output *output)
     free(output->err);
     *output = (struct sp_test_output){ 0 };
 }
+
+void sp_test_drop_lines(char *text, const char *part)
+{
+    for (char *line = text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        length += line[length] == '\n';
+        char *found = strstr(line, part);
+        if (found != NULL && found < line + length)
+            memmove(line, line + length, strlen(line + length) + 1);
+        else
+            line += length;
+    }
+}

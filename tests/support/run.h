@@ -39,6 +39,10 @@ struct sp_test_program;
  *  Ownership: free `out_output` with sp_test_output_free(). */
 void sp_test_run(const struct sp_test_command *command, struct sp_test_output *out_output);
 
+/** Take the lines that contain `part` out of `text`: " is stuck: ", which any handler may be on a
+ *  machine that is busy. */
+void sp_test_drop_lines(char *text, const char *part);
+
 /** Starts `command` and comes back at once; `input` is queued, stdin stays open.
  *  Ownership: ends with sp_test_program_finish(). */
 struct sp_test_program *sp_test_program_start(const struct sp_test_command *command);
