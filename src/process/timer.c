@@ -23,7 +23,7 @@ struct timer {
     _Atomic(struct sp_process *) target;
     struct sp_message *message; /* what it will send; NULL: sent, or cancelled */
     uint32_t newer;             /* on the list of its target: number + 1, or 0, */
-    uint32_t older;             /* or TIMER_UNLISTED: it is over, or cancelled */
+    _Atomic uint32_t older;     /* or TIMER_UNLISTED: it is over, or cancelled */
 };
 
 _Static_assert(sizeof(struct timer) == 64, "a timer is a cache line");
@@ -43,6 +43,19 @@ static struct timer *timer_of(struct sp_runtime *runtime, uint64_t id)
     if (timer == NULL || atomic_load_explicit(&timer->id, memory_order_acquire) != id)
         return NULL;
     return timer;
+}
+
+/* Written by who has the lock of its process, or knows alone of it. release: pairs with the acquire
+ * in cancel: who sees what a new user of the slot wrote here does not take its id for the old. */
+static void timer_set_older(struct timer *timer, uint32_t older)
+{
+    atomic_store_explicit(&timer->older, older, memory_order_release);
+}
+
+/* relaxed: the lock of its process lies between. */
+static uint32_t timer_older(const struct timer *timer)
+{
+    return atomic_load_explicit(&timer->older, memory_order_relaxed);
 }
 
 static struct timer *timer_of_node(struct sp__timer_node *node)
@@ -69,7 +82,7 @@ static sp_err timer_take(struct sp__context *context, struct timer **out)
         (atomic_load_explicit(&timer->id, memory_order_relaxed) & ~TIMER_FREE) >> TIMER_NUMBER_BITS;
     uint64_t id = ((use + 1) << TIMER_NUMBER_BITS) | number;
     atomic_store_explicit(&timer->target, NULL, memory_order_relaxed);
-    timer->older = TIMER_UNLISTED;
+    timer_set_older(timer, TIMER_UNLISTED);
     /* release: pairs with the acquire in timer_of(): whoever finds it sees no older target. */
     atomic_store_explicit(&timer->id, id, memory_order_release);
     *out = timer;
@@ -97,22 +110,23 @@ static void timer_list(struct timer *timer, struct sp__relations *relations)
 {
     uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
     timer->newer = 0;
-    timer->older = relations->timers;
-    if (timer->older != 0)
-        timer_at(timer, timer->older, number)->newer = number + 1;
+    timer_set_older(timer, relations->timers);
+    if (relations->timers != 0)
+        timer_at(timer, relations->timers, number)->newer = number + 1;
     relations->timers = number + 1;
 }
 
 static void timer_unlist(struct timer *timer, struct sp__relations *relations)
 {
     uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
-    if (timer->older != 0)
-        timer_at(timer, timer->older, number)->newer = timer->newer;
+    uint32_t older = timer_older(timer);
+    if (older != 0)
+        timer_at(timer, older, number)->newer = timer->newer;
     if (timer->newer != 0)
-        timer_at(timer, timer->newer, number)->older = timer->older;
+        timer_set_older(timer_at(timer, timer->newer, number), older);
     else
-        relations->timers = timer->older;
-    timer->older = TIMER_UNLISTED;
+        relations->timers = older;
+    timer_set_older(timer, TIMER_UNLISTED);
 }
 
 /* ---- firing ---- */
@@ -173,7 +187,7 @@ static void timer_rearm(struct sp_runtime *runtime, struct timer *timer)
 static bool timer_fire(struct sp__context *context, struct timer *timer, struct sp_process *target,
                        struct sp_message **refused)
 {
-    if (timer->older == TIMER_UNLISTED)
+    if (timer_older(timer) == TIMER_UNLISTED)
         return true; /* cancelled */
     timer_send(context, timer, target, refused);
     if (timer->message != NULL) {
@@ -188,11 +202,12 @@ static bool timer_fire(struct sp__context *context, struct timer *timer, struct 
 static void timer_prefetch(const struct timer *timer)
 {
     uint32_t number = timer_number(atomic_load_explicit(&timer->id, memory_order_relaxed));
-    if (timer->older == TIMER_UNLISTED)
+    uint32_t older = timer_older(timer);
+    if (older == TIMER_UNLISTED)
         return;
     __builtin_prefetch(timer->message);
-    if (timer->older != 0)
-        __builtin_prefetch(timer_at(timer, timer->older, number));
+    if (older != 0)
+        __builtin_prefetch(timer_at(timer, older, number));
     if (timer->newer != 0)
         __builtin_prefetch(timer_at(timer, timer->newer, number));
 }
@@ -285,10 +300,12 @@ static struct sp_message *timer_cancel(struct sp_runtime *runtime, uint64_t id, 
     if (target == NULL)
         return NULL; /* also a guessed number, of one that is just being started */
     sp__lock_lock(&target->lock);
-    /* Under the lock of its process it is still the same, or it is over. */
-    if (timer_of(runtime, id) == timer &&
-        atomic_load_explicit(&timer->target, memory_order_relaxed) == target &&
-        timer->older != TIMER_UNLISTED) {
+    /* One that is over may get a new user at any moment, lock or not; so `older` is read first.
+     * acquire: pairs with the release in set_older(): if that was a new user's, the id differs. If it
+     * does not, the timer is on the list of its process, which only we can change. */
+    uint32_t older = atomic_load_explicit(&timer->older, memory_order_acquire);
+    if (older != TIMER_UNLISTED && timer_of(runtime, id) == timer &&
+        atomic_load_explicit(&timer->target, memory_order_relaxed) == target) {
         *out_expiry = timer->node.expiry_ns;
         message = timer_cancel_locked(timer, target);
     }

@@ -104,8 +104,7 @@ static inline struct sp__poller *sp__real_poller(struct sp_runtime *runtime)
     return sp__real_of(runtime)->poller;
 }
 
-/* scheduler.c; sp__real_ready() is in runtime/scheduler.h */
-void sp__real_park(struct sp__actor *actor, bool receiving);
+/* scheduler.c; sp__real_ready() and sp__real_park() are in runtime/scheduler.h */
 void sp__real_yield(struct sp__actor *actor);
 void sp__real_abandon(struct sp__actor *actor) SP_NORETURN;
 void sp__real_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns);
