@@ -547,6 +547,7 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
         sp__payload_destroy(type, payload);
         return SP_ERR_NOTCONTEXT;
     }
+    sp__point_in(context, SP__POINT_SEND, sp__point_pid(to), type->name);
     struct sp_process *self = (struct sp_process *)(void *)context->current;
     struct sp_message *message = send_copy(context, sp__process_pid(self), type, payload);
     if (message == NULL)

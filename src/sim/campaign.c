@@ -51,8 +51,8 @@ static sp_err campaign_strategy(struct sim_campaign *campaign, uint64_t seed,
         }
         bool again = campaign->spent[kind];
         campaign->spent[kind] = true;
-        campaign->complete = campaign->options.exhaust;
-        if (again || campaign->complete || campaign->options.strategy != NULL)
+        campaign->complete = campaign->options.exhaust && !sim_strategy_shallow(*strategy);
+        if (again || campaign->options.exhaust || campaign->options.strategy != NULL)
             return SP_ERR_NOTFOUND;
     }
 }

@@ -56,6 +56,7 @@ struct sim_strategy {
     struct strategy_branch *branches;
     size_t branch_capacity;
     size_t branch_count;
+    bool shallow; /* no memory for more: what is deeper is not searched */
 };
 
 static const char *const strategy_names[SIM_STRATEGIES] = {
@@ -294,13 +295,17 @@ static bool exhaust_next(struct sim_strategy *strategy)
 static size_t exhaust_choose(struct sim_strategy *strategy, size_t count, size_t reference)
 {
     size_t at = (size_t)strategy->decision;
+    if (strategy->shallow && at >= strategy->branch_count)
+        return reference;
     if (at == strategy->branch_count) {
         if (at == strategy->branch_capacity) {
             size_t capacity = at == 0 ? 256 : 2 * at;
             struct strategy_branch *branches =
                 sp__realloc(strategy->branches, capacity * sizeof(*branches));
-            if (branches == NULL)
-                return reference; /* this far and no farther: what is deeper is not searched */
+            if (branches == NULL) {
+                strategy->shallow = true; /* this far and no farther */
+                return reference;
+            }
             strategy->branches = branches;
             strategy->branch_capacity = capacity;
         }
@@ -420,6 +425,11 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
         index = strategy_sample(strategy, tasks, count);
     strategy->decision++;
     return index;
+}
+
+bool sim_strategy_shallow(const struct sim_strategy *strategy)
+{
+    return strategy->shallow;
 }
 
 void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions)

@@ -67,6 +67,9 @@ void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_
 size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
                            size_t count, size_t reference) SP_NONNULL;
 
+/** Was there not the memory to search as deep as the runs go? Then nothing is complete. */
+bool sim_strategy_shallow(const struct sim_strategy *strategy) SP_NONNULL;
+
 /** The run is over; `decisions` were between several. */
 void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions) SP_NONNULL;
 
