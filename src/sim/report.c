@@ -83,6 +83,12 @@ static void report_decisions(FILE *out, const struct sim_report *report)
     }
     for (size_t i = 0; i < schedule->count; i++) {
         const struct sim_choice *choice = &schedule->choices[i];
+        if (choice->kind != SP__CHOICE_TASK) {
+            fprintf(out, "%s %s: number %" PRIu64 " of %s is %" PRIu64 "\n",
+                    i == 0 ? "why  " : "and  ", sim_choice_name(choice->kind), choice->step + 1,
+                    report_task(report->trace, choice->at), choice->to);
+            continue;
+        }
         fprintf(out, "%s %s goes before step %" PRIu64 " of %s\n", i == 0 ? "why  " : "and  ",
                 report_task(report->trace, choice->to), choice->step + 1,
                 report_task(report->trace, choice->at));

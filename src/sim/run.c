@@ -50,8 +50,7 @@ struct sp_sim {
     struct sim_follower follower;
     uint64_t last;   /* label of who made the last step */
     uint32_t streak; /* steps since the longest ready was taken */
-    uint64_t data;   /* random streams: sp_choose() and the like, */
-    uint64_t chance; /* entropy */
+    uint64_t chance; /* random stream of entropy */
     uint64_t faults;
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
@@ -209,6 +208,18 @@ static size_t run_reference(const struct sp_sim *s, struct sp__task *const *task
     return chosen < count ? chosen : 0;
 }
 
+static uint64_t run_mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * UINT64_C(0xff51afd7ed558ccd);
+    return hash ^ (hash >> 32);
+}
+
+static void run_remember(struct sp_sim *s, struct sim_choice choice)
+{
+    if (sim_schedule_add(&s->result->schedule, choice) != SP_OK)
+        run_fail(s, "the simulation has no memory");
+}
+
 static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t count)
 {
     size_t reference = run_reference(s, tasks, count);
@@ -223,11 +234,10 @@ static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t
         index = sim_follower_choose(&s->follower, tasks, count, reference);
     s->result->choices++;
     s->left = index != reference;
-    if (s->left && sim_schedule_add(&s->result->schedule,
-                                    (struct sim_choice){ .at = tasks[reference]->label,
-                                                         .step = tasks[reference]->steps,
-                                                         .to = tasks[index]->label }) != SP_OK)
-        run_fail(s, "the simulation has no memory");
+    if (s->left)
+        run_remember(s, (struct sim_choice){ .at = tasks[reference]->label,
+                                             .step = tasks[reference]->steps,
+                                             .to = tasks[index]->label });
     return index;
 }
 
@@ -240,10 +250,42 @@ static size_t run_choose(void *arg, struct sp__task *const *tasks, size_t count)
     return index;
 }
 
-static uint64_t run_mix(uint64_t hash, uint64_t value)
+/* Of each decision a hash, so that one more or less leaves all others as they were. */
+static uint64_t run_draw_random(const struct sp_sim *s, enum sp__choice kind, uint64_t at,
+                                uint64_t nth)
 {
-    hash = (hash ^ value) * UINT64_C(0xff51afd7ed558ccd);
-    return hash ^ (hash >> 32);
+    uint64_t state = sp__random_start(s->plan->seed, kind + 16U);
+    state = run_mix(run_mix(state, at), nth);
+    return sp__random_next(&state);
+}
+
+static uint32_t run_draw_value(struct sp_sim *s, enum sp__choice kind, uint64_t at, uint64_t nth,
+                               uint32_t count)
+{
+    if (s->plan->schedule != NULL)
+        return sim_follower_draw(&s->follower, kind, at, nth, count);
+    if (s->plan->strategy == NULL)
+        return 0;
+    if (sim_strategy_draws(s->plan->strategy))
+        return sim_strategy_draw(s->plan->strategy, count);
+    uint64_t random = run_draw_random(s, kind, at, nth);
+    if (kind == SP__CHOICE_BUGGIFY)
+        return random % RUN_BUGGIFY_ODDS == 0;
+    return (uint32_t)(random % count);
+}
+
+static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t nth, uint32_t count)
+{
+    struct sp_sim *s = arg;
+    if (s->draining)
+        return 0;
+    bool inside = sim_memory_switch(false);
+    uint32_t value = run_draw_value(s, kind, at, nth, count);
+    if (value != 0)
+        run_remember(s, (struct sim_choice){ .kind = kind, .at = at, .step = nth, .to = value });
+    (void)sim_memory_switch(inside);
+    s->result->hash = run_mix(s->result->hash, value);
+    return value;
 }
 
 static int64_t run_step(void *arg, struct sp__task *task)
@@ -372,13 +414,13 @@ void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count),
 
 static uint32_t property_choose(uint32_t count)
 {
-    return count == 0 ? 0 : (uint32_t)sp__random_below(&run_current->data, count);
+    return sp__world_draw_here(run_current->world, SP__CHOICE_DATA, count);
 }
 
 static bool property_buggify(const char *what)
 {
     (void)what;
-    return property_choose(RUN_BUGGIFY_ODDS) == 0;
+    return sp__world_draw_here(run_current->world, SP__CHOICE_BUGGIFY, 2) != 0;
 }
 
 static const struct sp__property_ops run_properties = {
@@ -558,6 +600,7 @@ static void run_finish(struct sp_sim *s)
 static sp_err run_prepare(struct sp_sim *s)
 {
     static const struct sp__world_hooks hooks = { .choose = run_choose,
+                                                  .draw = run_draw,
                                                   .step = run_step,
                                                   .stepped = run_stepped,
                                                   .quiet = run_quiet,
@@ -628,7 +671,6 @@ sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
         return SP_ERR_NOMEM;
     s->plan = plan;
     s->result = out_result;
-    s->data = sp__random_start(plan->seed, 2);
     s->chance = sp__random_start(plan->seed, 3);
     sp_err err = run_prepare(s);
     if (err == SP_OK) {

@@ -44,17 +44,42 @@ sp_err sim_schedule_without(const struct sim_schedule *schedule, size_t from, si
 
 /* ---- following ---- */
 
+static size_t follower_bucket(const struct sim_follower *follower, enum sp__choice kind,
+                              uint64_t at, uint64_t step)
+{
+    uint64_t hash = (at ^ kind) * UINT64_C(0x9e3779b97f4a7c15) + step;
+    hash = (hash ^ (hash >> 32)) * UINT64_C(0xff51afd7ed558ccd);
+    return (size_t)(hash >> 32) & (follower->buckets - 1);
+}
+
 sp_err sim_follower_init(struct sim_follower *follower, const struct sim_schedule *schedule)
 {
-    *follower = (struct sim_follower){ .schedule = schedule,
-                                       .used = sp__calloc(schedule->count, sizeof(bool)) };
-    return follower->used == NULL ? SP_ERR_NOMEM : SP_OK;
+    size_t count = schedule->count;
+    *follower = (struct sim_follower){ .schedule = schedule, .buckets = 16 };
+    while (follower->buckets < 2 * count)
+        follower->buckets *= 2;
+    follower->first = sp__calloc(follower->buckets, sizeof(uint32_t));
+    follower->next = sp__calloc(count, sizeof(uint32_t));
+    follower->used = sp__calloc(count, sizeof(bool));
+    if (follower->first == NULL || follower->next == NULL || follower->used == NULL) {
+        sim_follower_finish(follower);
+        return SP_ERR_NOMEM;
+    }
+    for (size_t i = count; i-- > 0;) {
+        const struct sim_choice *choice = &schedule->choices[i];
+        size_t bucket = follower_bucket(follower, choice->kind, choice->at, choice->step);
+        follower->next[i] = follower->first[bucket];
+        follower->first[bucket] = (uint32_t)i + 1;
+    }
+    return SP_OK;
 }
 
 void sim_follower_finish(struct sim_follower *follower)
 {
+    sp__free(follower->first);
+    sp__free(follower->next);
     sp__free(follower->used);
-    follower->used = NULL;
+    *follower = (struct sim_follower){ .schedule = NULL };
 }
 
 static size_t follower_find(struct sp__task *const *tasks, size_t count, uint64_t label)
@@ -65,26 +90,85 @@ static size_t follower_find(struct sp__task *const *tasks, size_t count, uint64_
     return SIZE_MAX;
 }
 
+/* The next unused entry of the same place, from `entry` on; 0: there is none. */
+static uint32_t follower_entry(const struct sim_follower *follower, uint32_t entry,
+                               enum sp__choice kind, uint64_t at, uint64_t step)
+{
+    for (; entry != 0; entry = follower->next[entry - 1]) {
+        const struct sim_choice *choice = &follower->schedule->choices[entry - 1];
+        if (!follower->used[entry - 1] && choice->kind == kind && choice->at == at &&
+            choice->step == step)
+            return entry;
+    }
+    return 0;
+}
+
 size_t sim_follower_choose(struct sim_follower *follower, struct sp__task *const *tasks,
                            size_t count, size_t reference)
 {
     const struct sp__task *at = tasks[reference];
-    for (size_t i = 0; i < follower->schedule->count; i++) {
-        const struct sim_choice *choice = &follower->schedule->choices[i];
-        if (follower->used[i] || choice->at != at->label || choice->step != at->steps)
-            continue;
-        size_t index = follower_find(tasks, count, choice->to);
-        if (index == SIZE_MAX)
-            continue;
-        follower->used[i] = true;
-        return index;
+    uint32_t entry =
+        follower->first[follower_bucket(follower, SP__CHOICE_TASK, at->label, at->steps)];
+    while ((entry = follower_entry(follower, entry, SP__CHOICE_TASK, at->label, at->steps)) != 0) {
+        size_t index = follower_find(tasks, count, follower->schedule->choices[entry - 1].to);
+        if (index != SIZE_MAX) {
+            follower->used[entry - 1] = true;
+            return index;
+        }
+        entry = follower->next[entry - 1];
     }
     return reference;
+}
+
+uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, uint64_t at,
+                           uint64_t nth, uint32_t count)
+{
+    uint32_t entry = follower->first[follower_bucket(follower, kind, at, nth)];
+    entry = follower_entry(follower, entry, kind, at, nth);
+    if (entry == 0)
+        return 0;
+    follower->used[entry - 1] = true;
+    uint64_t value = follower->schedule->choices[entry - 1].to;
+    return value < count ? (uint32_t)value : 0;
 }
 
 /* ---- files ---- */
 
 #define SCHEDULE_MAGIC "spawned schedule 1"
+
+static const char *const choice_names[SP__CHOICE_COUNT] = { "task", "data", "buggify" };
+
+const char *sim_choice_name(enum sp__choice kind)
+{
+    return choice_names[kind];
+}
+
+static int choice_print(FILE *file, const struct sim_choice *choice)
+{
+    if (choice->kind == SP__CHOICE_TASK)
+        return fprintf(file, "before %016" PRIx64 " %" PRIu64 " let %016" PRIx64 "\n", choice->at,
+                       choice->step, choice->to);
+    return fprintf(file, "%s %016" PRIx64 " %" PRIu64 " is %" PRIu64 "\n",
+                   choice_names[choice->kind], choice->at, choice->step, choice->to);
+}
+
+static bool choice_parse(const char *line, struct sim_choice *out)
+{
+    char name[16];
+    *out = (struct sim_choice){ .kind = SP__CHOICE_TASK };
+    if (sscanf(line, "before %" SCNx64 " %" SCNu64 " let %" SCNx64, &out->at, &out->step,
+               &out->to) == 3)
+        return true;
+    if (sscanf(line, "%15s %" SCNx64 " %" SCNu64 " is %" SCNu64, name, &out->at, &out->step,
+               &out->to) != 4)
+        return false;
+    for (int kind = SP__CHOICE_TASK + 1; kind < SP__CHOICE_COUNT; kind++)
+        if (strcmp(name, choice_names[kind]) == 0) {
+            out->kind = (enum sp__choice)kind;
+            return true;
+        }
+    return false;
+}
 
 sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,
                          const struct sim_schedule *schedule)
@@ -93,11 +177,8 @@ sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,
     if (file == NULL)
         return SP_ERR_IO;
     bool ok = fprintf(file, SCHEDULE_MAGIC "\ntest %s\nseed 0x%" PRIx64 "\n", test, seed) > 0;
-    for (size_t i = 0; ok && i < schedule->count; i++) {
-        const struct sim_choice *choice = &schedule->choices[i];
-        ok = fprintf(file, "before %016" PRIx64 " %" PRIu64 " let %016" PRIx64 "\n", choice->at,
-                     choice->step, choice->to) > 0;
-    }
+    for (size_t i = 0; ok && i < schedule->count; i++)
+        ok = choice_print(file, &schedule->choices[i]) > 0;
     return (fclose(file) == 0) && ok ? SP_OK : SP_ERR_IO;
 }
 
@@ -117,8 +198,7 @@ static sp_err load_lines(FILE *file, char *test, uint64_t *out_seed, struct sim_
         else if (*out_line == 3)
             ok = sscanf(line, "seed 0x%" SCNx64, out_seed) == 1;
         else
-            ok = sscanf(line, "before %" SCNx64 " %" SCNu64 " let %" SCNx64, &choice.at,
-                        &choice.step, &choice.to) == 3;
+            ok = choice_parse(line, &choice);
         if (!ok)
             return SP_ERR_INVALID;
         if (*out_line > 3)

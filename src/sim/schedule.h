@@ -1,6 +1,7 @@
 /* Schedules: where a run left the reference, by labels that survive an unrelated edit.
  *
  *     before task A makes its 7th step, B goes first
+ *     the 3rd number that A chooses is 5
  *
  * A label is made of the task's birth (whose child, the how-manieth), so it is the same when
  * other processes come and go. Followed, each entry is used once; one whose situation does not
@@ -13,8 +14,10 @@
 
 #include "runtime/sim/world.h"
 
-/** The reference would have let `at` make its step number `step`; `to` went instead. */
+/** TASK: the reference would have let `at` make its step number `step`; `to` went instead.
+ *  Else: draw number `step` of `at` was `to`, and not 0. */
 struct sim_choice {
+    enum sp__choice kind;
     uint64_t at;
     uint64_t step;
     uint64_t to;
@@ -37,10 +40,14 @@ void sim_schedule_finish(struct sim_schedule *schedule) SP_NONNULL;
 SP_NODISCARD sp_err sim_schedule_without(const struct sim_schedule *schedule, size_t from,
                                          size_t count, struct sim_schedule *out) SP_NONNULL;
 
-/** Somebody who follows a schedule. */
+/** Somebody who follows a schedule. Entries are found by kind, `at` and `step`; several of the
+ *  same are used in their order. */
 struct sim_follower {
     const struct sim_schedule *schedule;
+    uint32_t *first; /* by hash: number of the first entry and 1, or 0 */
+    uint32_t *next;  /* by entry: the next one of the same hash, likewise */
     bool *used;
+    size_t buckets; /* a power of two */
 };
 
 /** Begin to follow. Errors: NOMEM. Ownership: sim_follower_finish(). */
@@ -51,6 +58,13 @@ void sim_follower_finish(struct sim_follower *follower) SP_NONNULL;
 /** Which of the ready tasks goes on, where the reference would take `reference`. */
 size_t sim_follower_choose(struct sim_follower *follower, struct sp__task *const *tasks,
                            size_t count, size_t reference) SP_NONNULL;
+
+/** What is drawn: as the schedule says, or 0. */
+uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, uint64_t at,
+                           uint64_t nth, uint32_t count) SP_NONNULL;
+
+/** "task", "data", ...: as in files. Never NULL. */
+const char *sim_choice_name(enum sp__choice kind);
 
 /** Write `test`, `seed` and the schedule to a file. Errors: IO (errno says why). */
 SP_NODISCARD sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,

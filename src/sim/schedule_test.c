@@ -20,7 +20,10 @@ static struct sim_schedule schedule_of(size_t count)
     struct sim_schedule schedule = { .count = 0 };
     for (size_t i = 0; i < count; i++)
         CHECK_OK(sim_schedule_add(
-            &schedule, (struct sim_choice){ .at = UINT64_MAX - i, .step = i, .to = 7 * i }));
+            &schedule, (struct sim_choice){ .kind = (enum sp__choice)(i % SP__CHOICE_COUNT),
+                                            .at = UINT64_MAX - i,
+                                            .step = i,
+                                            .to = 7 * i }));
     return schedule;
 }
 
@@ -38,7 +41,11 @@ TEST(schedule_saved_and_loaded_is_the_same)
     CHECK_STR(test, "some_test");
     CHECK(seed == UINT64_MAX - 1);
     CHECK_INT(out.count, 100);
-    CHECK_MEM(out.choices, schedule.choices, 100 * sizeof(struct sim_choice));
+    for (size_t i = 0; i < 100; i++) {
+        CHECK_INT(out.choices[i].kind, schedule.choices[i].kind);
+        CHECK(out.choices[i].at == UINT64_MAX - i && out.choices[i].step == i);
+        CHECK_INT(out.choices[i].to, 7 * i);
+    }
     sim_schedule_finish(&out);
     sim_schedule_finish(&schedule);
     (void)unlink(path);
@@ -88,6 +95,8 @@ TEST(schedule_load_of_a_malformed_file_says_which_line)
     malformed("spawned schedule 1\ntest t\nseed x\n", 3);
     malformed("spawned schedule 1\ntest t\nseed 0x1\nafter 1 2 let 3\n", 4);
     malformed("spawned schedule 1\ntest t\nseed 0x1\nbefore 1 2 let 3\nbefore 1 2\n", 5);
+    malformed("spawned schedule 1\ntest t\nseed 0x1\ndata 1 2 is 3\nnothing 1 2 is 3\n", 5);
+    malformed("spawned schedule 1\ntest t\nseed 0x1\ndata 1 2 was 3\n", 4);
 }
 
 TEST(schedule_without_leaves_a_range_out)
@@ -123,6 +132,40 @@ TEST(schedule_followed_uses_each_entry_once_and_passes_over_what_does_not_arise)
     CHECK_INT(sim_follower_choose(&follower, all, 3, 0), 0); /* used */
     a.steps = 9;
     CHECK_INT(sim_follower_choose(&follower, all, 3, 0), 1);
+    sim_follower_finish(&follower);
+    sim_schedule_finish(&schedule);
+}
+
+TEST(schedule_followed_says_what_is_drawn)
+{
+    struct sim_schedule schedule = { .count = 0 };
+    struct sim_follower follower;
+    struct sim_choice data = { .kind = SP__CHOICE_DATA, .at = 8, .step = 2, .to = 5 };
+    struct sim_choice large = { .kind = SP__CHOICE_DATA, .at = 8, .step = 3, .to = 90 };
+    CHECK_OK(sim_schedule_add(&schedule, data));
+    CHECK_OK(sim_schedule_add(&schedule, large));
+    CHECK_OK(sim_follower_init(&follower, &schedule));
+    CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_BUGGIFY, 8, 2, 10), 0); /* another kind */
+    CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_DATA, 9, 2, 10), 0);
+    CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_DATA, 8, 2, 10), 5);
+    CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_DATA, 8, 2, 10), 0); /* used */
+    CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_DATA, 8, 3, 10), 0); /* too large now */
+    sim_follower_finish(&follower);
+    sim_schedule_finish(&schedule);
+}
+
+TEST(schedule_followed_finds_each_of_many)
+{
+    enum { MANY = 5000 };
+    struct sim_schedule schedule = { .count = 0 };
+    struct sim_follower follower;
+    for (uint64_t i = 0; i < MANY; i++)
+        CHECK_OK(sim_schedule_add(
+            &schedule,
+            (struct sim_choice){ .kind = SP__CHOICE_DATA, .at = i % 7, .step = i, .to = i + 1 }));
+    CHECK_OK(sim_follower_init(&follower, &schedule));
+    for (uint64_t i = MANY; i-- > 0;)
+        CHECK_INT(sim_follower_draw(&follower, SP__CHOICE_DATA, i % 7, i, MANY + 1), i + 1);
     sim_follower_finish(&follower);
     sim_schedule_finish(&schedule);
 }

@@ -427,6 +427,18 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
     return index;
 }
 
+bool sim_strategy_draws(const struct sim_strategy *strategy)
+{
+    return strategy->kind == SIM_EXHAUST;
+}
+
+uint32_t sim_strategy_draw(struct sim_strategy *strategy, uint32_t count)
+{
+    size_t value = exhaust_choose(strategy, count, 0);
+    strategy->decision++;
+    return (uint32_t)value;
+}
+
 bool sim_strategy_shallow(const struct sim_strategy *strategy)
 {
     return strategy->shallow;

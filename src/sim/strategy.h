@@ -67,6 +67,12 @@ void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_
 size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
                            size_t count, size_t reference) SP_NONNULL;
 
+/** Does it decide what is drawn, too? Else each draw is a hash of the seed. */
+bool sim_strategy_draws(const struct sim_strategy *strategy) SP_NONNULL;
+
+/** A number below `count` that is drawn in the middle of a step. */
+uint32_t sim_strategy_draw(struct sim_strategy *strategy, uint32_t count) SP_NONNULL;
+
 /** Was there not the memory to search as deep as the runs go? Then nothing is complete. */
 bool sim_strategy_shallow(const struct sim_strategy *strategy) SP_NONNULL;
 

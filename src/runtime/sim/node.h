@@ -45,6 +45,7 @@ struct sp__world {
     int64_t now;
     uint64_t steps;
     uint64_t children; /* MAINs and nodes made by nobody */
+    uint64_t draws;    /* where no task ran */
     bool stop;
     bool abstract;
 };

@@ -292,6 +292,22 @@ void sp__world_halt(struct sp__world *world)
     sp__task_leave(world, world->running->fiber);
 }
 
+uint32_t sp__world_draw(struct sp__world *world, enum sp__choice kind, uint64_t at, uint64_t nth,
+                        uint32_t count)
+{
+    if (world->hooks.draw == NULL || count < 2)
+        return 0;
+    return world->hooks.draw(world->hooks.arg, kind, at, nth, count);
+}
+
+uint32_t sp__world_draw_here(struct sp__world *world, enum sp__choice kind, uint32_t count)
+{
+    struct sp__task *task = world->running;
+    if (task == NULL)
+        return sp__world_draw(world, kind, 0, world->draws++, count);
+    return sp__world_draw(world, kind, task->label, task->draws++, count);
+}
+
 void sp__world_set_abstract(struct sp__world *world, bool abstract)
 {
     world->abstract = abstract;

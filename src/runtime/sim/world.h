@@ -39,6 +39,14 @@ enum sp__task_kind {
     SP__TASK_TIMERS,
 };
 
+/** What is decided in a run. */
+enum sp__choice {
+    SP__CHOICE_TASK,    /* who goes on: hooks.choose */
+    SP__CHOICE_DATA,    /* sp_choose() */
+    SP__CHOICE_BUGGIFY, /* sp_buggify() */
+    SP__CHOICE_COUNT
+};
+
 /** Something the world can let go on. */
 struct sp__task {
     struct sp__list link;  /* of all tasks of the world */
@@ -46,6 +54,7 @@ struct sp__task {
     uint64_t label;        /* the same in every run in which it is born by the same operation */
     uint64_t children;     /* tasks it has made */
     uint64_t steps;        /* it has done */
+    uint64_t draws;        /* it has asked for */
     uint64_t mind;         /* the chooser's own */
     uint64_t object;       /* of what it does next */
     enum sp__point point;  /* what it does next */
@@ -64,6 +73,10 @@ struct sp__task {
 struct sp__world_hooks {
     /** Which of `count` (at least one) ready tasks, oldest first, goes on. NULL: the first. */
     size_t (*choose)(void *arg, struct sp__task *const *tasks, size_t count);
+    /** A decision other than that: below `count`, at least 2; 0 is what happens when nothing
+     *  special does. `at` and `nth` tell it from all others of its kind, in this run and in
+     *  others. Called in the middle of a step. NULL: 0. */
+    uint32_t (*draw)(void *arg, enum sp__choice kind, uint64_t at, uint64_t nth, uint32_t count);
     /** `task` is about to make a step. Returns how long it takes, in nanoseconds.
      *  NULL: a microsecond. */
     int64_t (*step)(void *arg, struct sp__task *task);
@@ -121,6 +134,16 @@ void sp__world_stop(struct sp__world *world) SP_NONNULL;
 /** Stop, in the middle of a task's step; comes back where the world is run again and chooses
  *  it. Context: a task. */
 void sp__world_halt(struct sp__world *world) SP_NONNULL;
+
+/** Decide something that is not who goes on: a number below `count`; 0 is the usual. `at` is the
+ *  label of whom it is about, and `nth` how many of this kind it has asked for before.
+ *  Context: any in the world. */
+uint32_t sp__world_draw(struct sp__world *world, enum sp__choice kind, uint64_t at, uint64_t nth,
+                        uint32_t count) SP_NONNULL;
+
+/** The same about the running task, or about the world where none runs. */
+uint32_t sp__world_draw_here(struct sp__world *world, enum sp__choice kind, uint32_t count)
+    SP_NONNULL;
 
 /** In abstract time any armed timer may fire next; else only what is due. Context: the loop. */
 void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
