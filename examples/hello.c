@@ -3,16 +3,9 @@
 #include <spawned/spawned.h>
 #include <stdio.h>
 
-/* The protocol: a server that is started with an int, and its one operation, counter_add(). */
-SP_SERVER(counter, int);
+SP_SERVER(counter, int); /* the protocol: a server, and its one operation, counter_add() */
 SP_CALL(counter, add, int, int);
 
-/* The server: a state that nobody else can reach, and a function for each operation. */
-static sp_err counter_init(int *total, const int *first)
-{
-    *total = *first;
-    return SP_OK;
-}
 static sp_err counter_on_add(int *total, const int *in, int *out)
 {
     assert(*in >= 0); /* a bug ends this process, not the program */
@@ -20,17 +13,14 @@ static sp_err counter_on_add(int *total, const int *in, int *out)
     return SP_OK;
 }
 SP_STATE(counter, int);
-SP_ON_INIT(counter);
 SP_ON_CALL(counter, add);
-SP_CLASS(counter, .init = counter__init);
+SP_CLASS(counter);
 
-/* A client: a call suspends this process, never a thread, and looks like any function. */
-static int hello(void *unused)
+static int hello(void *zero) /* a client: a call looks like any function */
 {
-    (void)unused;
     counter_ref counter;
     int total = 0;
-    sp_err err = counter_start(&(int){ 40 }, NULL, &counter);
+    sp_err err = counter_start(zero, NULL, &counter);
     for (int n = 2; n > -2 && err == SP_OK; n -= 3) {
         err = counter_add(counter, &n, &total, sp_after_ms(500));
         printf("add %d: %s\n", n, sp_err_text(err));
@@ -40,5 +30,5 @@ static int hello(void *unused)
 }
 int main(void)
 {
-    return sp_main(hello, NULL, NULL);
+    return sp_main(hello, &(int){ 0 }, NULL);
 }
