@@ -1,64 +1,24 @@
 #include "sim/run.h"
 
-#include "sim/memory.h"
-
 #include "base/alloc.h"
 #include "process/process.h"
-#include "process/signal.h"
 #include "runtime/random.h"
 #include "runtime/real/fault.h"
 #include "runtime/slab.h"
+#include "sim/inside.h"
+#include "sim/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    RUN_STEPS_MAX = 1000000,
-    RUN_DAY_S = 86400,
     RUN_STEP_NS = 1000,
     RUN_STREAK_MAX = 64,
-    RUN_INVARIANTS_MAX = 64,
-    RUN_SOMETIMES_MAX = 256,
-    /* After a failure the nodes are told to end, so that nothing is leaked. */
-    RUN_DRAIN_STEPS = 100000,
     RUN_BUGGIFY_ODDS = 8,
 };
 
-struct sp_sim_node {
-    struct sp_sim_node *next;
-    struct sp_sim *sim;
-    void (*fn)(void *arg);
-    void *arg;
-    bool ended;
-    char name[SIM_NAME_MAX];
-};
-
-struct run_invariant {
-    const char *name;
-    bool (*holds)(sp_sim *s, void *arg);
-    void *arg;
-};
-
-struct sp_sim {
-    const struct sim_plan *plan;
-    struct sim_result *result;
-    struct sp__world *world;
-    struct sp_sim_node *nodes;
-    struct run_invariant invariants[RUN_INVARIANTS_MAX];
-    size_t invariant_count;
-    struct sim_follower follower;
-    uint64_t last;   /* label of who made the last step */
-    uint32_t streak; /* steps since the longest ready was taken */
-    uint64_t chance; /* random stream of entropy */
-    uint64_t faults;
-    bool crashed; /* a fault happened; the next line of the log says which */
-    bool left;    /* the decision just made left the reference */
-    bool draining;
-    jmp_buf out;
-};
-
-static struct sp_sim *run_current;
+struct sp_sim *sim_current;
 static struct sp__world *run_world; /* of all runs */
 static struct sp_sim_test *run_tests;
 static struct sp_sim_test **run_tests_end = &run_tests;
@@ -77,7 +37,7 @@ const struct sp_sim_test *sim_tests(void)
 /* ---- failing ---- */
 
 SP_PRINTF(2, 0)
-static void run_failv(struct sp_sim *s, const char *format, va_list args)
+static void fail_text(struct sp_sim *s, const char *format, va_list args)
 {
     struct sim_result *result = s->result;
     if (result->failed || s->draining)
@@ -88,29 +48,26 @@ static void run_failv(struct sp_sim *s, const char *format, va_list args)
     sp__world_stop(s->world);
 }
 
-SP_PRINTF(2, 3) static void run_fail(struct sp_sim *s, const char *format, ...)
+void sim_fail(struct sp_sim *s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    run_failv(s, format, args);
+    fail_text(s, format, args);
     va_end(args);
 }
 
-static void run_drain(struct sp_sim *s);
-
-/* Out of the body. What its nodes still do, they do while its frame is there. */
-SP_NORETURN static void run_leave(struct sp_sim *s)
+/* What its nodes still do, they do while its frame is there. */
+void sim_leave(struct sp_sim *s)
 {
     if (!sim_memory_started())
-        run_drain(s);
+        sim_drain(s);
     longjmp(s->out, 1);
 }
 
-/* Who fails in a process does not go on before the nodes are told to end. */
-static void run_halt(struct sp_sim *s)
+void sim_halt(struct sp_sim *s)
 {
     if (sp__world_running(s->world) == NULL)
-        run_leave(s);
+        sim_leave(s);
     sp__world_halt(s->world);
     sp_exit(sp_reason_kill());
 }
@@ -119,9 +76,9 @@ void sp_sim_fail(sp_sim *s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    run_failv(s, format, args);
+    fail_text(s, format, args);
     va_end(args);
-    run_halt(s);
+    sim_halt(s);
     __builtin_unreachable();
 }
 
@@ -208,7 +165,7 @@ static size_t run_reference(const struct sp_sim *s, struct sp__task *const *task
     return chosen < count ? chosen : 0;
 }
 
-static uint64_t run_mix(uint64_t hash, uint64_t value)
+uint64_t sim_mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * UINT64_C(0xff51afd7ed558ccd);
     return hash ^ (hash >> 32);
@@ -217,7 +174,7 @@ static uint64_t run_mix(uint64_t hash, uint64_t value)
 static void run_remember(struct sp_sim *s, struct sim_choice choice)
 {
     if (sim_schedule_add(&s->result->schedule, choice) != SP_OK)
-        run_fail(s, "the simulation has no memory");
+        sim_fail(s, "the simulation has no memory");
 }
 
 static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t count)
@@ -255,7 +212,7 @@ static uint64_t run_draw_random(const struct sp_sim *s, enum sp__choice kind, ui
                                 uint64_t nth)
 {
     uint64_t state = sp__random_start(s->plan->seed, kind + 16U);
-    state = run_mix(run_mix(state, at), nth);
+    state = sim_mix(sim_mix(state, at), nth);
     return sp__random_next(&state);
 }
 
@@ -284,7 +241,7 @@ static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t 
     if (value != 0)
         run_remember(s, (struct sim_choice){ .kind = kind, .at = at, .step = nth, .to = value });
     (void)sim_memory_switch(inside);
-    s->result->hash = run_mix(s->result->hash, value);
+    s->result->hash = sim_mix(s->result->hash, value);
     return value;
 }
 
@@ -295,9 +252,9 @@ static int64_t run_step(void *arg, struct sp__task *task)
     s->last = task->label;
     if (s->draining)
         return RUN_STEP_NS;
-    result->hash = run_mix(result->hash, task->label);
-    result->hash = run_mix(result->hash, task->object + task->point);
-    result->hash = run_mix(result->hash, (uint64_t)sp__world_now(s->world));
+    result->hash = sim_mix(result->hash, task->label);
+    result->hash = sim_mix(result->hash, task->object + task->point);
+    result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
     if (s->plan->strategy != NULL)
         sim_strategy_step(s->plan->strategy, task);
     if (s->plan->trace != NULL)
@@ -313,7 +270,7 @@ static void run_stepped(void *arg)
     s->faults = faults;
     for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
         if (!s->invariants[i].holds(s, s->invariants[i].arg))
-            run_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
+            sim_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
 }
 
 static struct sp_process *run_waits_for(struct sp_process *process)
@@ -339,8 +296,7 @@ static bool run_circle(struct sp_process *start, char *text, size_t size)
     return true;
 }
 
-/* Nothing can go on but by a timer: do calls wait for each other? */
-static void run_quiet(void *arg)
+void sim_quiet(void *arg)
 {
     struct sp_sim *s = arg;
     char text[SIM_TEXT_MAX - 64];
@@ -352,7 +308,7 @@ static void run_quiet(void *arg)
         struct sp_process *process = (struct sp_process *)(void *)task->actor;
         if (run_waits_for(process) == NULL || !run_circle(process, text, sizeof(text)))
             continue;
-        run_fail(s, "deadlock: calls wait for each other: %s", text);
+        sim_fail(s, "deadlock: calls wait for each other: %s", text);
         return;
     }
 }
@@ -373,210 +329,7 @@ static void run_entropy(void *arg, struct sp__node *node, void *bytes, size_t si
         at[i] = (unsigned char)(sp__random_next(&s->chance) >> 56);
 }
 
-/* ---- properties of the program ---- */
-
-/* Not among the data that a reset takes back. */
-static struct {
-    const char *what;
-    uint64_t count;
-} * run_sometimes;
-
-static void property_always_failed(const char *what, const char *file, int line)
-{
-    struct sp_sim *s = run_current;
-    if (s->draining)
-        return;
-    (void)snprintf(s->result->file, sizeof(s->result->file), "%s", file);
-    s->result->line = line;
-    run_fail(s, "\"%s\" is false", what);
-    run_halt(s);
-}
-
-static void property_sometimes(const char *what, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    for (size_t i = 0; i < RUN_SOMETIMES_MAX; i++) {
-        if (run_sometimes[i].what == NULL)
-            run_sometimes[i].what = what;
-        if (strcmp(run_sometimes[i].what, what) == 0) {
-            run_sometimes[i].count++;
-            return;
-        }
-    }
-}
-
-void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
-{
-    for (size_t i = 0; i < RUN_SOMETIMES_MAX && run_sometimes[i].what != NULL; i++)
-        fn(arg, run_sometimes[i].what, run_sometimes[i].count);
-}
-
-static uint32_t property_choose(uint32_t count)
-{
-    return sp__world_draw_here(run_current->world, SP__CHOICE_DATA, count);
-}
-
-static bool property_buggify(const char *what)
-{
-    (void)what;
-    return sp__world_draw_here(run_current->world, SP__CHOICE_BUGGIFY, 2) != 0;
-}
-
-static const struct sp__property_ops run_properties = {
-    .always_failed = property_always_failed,
-    .sometimes = property_sometimes,
-    .buggify = property_buggify,
-    .choose = property_choose,
-};
-
-/* ---- nodes ---- */
-
-static int node_process(void *arg)
-{
-    struct sp_sim_node *node = arg;
-    node->fn(node->arg);
-    return 0;
-}
-
-static void node_log(void *context, enum sp_log_level level, const char *line)
-{
-    struct sp_sim_node *node = context;
-    struct sp_sim *s = node->sim;
-    if (s->crashed && level >= SP_LOG_WARNING)
-        run_fail(s, "%s: %s", node->name, line);
-}
-
-static void node_main(void *arg)
-{
-    struct sp_sim_node *node = arg;
-    struct sp_runtime_options options = { .workers = 1, .log = node_log, .log_context = node };
-    sp_ignore(sp_main(node_process, node, &options) == 0);
-    node->ended = true;
-}
-
-sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
-{
-    bool inside = sim_memory_switch(false);
-    struct sp_sim_node *node = sp__calloc(1, sizeof(*node));
-    (void)sim_memory_switch(inside);
-    if (node == NULL)
-        sp_sim_fail(s, "the simulation has no memory for node %s", name);
-    *node = (struct sp_sim_node){ .next = s->nodes, .sim = s, .fn = fn, .arg = arg };
-    (void)snprintf(node->name, sizeof(node->name), "%s", name);
-    s->nodes = node;
-    uint64_t label = 0;
-    for (const char *at = name; *at != '\0'; at++)
-        label = run_mix(label, (unsigned char)*at);
-    if (sp__world_main(s->world, label, node_main, node) != SP_OK)
-        sp_sim_fail(s, "the simulation has no memory for node %s", name);
-    return node;
-}
-
-bool sp_sim_ended(const sp_sim_node *node)
-{
-    return node->ended;
-}
-
-/* ---- what the body says ---- */
-
-static int64_t run_limit(const struct sp_sim *s)
-{
-    int64_t limit = s->plan->test->options.virtual_time.ns;
-    return limit == 0 ? sp_sec(RUN_DAY_S).ns : limit;
-}
-
-/* How the run came to a halt, if that is a failure. */
-static void run_judge(struct sp_sim *s, enum sp__world_end end, bool all)
-{
-    if (end == SP__WORLD_STEPS)
-        run_fail(s, "still busy after %llu steps: a livelock, or .steps_max is too low",
-                 (unsigned long long)sp__world_steps(s->world));
-    for (struct sp_sim_node *node = s->nodes; node != NULL && all; node = node->next) {
-        if (node->ended)
-            continue;
-        if (end == SP__WORLD_IDLE)
-            run_quiet(s); /* says more, where calls wait for each other */
-        if (end == SP__WORLD_IDLE)
-            run_fail(s, "nothing can go on, but node %s has not ended: its main process waits",
-                     node->name);
-        else if (end == SP__WORLD_TIME)
-            run_fail(s, "node %s has not ended after %lld virtual seconds", node->name,
-                     (long long)(sp__world_now(s->world) / SP_NS_PER_S));
-    }
-}
-
-static void run_until(struct sp_sim *s, int64_t until, bool all)
-{
-    uint64_t max = s->plan->test->options.steps_max;
-    uint64_t steps = sp__world_steps(s->world);
-    max = max == 0 ? RUN_STEPS_MAX : max;
-    enum sp__world_end end = sp__world_run(s->world, max > steps ? max - steps : 0, until);
-    if (!s->result->failed)
-        run_judge(s, end, all);
-    if (s->result->failed)
-        run_leave(s);
-}
-
-void sp_sim_run(sp_sim *s)
-{
-    run_until(s, run_limit(s), true);
-}
-
-void sp_sim_run_for(sp_sim *s, sp_duration d)
-{
-    run_until(s, sp_time_add(sp_sim_now(s), d).ns, false);
-}
-
-void sp_sim_invariant(sp_sim *s, const char *name, bool (*holds)(sp_sim *s, void *arg), void *arg)
-{
-    if (s->invariant_count == RUN_INVARIANTS_MAX)
-        sp_sim_fail(s, "more than %d invariants", RUN_INVARIANTS_MAX);
-    s->invariants[s->invariant_count++] =
-        (struct run_invariant){ .name = name, .holds = holds, .arg = arg };
-}
-
-sp_time sp_sim_now(const sp_sim *s)
-{
-    return (sp_time){ sp__world_now(s->world) };
-}
-
-uint64_t sp_sim_steps(const sp_sim *s)
-{
-    return sp__world_steps(s->world);
-}
-
 /* ---- a run ---- */
-
-static void drain_signal(struct sp_runtime *runtime)
-{
-    uint32_t high = sp__slab_high(runtime->processes);
-    for (uint32_t slot = 0; slot < high; slot++) {
-        struct sp_process *process = sp__slab_get(runtime->processes, slot);
-        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
-        if (serial != 0 && !(serial & SP__SERIAL_DEAD) && !(process->flags & SP__PROCESS_FOREIGN))
-            sp_ignore(sp__signal_send(process, SP__SIGNAL_EXIT, SP_PID_NONE, sp_reason_kill()));
-    }
-}
-
-/* Every process of every node is killed, so that the nodes' main functions come back. */
-static void run_drain(struct sp_sim *s)
-{
-    s->draining = true;
-    struct sp__list *tasks = sp__world_tasks(s->world);
-    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
-        struct sp__task *task = sp__container_of(at, struct sp__task, link);
-        if (task->kind != SP__TASK_TIMERS)
-            continue;
-        struct sp__context *context = sp__node_context(task->node);
-        sp__context_set(context);
-        sp__epoch_enter(&context->epoch);
-        drain_signal(sp__node_runtime(task->node));
-        sp__epoch_leave(&context->epoch);
-        sp__context_set(NULL);
-    }
-    (void)sp__world_run(s->world, RUN_DRAIN_STEPS, INT64_MAX);
-}
 
 static void run_finish(struct sp_sim *s)
 {
@@ -584,7 +337,7 @@ static void run_finish(struct sp_sim *s)
     for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
         ended = ended && node->ended;
     if (!ended && !sim_memory_started())
-        run_drain(s);
+        sim_drain(s);
     s->world = NULL;
     while (s->nodes != NULL) {
         struct sp_sim_node *node = s->nodes;
@@ -594,7 +347,7 @@ static void run_finish(struct sp_sim *s)
     if (s->plan->schedule != NULL)
         sim_follower_finish(&s->follower);
     sp__properties = NULL;
-    run_current = NULL;
+    sim_current = NULL;
 }
 
 static sp_err run_prepare(struct sp_sim *s)
@@ -603,7 +356,7 @@ static sp_err run_prepare(struct sp_sim *s)
                                                   .draw = run_draw,
                                                   .step = run_step,
                                                   .stepped = run_stepped,
-                                                  .quiet = run_quiet,
+                                                  .quiet = sim_quiet,
                                                   .life = run_life,
                                                   .entropy = run_entropy };
     struct sp__world_hooks mine = hooks;
@@ -621,8 +374,8 @@ static sp_err run_prepare(struct sp_sim *s)
         return err;
     }
     sp__world_set_abstract(s->world, s->plan->test->options.abstract_time);
-    run_current = s;
-    sp__properties = &run_properties;
+    sim_current = s;
+    sp__properties = &sim_properties;
     return SP_OK;
 }
 
@@ -644,9 +397,9 @@ sp_err sim_run_start(bool reset)
     sp_err err = sp__fault_install();
     if (err != SP_OK)
         return err;
-    run_sometimes = sp__calloc(RUN_SOMETIMES_MAX, sizeof(*run_sometimes));
-    if (run_sometimes == NULL)
-        return SP_ERR_NOMEM;
+    err = sim_property_start();
+    if (err != SP_OK)
+        return err;
     err = sp__world_create(&(struct sp__world_hooks){ 0 }, &run_world);
     if (err == SP_OK && reset)
         sp_ignore(sim_memory_start());
@@ -658,8 +411,7 @@ void sim_run_finish(void)
     sp__world_destroy(run_world);
     sp__fault_uninstall();
     run_world = NULL;
-    sp__free(run_sometimes);
-    run_sometimes = NULL;
+    sim_property_finish();
 }
 
 sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)

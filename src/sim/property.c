@@ -1,0 +1,82 @@
+/* Properties of the program under test: what spawned/property.h calls in a run.
+ *
+ * Threads: one. Neighbours: inside.h.
+ */
+#include "spawned/property.h"
+
+#include "base/alloc.h"
+#include "sim/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PROPERTY_SOMETIMES_MAX = 256,
+};
+
+/* Not among the data that a reset takes back. */
+static struct {
+    const char *what;
+    uint64_t count;
+} * sometimes_seen;
+
+sp_err sim_property_start(void)
+{
+    sometimes_seen = sp__calloc(PROPERTY_SOMETIMES_MAX, sizeof(*sometimes_seen));
+    return sometimes_seen == NULL ? SP_ERR_NOMEM : SP_OK;
+}
+
+void sim_property_finish(void)
+{
+    sp__free(sometimes_seen);
+    sometimes_seen = NULL;
+}
+
+static void property_always_failed(const char *what, const char *file, int line)
+{
+    struct sp_sim *s = sim_current;
+    if (s->draining)
+        return;
+    (void)snprintf(s->result->file, sizeof(s->result->file), "%s", file);
+    s->result->line = line;
+    sim_fail(s, "\"%s\" is false", what);
+    sim_halt(s);
+}
+
+static void property_sometimes(const char *what, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    for (size_t i = 0; i < PROPERTY_SOMETIMES_MAX; i++) {
+        if (sometimes_seen[i].what == NULL)
+            sometimes_seen[i].what = what;
+        if (strcmp(sometimes_seen[i].what, what) == 0) {
+            sometimes_seen[i].count++;
+            return;
+        }
+    }
+}
+
+void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
+{
+    for (size_t i = 0; i < PROPERTY_SOMETIMES_MAX && sometimes_seen[i].what != NULL; i++)
+        fn(arg, sometimes_seen[i].what, sometimes_seen[i].count);
+}
+
+static uint32_t property_choose(uint32_t count)
+{
+    return sp__world_draw_here(sim_current->world, SP__CHOICE_DATA, count);
+}
+
+static bool property_buggify(const char *what)
+{
+    (void)what;
+    return sp__world_draw_here(sim_current->world, SP__CHOICE_BUGGIFY, 2) != 0;
+}
+
+const struct sp__property_ops sim_properties = {
+    .always_failed = property_always_failed,
+    .sometimes = property_sometimes,
+    .buggify = property_buggify,
+    .choose = property_choose,
+};
