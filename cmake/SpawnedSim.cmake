@@ -32,6 +32,8 @@ if(SPAWNED_BUILD_TESTS)
     # The same tests with a main function of its own: how well the planted bugs are found.
     spawned_add_sim_test(sim-suite ${PROJECT_SOURCE_DIR}/tests/sim_suite.c ${spawned_sim_tests})
     target_include_directories(sim-suite PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    file(GLOB spawned_sim_net_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_net/*.c)
+    spawned_add_sim_test(sim_net ${spawned_sim_net_tests})
     # The program of docs/testing.md, which fails on purpose.
     spawned_add_sim_test(sim_tutorial ${PROJECT_SOURCE_DIR}/tests/tutorial/flaky_counter.c)
 endif()

@@ -71,6 +71,8 @@ else()
     add_test(NAME sim_suite COMMAND sim-suite --trials 3 --replays 20 --twin-runs 10000)
 endif()
 set_tests_properties(sim_suite PROPERTIES LABELS sim TIMEOUT 600)
+add_test(NAME sim_net COMMAND sim_net)
+set_tests_properties(sim_net PROPERTIES LABELS sim TIMEOUT 600)
 
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)

@@ -70,7 +70,7 @@ static int world_run_main(struct record *record, uint64_t seed, sp_main_fn fn, v
 {
     struct sp__world *world = world_begin(record, seed);
     struct program program = { .fn = fn, .arg = arg, .status = -1 };
-    CHECK_INT(sp__world_main(world, 0, program_main, &program), SP_OK);
+    CHECK_INT(sp__world_main(world, NULL, 0, program_main, &program), SP_OK);
     CHECK_INT(sp__world_run(world, UINT64_MAX, INT64_MAX), SP__WORLD_IDLE);
     CHECK(program.done);
     sp__world_destroy(world);
@@ -258,8 +258,8 @@ TEST(two_nodes_share_a_clock_and_nothing_else)
     int64_t slept = 0;
     struct program one = { .fn = sleeper, .arg = &slept, .status = -1 };
     struct program two = { .fn = lost_update, .status = -1 };
-    CHECK_INT(sp__world_main(world, 1, program_main, &one), SP_OK);
-    CHECK_INT(sp__world_main(world, 2, program_main, &two), SP_OK);
+    CHECK_INT(sp__world_main(world, NULL, 1, program_main, &one), SP_OK);
+    CHECK_INT(sp__world_main(world, NULL, 2, program_main, &two), SP_OK);
     CHECK_INT(sp__world_run(world, UINT64_MAX, 1800 * SP_NS_PER_S), SP__WORLD_TIME);
     CHECK(two.done);
     CHECK(!one.done);

@@ -68,7 +68,7 @@ static void io_event_ready(struct sp__io_waiter *waiter)
 sp_err sp__io_event_init(struct sp__io_event *event, struct sp_process *self, struct sp__io *io,
                          enum sp__io_way way, void (*run)(struct sp__event *event))
 {
-    event->waiter.ready = io_event_ready;
+    event->waiter = (struct sp__io_waiter){ .ready = io_event_ready, .actor = &self->actor };
     event->ops = sp__process_runtime(self)->ops->io;
     event->io = io;
     event->way = way;

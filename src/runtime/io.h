@@ -67,6 +67,7 @@ struct sp__io_waiter {
     /** The direction is ready; once per arm. On a thread with a context, inside an epoch section;
      *  may not suspend. */
     void (*ready)(struct sp__io_waiter *waiter);
+    struct sp__actor *actor; /* for whom */
 };
 
 /* All are called by processes, and never suspend. */

@@ -26,6 +26,7 @@ enum sp__point {
     SP__POINT_JOB,     /* blocking work begins, or its end is told */
     SP__POINT_YIELD,   /* object: the own pid */
     SP__POINT_MAIN,    /* a thread of the program goes on */
+    SP__POINT_NET,     /* a socket is used, or something arrives; object: who it arrives for */
     SP__POINT_COUNT
 };
 

@@ -56,7 +56,8 @@ sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), vo
     uint64_t label = 0;
     for (const char *at = name; *at != '\0'; at++)
         label = sim_mix(label, (unsigned char)*at);
-    if (sp__world_main(s->world, label, node_main, node) != SP_OK)
+    node->host = sp__host_add(s->world, name);
+    if (node->host == NULL || sp__world_main(s->world, node->host, label, node_main, node) != SP_OK)
         sp_sim_fail(s, "the simulation has no memory for node %s", name);
     return node;
 }

@@ -6,6 +6,7 @@
 #ifndef SPAWNED_SIM_INSIDE_H
 #define SPAWNED_SIM_INSIDE_H
 
+#include "runtime/sim/host.h"
 #include "sim/run.h"
 
 enum {
@@ -17,6 +18,7 @@ struct sp_sim_node {
     struct sp_sim *sim;
     void (*fn)(void *arg);
     void *arg;
+    struct sp__host *host; /* the machine it runs on */
     bool ended;
     char name[SIM_NAME_MAX];
 };

@@ -7,6 +7,7 @@
 #include "runtime/slab.h"
 #include "sim/inside.h"
 #include "sim/memory.h"
+#include "sim/net_odds.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +91,8 @@ static const char *run_task_name(struct sp_sim *s, const struct sp__task *task, 
         return "timers";
     if (task->kind == SP__TASK_JOB)
         return "blocking job";
+    if (task->kind == SP__TASK_NET)
+        return "network";
     if (task->actor == NULL) {
         for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
             if (node == task->arg)
@@ -142,7 +145,10 @@ static void run_trace(struct sp_sim *s, const struct sp__task *task)
                                  .point = task->point,
                                  .left_reference = s->left };
     (void)snprintf(event->name, sizeof(event->name), "%s", run_task_name(s, task, text));
-    (void)snprintf(event->what, sizeof(event->what), "%s", run_task_what(task));
+    char what[SP__NET_TEXT_MAX];
+    (void)snprintf(event->what, sizeof(event->what), "%s",
+                   task->kind == SP__TASK_NET ? sp__net_task_text(task, what)
+                                              : run_task_what(task));
 }
 
 /* ---- hooks of the world ---- */
@@ -223,6 +229,8 @@ static uint32_t run_draw_value(struct sp_sim *s, enum sp__choice kind, uint64_t 
         return sim_follower_draw(&s->follower, kind, at, nth, count);
     if (s->plan->strategy == NULL)
         return 0;
+    if (kind >= SP__CHOICE_NET_LATENCY)
+        return sim_net_odds(s->plan->seed, kind, run_draw_random(s, kind, at, nth), count);
     if (sim_strategy_draws(s->plan->strategy))
         return sim_strategy_draw(s->plan->strategy, count);
     uint64_t random = run_draw_random(s, kind, at, nth);

@@ -136,7 +136,15 @@ uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, 
 
 #define SCHEDULE_MAGIC "spawned schedule 1"
 
-static const char *const choice_names[SP__CHOICE_COUNT] = { "task", "data", "buggify" };
+static const char *const choice_names[SP__CHOICE_COUNT] = {
+    [SP__CHOICE_TASK] = "task",           [SP__CHOICE_DATA] = "data",
+    [SP__CHOICE_BUGGIFY] = "buggify",     [SP__CHOICE_NET_LATENCY] = "latency",
+    [SP__CHOICE_NET_READ] = "read",       [SP__CHOICE_NET_WRITE] = "write",
+    [SP__CHOICE_NET_STRETCH] = "stretch", [SP__CHOICE_NET_SLOW] = "slow",
+    [SP__CHOICE_NET_CLOG] = "clog",       [SP__CHOICE_NET_CUT] = "cut",
+    [SP__CHOICE_NET_BREAK] = "break",     [SP__CHOICE_NET_REFUSE] = "refuse",
+    [SP__CHOICE_NET_NOFILE] = "nofile",
+};
 
 const char *sim_choice_name(enum sp__choice kind)
 {

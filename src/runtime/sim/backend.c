@@ -48,6 +48,11 @@ static sp_err node_prepare(struct sp__node *node)
     if (node->timers == NULL)
         return SP_ERR_NOMEM;
     node->label = node->timers->label;
+    node->host = world->running == NULL ? NULL : world->running->host;
+    if (node->host == NULL)
+        node->host = sp__host_add(world, "node");
+    if (node->host == NULL)
+        return SP_ERR_NOMEM;
     sp_err err = sp__timers_create(1, world->now, &runtime->timers);
     if (err != SP_OK)
         return err;

@@ -6,7 +6,7 @@
 #ifndef SPAWNED_RUNTIME_SIM_NODE_H
 #define SPAWNED_RUNTIME_SIM_NODE_H
 
-#include "runtime/sim/world.h"
+#include "runtime/sim/host.h"
 
 enum {
     /** Bytes of a MAIN's stack. */
@@ -17,6 +17,7 @@ enum {
 struct sp__node {
     struct sp__list link; /* of the world's nodes */
     struct sp__world *world;
+    struct sp__host *host;
     struct sp_runtime *runtime;
     struct sp__context context; /* in which its actors run */
     struct sp__task *timers;
@@ -32,6 +33,11 @@ struct sp__world {
     struct sp__world_hooks hooks;
     struct sp__list tasks;
     struct sp__list nodes;
+    struct sp__list hosts;       /* machines */
+    struct sp__list paths;       /* between them */
+    struct sp__list connections; /* see net.h */
+    struct sp__list due;         /* wires, by when something happens on them */
+    uint32_t host_count;
     struct sp__task **ready; /* oldest first */
     size_t ready_count;
     size_t ready_capacity;
@@ -64,6 +70,9 @@ void sp__task_delete(struct sp__world *world, struct sp__task *moved_task) SP_NO
 /** It can go on, with `point` on `object`. Nothing if it is ready already. */
 void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__point point,
                     uint64_t object, const char *what) SP_NONNULL_ARGS(1, 2);
+
+/** It cannot go on after all. Nothing if it is not ready. */
+void sp__task_unready(struct sp__world *world, struct sp__task *task) SP_NONNULL;
 
 /** Leave the running task's fiber for the loop; returns when the task goes on, with its context
  *  set. */

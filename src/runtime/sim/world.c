@@ -65,7 +65,7 @@ static void ready_remove(struct sp__world *world, size_t index)
             (world->ready_count - index) * sizeof(struct sp__task *));
 }
 
-static void ready_forget(struct sp__world *world, const struct sp__task *task)
+void sp__task_unready(struct sp__world *world, struct sp__task *task)
 {
     for (size_t i = 0; i < world->ready_count; i++)
         if (world->ready[i] == task) {
@@ -79,7 +79,7 @@ void sp__task_delete(struct sp__world *world, struct sp__task *moved_task)
     if (world->hooks.life != NULL)
         world->hooks.life(world->hooks.arg, moved_task, false);
     if (moved_task->ready)
-        ready_forget(world, moved_task);
+        sp__task_unready(world, moved_task);
     if (world->running == moved_task)
         world->running = NULL;
     sp__list_remove(&moved_task->link);
@@ -124,7 +124,8 @@ static void main_fiber(void *arg)
     __builtin_unreachable();
 }
 
-sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *arg), void *arg)
+sp_err sp__world_main(struct sp__world *world, struct sp__host *host, uint64_t label,
+                      void (*fn)(void *arg), void *arg)
 {
     sp_err err = SP_OK;
     if (world->mains == NULL)
@@ -136,6 +137,7 @@ sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *
     if (task == NULL)
         return SP_ERR_NOMEM;
     task->label = sp__task_label(task->label, label);
+    task->host = host;
     task->fn = fn;
     task->arg = arg;
     task->fiber = sp__fiber_get(world->mains, main_fiber, world);
@@ -149,9 +151,10 @@ sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *
 
 /* ---- the loop ---- */
 
-/* A node's timers are ready when something is due; in abstract time, when anything is armed. */
-static void world_look_at_timers(struct sp__world *world)
+/* What is under way is ready when it is due. A node's timers are ready when something is due; in abstract time, when anything is armed. */
+static void world_look(struct sp__world *world)
 {
+    sp__net_look(world);
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
          at = sp__list_next(&world->nodes, at)) {
         struct sp__node *node = sp__container_of(at, struct sp__node, link);
@@ -161,9 +164,10 @@ static void world_look_at_timers(struct sp__world *world)
     }
 }
 
-static int64_t world_next_timer(struct sp__world *world)
+/* When something happens if nobody does anything. */
+static int64_t world_next(struct sp__world *world)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = sp__net_next(world);
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
          at = sp__list_next(&world->nodes, at)) {
         struct sp__node *node = sp__container_of(at, struct sp__node, link);
@@ -231,6 +235,9 @@ static void world_step(struct sp__world *world, struct sp__task *task)
     case SP__TASK_TIMERS:
         step_timers(world, task);
         break;
+    case SP__TASK_NET:
+        sp__net_step(world, task);
+        break;
     }
     world->running = NULL;
     if (world->hooks.stepped != NULL)
@@ -246,9 +253,9 @@ enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, in
 {
     world->stop = false;
     for (uint64_t steps = 0; !world->stop; steps++) {
-        world_look_at_timers(world);
+        world_look(world);
         if (world->ready_count == 0) {
-            int64_t next = world_next_timer(world);
+            int64_t next = world_next(world);
             if (next == INT64_MAX)
                 return SP__WORLD_IDLE;
             if (next > until_ns)
@@ -258,7 +265,7 @@ enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, in
             if (world->stop)
                 break;
             world->now = next;
-            world_look_at_timers(world);
+            world_look(world);
         }
         if (world->now > until_ns)
             return SP__WORLD_TIME;
@@ -371,6 +378,7 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
     world->hooks = *hooks;
     sp__list_init(&world->tasks);
     sp__list_init(&world->nodes);
+    sp__net_init(world);
     sp_err err = world_prepare(world);
     if (err != SP_OK) {
         sp__fiber_release(world->loop);
@@ -386,7 +394,8 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
 bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *hooks,
                        bool taken_back)
 {
-    if (!taken_back && (!sp__list_empty(&world->tasks) || !sp__list_empty(&world->nodes)))
+    if (!taken_back && (!sp__list_empty(&world->nodes) || !sp__net_finish(world) ||
+                        !sp__list_empty(&world->tasks)))
         return false;
     if (!taken_back) {
         sp__free(world->ready);
@@ -400,6 +409,7 @@ bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *ho
     world->fault.fault = fault;
     sp__list_init(&world->tasks);
     sp__list_init(&world->nodes);
+    sp__net_init(world);
     return true;
 }
 
@@ -407,6 +417,7 @@ void sp__world_destroy(struct sp__world *moved_world)
 {
     struct sp__world *world = moved_world;
     world->hooks = (struct sp__world_hooks){ 0 };
+    (void)sp__net_finish(world); /* what is open leaks, as said */
     for (struct sp__list *at; (at = sp__list_first(&world->tasks)) != NULL;) {
         struct sp__task *task = sp__container_of(at, struct sp__task, link);
         if (task->kind == SP__TASK_MAIN)

@@ -10,6 +10,7 @@
  *          ACTOR   an actor that is runnable, or stands aside at a point
  *          JOB     blocking work: its run, then its done
  *          TIMERS  a node's wheel; ready while something is due
+ *          NET     a direction of a connection; ready while what is first on it is due
  *
  * A task runs until it has something to do that others could notice (runtime/point.h), parks,
  * yields, or ends; nothing else runs meanwhile, so what lies between two points is one step.
@@ -31,12 +32,15 @@
 
 struct sp__world;
 struct sp__node;
+struct sp__host;
+struct sp__wire;
 
 enum sp__task_kind {
     SP__TASK_MAIN,
     SP__TASK_ACTOR,
     SP__TASK_JOB,
     SP__TASK_TIMERS,
+    SP__TASK_NET,
 };
 
 /** What is decided in a run. */
@@ -44,6 +48,17 @@ enum sp__choice {
     SP__CHOICE_TASK,    /* who goes on: hooks.choose */
     SP__CHOICE_DATA,    /* sp_choose() */
     SP__CHOICE_BUGGIFY, /* sp_buggify() */
+    /* Of the network; each is asked where it could happen, and 0 says that it does not. */
+    SP__CHOICE_NET_LATENCY, /* of something sent, from the path's least to its most */
+    SP__CHOICE_NET_READ,    /* a read gets less than is there */
+    SP__CHOICE_NET_WRITE,   /* a write takes less than there is room for */
+    SP__CHOICE_NET_STRETCH, /* something sent takes longer than a timeout */
+    SP__CHOICE_NET_SLOW,    /* a connection has little bandwidth */
+    SP__CHOICE_NET_CLOG,    /* nothing moves for a while */
+    SP__CHOICE_NET_CUT,     /* two machines are parted for a while */
+    SP__CHOICE_NET_BREAK,   /* a connection is reset, or half of it is lost */
+    SP__CHOICE_NET_REFUSE,  /* nobody seems to listen */
+    SP__CHOICE_NET_NOFILE,  /* no descriptor is left */
     SP__CHOICE_COUNT
 };
 
@@ -65,6 +80,8 @@ struct sp__task {
     struct sp__context *context; /* the thread's context when it goes on */
     struct sp__actor *actor;     /* ACTOR, and MAIN that is attached */
     struct sp__job *job;         /* JOB */
+    struct sp__wire *wire;       /* NET */
+    struct sp__host *host;       /* MAIN: the machine it runs on, or NULL */
     void (*fn)(void *arg);       /* MAIN */
     void *arg;
 };
@@ -118,10 +135,11 @@ void sp__world_destroy(struct sp__world *moved_world) SP_NONNULL;
 /** The world of the calling thread, or NULL. Context: any. */
 struct sp__world *sp__world_current(void) SP_NOINLINE;
 
-/** A thread of the program, ready to run fn(arg). `label` tells it from its siblings.
+/** A thread of the program, ready to run fn(arg), on a machine (runtime/sim/host.h; NULL: on one
+ *  of its own). `label` tells it from its siblings.
  *  Errors: NOMEM. Context: the loop's thread, or a task. */
-SP_NODISCARD sp_err sp__world_main(struct sp__world *world, uint64_t label, void (*fn)(void *arg),
-                                   void *arg) SP_NONNULL_ARGS(1, 3);
+SP_NODISCARD sp_err sp__world_main(struct sp__world *world, struct sp__host *host, uint64_t label,
+                                   void (*fn)(void *arg), void *arg) SP_NONNULL_ARGS(1, 4);
 
 /** Let the world go on, for `steps_max` steps at most and until `until_ns` on its clock.
  *  Context: the loop's thread, not a task. */
