@@ -74,6 +74,11 @@ set_tests_properties(sim_suite PROPERTIES LABELS sim TIMEOUT 600)
 add_test(NAME sim_net COMMAND sim_net)
 set_tests_properties(sim_net PROPERTIES LABELS sim TIMEOUT 600)
 
+# Instrumented for other purposes they cannot be.
+if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
+    include(cmake/SpawnedModel.cmake)
+endif()
+
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
 target_link_libraries(harness_cases PRIVATE spawned_test_support)

@@ -1,0 +1,28 @@
+# Lock-free parts under the memory model (tests/memory_model): the library's own sources, compiled with
+# the thread sanitizer's instrumentation and without its library, so that every access comes to the
+# checker. Label `model`.
+
+set(spawned_model ${PROJECT_SOURCE_DIR}/tests/memory_model)
+file(GLOB spawned_model_checker CONFIGURE_DEPENDS ${spawned_model}/*.c)
+list(FILTER spawned_model_checker EXCLUDE REGEX "_test\\.c$")
+add_library(spawned_model STATIC ${spawned_model_checker})
+target_link_libraries(spawned_model PUBLIC spawned_test_support)
+
+# spawned_add_model(name [source of the library...]): tests/memory_model/<name>_test.c with these.
+function(spawned_add_model name)
+    list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/src/)
+    add_executable(test_model_${name} ${spawned_model}/${name}_test.c ${ARGN})
+    target_link_libraries(test_model_${name} PRIVATE spawned_model)
+    target_include_directories(test_model_${name} BEFORE PRIVATE ${spawned_model}/shim)
+    # The library's own branches for the sanitizer are not what is checked: SP__TSAN is 0.
+    target_compile_definitions(test_model_${name} PRIVATE SP__TSAN=0)
+    target_compile_options(test_model_${name} PRIVATE -O1 -fsanitize=thread)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        target_compile_options(test_model_${name} PRIVATE -Wno-tsan)
+    endif()
+    add_test(NAME test_model_${name} COMMAND test_model_${name})
+    set_tests_properties(test_model_${name} PROPERTIES LABELS model TIMEOUT 600)
+endfunction()
+
+spawned_add_model(litmus)
+spawned_add_model(random)
