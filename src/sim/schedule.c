@@ -143,7 +143,11 @@ static const char *const choice_names[SP__CHOICE_COUNT] = {
     [SP__CHOICE_NET_STRETCH] = "stretch", [SP__CHOICE_NET_SLOW] = "slow",
     [SP__CHOICE_NET_CLOG] = "clog",       [SP__CHOICE_NET_CUT] = "cut",
     [SP__CHOICE_NET_BREAK] = "break",     [SP__CHOICE_NET_REFUSE] = "refuse",
-    [SP__CHOICE_NET_NOFILE] = "nofile",
+    [SP__CHOICE_NET_NOFILE] = "nofile",   [SP__CHOICE_KILL] = "kill",
+    [SP__CHOICE_CRASH] = "crash",         [SP__CHOICE_STOP] = "stop",
+    [SP__CHOICE_PAUSE] = "pause",         [SP__CHOICE_STEP] = "step",
+    [SP__CHOICE_DRIFT] = "drift",         [SP__CHOICE_FREEZE] = "freeze",
+    [SP__CHOICE_MEMORY] = "memory",
 };
 
 const char *sim_choice_name(enum sp__choice kind)

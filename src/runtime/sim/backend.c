@@ -3,6 +3,7 @@
  * Threads: the world's. Neighbours: world.h, turn.c, runtime/backend.h.
  */
 #include "base/alloc.h"
+#include "runtime/sim/machine.h"
 #include "runtime/sim/node.h"
 #include "runtime/scheduler.h"
 
@@ -20,13 +21,14 @@ static uint32_t sim_cpus(void)
 
 static int64_t sim_now(struct sp_runtime *runtime)
 {
-    (void)runtime;
-    return sp__world_current()->now;
+    struct sp__node *node = runtime->backend;
+    return sp__clock_now(node == NULL ? NULL : node->host, sp__world_current()->now);
 }
 
 static int64_t sim_wall(struct sp_runtime *runtime)
 {
-    return BACKEND_WALL_START * SP_NS_PER_S + sim_now(runtime);
+    return BACKEND_WALL_START * SP_NS_PER_S +
+           sp__clock_wall(sp__sim_node(runtime)->host, sp__world_current()->now);
 }
 
 static sp_err sim_entropy(struct sp_runtime *runtime, void *bytes, size_t size)
@@ -44,16 +46,19 @@ static sp_err node_prepare(struct sp__node *node)
 {
     struct sp__world *world = node->world;
     struct sp_runtime *runtime = node->runtime;
-    node->timers = sp__task_new(world, node, SP__TASK_TIMERS, world->running);
-    if (node->timers == NULL)
-        return SP_ERR_NOMEM;
-    node->label = node->timers->label;
     node->host = world->running == NULL ? NULL : world->running->host;
     if (node->host == NULL)
         node->host = sp__host_add(world, "node");
     if (node->host == NULL)
         return SP_ERR_NOMEM;
-    sp_err err = sp__timers_create(1, world->now, &runtime->timers);
+    if (world->running != NULL)
+        world->running->host = node->host;
+    runtime->messages.passthrough = runtime->messages.passthrough || world->exact_memory;
+    node->timers = sp__task_new(world, node, SP__TASK_TIMERS, world->running);
+    if (node->timers == NULL)
+        return SP_ERR_NOMEM;
+    node->label = node->timers->label;
+    sp_err err = sp__timers_create(1, sim_now(runtime), &runtime->timers);
     if (err != SP_OK)
         return err;
     struct sp__context *before = sp__context();
@@ -107,7 +112,7 @@ static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
     struct sp__node *node = sp__sim_node(runtime);
     struct sp__world *world = node->world;
     while (node->jobs != 0 || node->foreign != 0) {
-        if (world->now >= deadline_ns)
+        if (sim_now(runtime) >= deadline_ns)
             return false;
         sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label, NULL);
         sp__task_leave(world, world->running->fiber);

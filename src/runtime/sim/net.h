@@ -29,14 +29,17 @@
 #define SPAWNED_RUNTIME_SIM_NET_H
 
 #include "runtime/io.h"
+#include "runtime/sim/machine.h"
 #include "runtime/sim/node.h"
 
 /** A machine: what outlives the runtimes that run on it. */
 struct sp__host {
     struct sp__list link; /* of the world's */
     struct sp__world *world;
-    uint32_t number;         /* 10.0.0.number, fd00::number */
-    uint16_t port;           /* the last one given to a socket that did not ask for any */
+    uint32_t number; /* 10.0.0.number, fd00::number */
+    uint16_t port;   /* the last one given to a socket that did not ask for any */
+    struct sp__clock clock;
+    bool paused;             /* its tasks do not go on */
     bool dark;               /* it has no power */
     bool held;               /* what is sent to it has to wait */
     struct sp__list sockets; /* listeners and ends, by sp__io.link */

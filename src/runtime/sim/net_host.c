@@ -18,12 +18,15 @@ enum {
 
 struct sp__host *sp__host_add(struct sp__world *world, const char *name)
 {
+    world->own_memory = true;
     struct sp__host *host = sp__calloc(1, sizeof(*host));
+    world->own_memory = false;
     if (host == NULL)
         return NULL;
     host->world = world;
     host->number = ++world->host_count;
     host->port = HOST_PORT_FIRST - 1;
+    host->clock = (struct sp__clock){ .base = world->now, .since = world->now };
     sp__list_init(&host->sockets);
     (void)snprintf(host->name, sizeof(host->name), "%s", name);
     sp__list_push_back(&world->hosts, &host->link);

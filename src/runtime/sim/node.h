@@ -38,10 +38,12 @@ struct sp__world {
     struct sp__list connections; /* see net.h */
     struct sp__list due;         /* wires, by when something happens on them */
     uint32_t host_count;
+    uint32_t paused;         /* machines that stand still */
     struct sp__task **ready; /* oldest first */
     size_t ready_count;
     size_t ready_capacity;
     size_t task_count;        /* `ready` has room for all */
+    struct sp__task **awake;  /* as large as `ready`: those of machines that do not stand still */
     struct sp__task *running; /* NULL: the loop */
     struct sp__fiber *loop;   /* the thread's own stack */
     struct sp__fiber *spent;  /* put back by the loop: who was on it has ended */
@@ -52,6 +54,9 @@ struct sp__world {
     uint64_t steps;
     uint64_t children; /* MAINs and nodes made by nobody */
     uint64_t draws;    /* where no task ran */
+    int64_t alarm;     /* when hooks.alarm is to be called */
+    bool own_memory;   /* it allocates for itself */
+    bool exact_memory; /* nodes allocate each object apart */
     bool stop;
     bool abstract;
 };
@@ -73,6 +78,12 @@ void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__poi
 
 /** It cannot go on after all. Nothing if it is not ready. */
 void sp__task_unready(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+
+/** Make a step of `task`, which is no longer among the ready. Context: the loop. */
+void sp__world_step(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+
+/** The timers of `node` are ready if something is due on its clock. */
+void sp__node_look_at_timers(struct sp__world *world, struct sp__node *node) SP_NONNULL;
 
 /** Leave the running task's fiber for the loop; returns when the task goes on, with its context
  *  set. */

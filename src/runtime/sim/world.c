@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "runtime/real/fault.h"
-#include "runtime/sim/node.h"
+#include "runtime/sim/net.h"
 
 #include <string.h>
 
@@ -37,6 +37,10 @@ static bool world_reserve(struct sp__world *world)
     if (ready == NULL)
         return false;
     world->ready = ready;
+    struct sp__task **awake = sp__realloc(world->awake, capacity * sizeof(struct sp__task *));
+    if (awake == NULL)
+        return false;
+    world->awake = awake;
     world->ready_capacity = capacity;
     return true;
 }
@@ -44,12 +48,16 @@ static bool world_reserve(struct sp__world *world)
 struct sp__task *sp__task_new(struct sp__world *world, struct sp__node *node,
                               enum sp__task_kind kind, struct sp__task *parent)
 {
+    world->own_memory = true;
     struct sp__task *task = world_reserve(world) ? sp__malloc(sizeof(*task)) : NULL;
+    world->own_memory = false;
     if (task == NULL)
         return NULL;
     uint64_t *count = parent == NULL ? &world->children : &parent->children;
     uint64_t label = sp__task_label(parent == NULL ? 0 : parent->label, ++*count);
-    *task = (struct sp__task){ .node = node, .kind = kind, .label = label };
+    *task = (struct sp__task){
+        .node = node, .kind = kind, .label = label, .host = node == NULL ? NULL : node->host
+    };
     sp__list_push_back(&world->tasks, &task->link);
     world->task_count++;
     if (world->hooks.life != NULL)
@@ -151,27 +159,40 @@ sp_err sp__world_main(struct sp__world *world, struct sp__host *host, uint64_t l
 
 /* ---- the loop ---- */
 
-/* What is under way is ready when it is due. A node's timers are ready when something is due; in abstract time, when anything is armed. */
+/* When the world's clock is at the next timer of a node. */
+static int64_t node_next_timer(const struct sp__node *node)
+{
+    return sp__clock_world(node->host, sp__timers_next(node->runtime->timers));
+}
+
+/* In abstract time what is armed is due. */
+void sp__node_look_at_timers(struct sp__world *world, struct sp__node *node)
+{
+    int64_t next = node_next_timer(node);
+    if (next <= world->now || (world->abstract && next != INT64_MAX))
+        sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label, NULL);
+}
+
+/* What is under way is ready when it is due. */
 static void world_look(struct sp__world *world)
 {
     sp__net_look(world);
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
-         at = sp__list_next(&world->nodes, at)) {
-        struct sp__node *node = sp__container_of(at, struct sp__node, link);
-        int64_t next = sp__timers_next(node->runtime->timers);
-        if (next <= world->now || (world->abstract && next != INT64_MAX))
-            sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label, NULL);
-    }
+         at = sp__list_next(&world->nodes, at))
+        sp__node_look_at_timers(world, sp__container_of(at, struct sp__node, link));
 }
 
 /* When something happens if nobody does anything. */
 static int64_t world_next(struct sp__world *world)
 {
     int64_t next = sp__net_next(world);
+    next = world->alarm < next ? world->alarm : next;
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
          at = sp__list_next(&world->nodes, at)) {
         struct sp__node *node = sp__container_of(at, struct sp__node, link);
-        int64_t one = sp__timers_next(node->runtime->timers);
+        if (node->host != NULL && node->host->paused)
+            continue;
+        int64_t one = node_next_timer(node);
         next = one < next ? one : next;
     }
     return next;
@@ -180,11 +201,11 @@ static int64_t world_next(struct sp__world *world)
 static void step_timers(struct sp__world *world, struct sp__task *task)
 {
     struct sp__node *node = task->node;
-    int64_t next = sp__timers_next(node->runtime->timers);
+    int64_t next = node_next_timer(node);
     if (next != INT64_MAX && next > world->now)
         world->now = next; /* abstract time */
     sp__context_set(&node->context);
-    sp__timers_expire(node->runtime, world->now);
+    sp__timers_expire(node->runtime, sp__clock_now(node->host, world->now));
 }
 
 /* Its run is a step without a context, its end another one with the node's. */
@@ -213,14 +234,11 @@ static void step_main(struct sp__world *world, struct sp__task *task)
     }
 }
 
-static void world_step(struct sp__world *world, struct sp__task *task)
+void sp__world_step(struct sp__world *world, struct sp__task *task)
 {
     struct sp__node *node = task->node;
-    world->steps++;
     task->steps++;
     world->running = task;
-    world->now +=
-        world->hooks.step == NULL ? WORLD_STEP_NS : world->hooks.step(world->hooks.arg, task);
     switch (task->kind) {
     case SP__TASK_MAIN:
         step_main(world, task);
@@ -240,8 +258,6 @@ static void world_step(struct sp__world *world, struct sp__task *task)
         break;
     }
     world->running = NULL;
-    if (world->hooks.stepped != NULL)
-        world->hooks.stepped(world->hooks.arg);
     if (node != NULL && sp__epoch_waiting(&node->context.epoch)) {
         sp__context_set(&node->context);
         sp_ignore(sp__epoch_collect(&node->context.epoch));
@@ -249,35 +265,84 @@ static void world_step(struct sp__world *world, struct sp__task *task)
     sp__context_set(NULL);
 }
 
+/* Who could go on: all that are ready, but for those of machines that stand still. */
+static struct sp__task **world_awake(struct sp__world *world, size_t *out_count)
+{
+    *out_count = world->ready_count;
+    if (world->paused == 0)
+        return world->ready;
+    *out_count = 0;
+    for (size_t i = 0; i < world->ready_count; i++)
+        if (world->ready[i]->host == NULL || !world->ready[i]->host->paused)
+            world->awake[(*out_count)++] = world->ready[i];
+    return world->awake;
+}
+
+/* Somebody goes on, unless a fault comes between. */
+static bool world_go(struct sp__world *world, struct sp__task **tasks, size_t count)
+{
+    const struct sp__world_hooks *hooks = &world->hooks;
+    size_t index = hooks->choose == NULL ? 0 : hooks->choose(hooks->arg, tasks, count);
+    struct sp__task *task = tasks[index];
+    if (hooks->before != NULL && !hooks->before(hooks->arg, task))
+        return false;
+    if (tasks == world->ready && index < world->ready_count && world->ready[index] == task)
+        ready_remove(world, index);
+    else
+        sp__task_unready(world, task);
+    world->steps++;
+    world->now += hooks->step == NULL ? WORLD_STEP_NS : hooks->step(hooks->arg, task);
+    sp__world_step(world, task);
+    return true;
+}
+
+/* Nothing is ready: to what happens next. False: nothing does before `until_ns`. */
+static bool world_jump(struct sp__world *world, int64_t until_ns, enum sp__world_end *out_end)
+{
+    int64_t next = world_next(world);
+    *out_end = next == INT64_MAX ? SP__WORLD_IDLE : SP__WORLD_TIME;
+    if (next > until_ns || next == INT64_MAX)
+        return false;
+    if (world->hooks.quiet != NULL)
+        world->hooks.quiet(world->hooks.arg);
+    *out_end = SP__WORLD_STOPPED;
+    if (world->stop)
+        return false;
+    world->now = next > world->now ? next : world->now;
+    return true;
+}
+
+static void world_ring(struct sp__world *world)
+{
+    world->alarm = INT64_MAX;
+    if (world->hooks.alarm != NULL)
+        world->hooks.alarm(world->hooks.arg);
+}
+
 enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, int64_t until_ns)
 {
+    enum sp__world_end end;
+    uint64_t last = steps_max > UINT64_MAX - world->steps ? UINT64_MAX : world->steps + steps_max;
     world->stop = false;
-    for (uint64_t steps = 0; !world->stop; steps++) {
+    while (!world->stop) {
+        size_t count;
         world_look(world);
-        if (world->ready_count == 0) {
-            int64_t next = world_next(world);
-            if (next == INT64_MAX)
-                return SP__WORLD_IDLE;
-            if (next > until_ns)
-                return SP__WORLD_TIME;
-            if (world->hooks.quiet != NULL)
-                world->hooks.quiet(world->hooks.arg);
-            if (world->stop)
-                break;
-            world->now = next;
-            world_look(world);
+        struct sp__task **tasks = world_awake(world, &count);
+        if (count == 0 && world->alarm > world->now) {
+            if (!world_jump(world, until_ns, &end))
+                return end;
+            continue;
         }
         if (world->now > until_ns)
             return SP__WORLD_TIME;
-        if (steps >= steps_max)
+        if (world->alarm <= world->now) {
+            world_ring(world);
+            continue;
+        }
+        if (world->steps >= last)
             return SP__WORLD_STEPS;
-        size_t index =
-            world->hooks.choose == NULL
-                ? 0
-                : world->hooks.choose(world->hooks.arg, world->ready, world->ready_count);
-        struct sp__task *task = world->ready[index];
-        ready_remove(world, index);
-        world_step(world, task);
+        if (world_go(world, tasks, count) && world->hooks.stepped != NULL)
+            world->hooks.stepped(world->hooks.arg);
     }
     return SP__WORLD_STOPPED;
 }
@@ -313,6 +378,21 @@ uint32_t sp__world_draw_here(struct sp__world *world, enum sp__choice kind, uint
     if (task == NULL)
         return sp__world_draw(world, kind, 0, world->draws++, count);
     return sp__world_draw(world, kind, task->label, task->draws++, count);
+}
+
+void sp__world_set_alarm(struct sp__world *world, int64_t at_ns)
+{
+    world->alarm = at_ns;
+}
+
+void sp__world_set_exact_memory(struct sp__world *world)
+{
+    world->exact_memory = true;
+}
+
+bool sp__world_own_memory(const struct sp__world *world)
+{
+    return world->own_memory;
 }
 
 void sp__world_set_abstract(struct sp__world *world, bool abstract)
@@ -367,6 +447,14 @@ static sp_err world_prepare(struct sp__world *world)
     return err;
 }
 
+static void world_empty(struct sp__world *world)
+{
+    world->alarm = INT64_MAX;
+    sp__list_init(&world->tasks);
+    sp__list_init(&world->nodes);
+    sp__net_init(world);
+}
+
 sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **out)
 {
     if (sp__world_current() != NULL)
@@ -376,9 +464,7 @@ sp_err sp__world_create(const struct sp__world_hooks *hooks, struct sp__world **
         return SP_ERR_NOMEM;
     memset(world, 0, sizeof(*world));
     world->hooks = *hooks;
-    sp__list_init(&world->tasks);
-    sp__list_init(&world->nodes);
-    sp__net_init(world);
+    world_empty(world);
     sp_err err = world_prepare(world);
     if (err != SP_OK) {
         sp__fiber_release(world->loop);
@@ -399,6 +485,7 @@ bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *ho
         return false;
     if (!taken_back) {
         sp__free(world->ready);
+        sp__free(world->awake);
         sp__fiber_pool_destroy(world->mains);
     }
     struct sp__fiber *loop = world->loop;
@@ -407,9 +494,7 @@ bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *ho
     world->hooks = *hooks;
     world->loop = loop;
     world->fault.fault = fault;
-    sp__list_init(&world->tasks);
-    sp__list_init(&world->nodes);
-    sp__net_init(world);
+    world_empty(world);
     return true;
 }
 
@@ -429,6 +514,7 @@ void sp__world_destroy(struct sp__world *moved_world)
     sp__fiber_pool_destroy(world->mains);
     sp__fiber_release(world->loop);
     sp__free(world->ready);
+    sp__free(world->awake);
     sp__free(world);
     world_current = NULL;
     sp__backend_choose(NULL);

@@ -59,6 +59,16 @@ enum sp__choice {
     SP__CHOICE_NET_BREAK,   /* a connection is reset, or half of it is lost */
     SP__CHOICE_NET_REFUSE,  /* nobody seems to listen */
     SP__CHOICE_NET_NOFILE,  /* no descriptor is left */
+    /* Faults, before a step (`at` is the label of whose, and which of its steps); the answer says
+     * whom it befalls. */
+    SP__CHOICE_KILL,
+    SP__CHOICE_CRASH,
+    SP__CHOICE_STOP,
+    SP__CHOICE_PAUSE,
+    SP__CHOICE_STEP,
+    SP__CHOICE_DRIFT,
+    SP__CHOICE_FREEZE,
+    SP__CHOICE_MEMORY, /* this allocation of `at` fails */
     SP__CHOICE_COUNT
 };
 
@@ -70,6 +80,7 @@ struct sp__task {
     uint64_t children;     /* tasks it has made */
     uint64_t steps;        /* it has done */
     uint64_t draws;        /* it has asked for */
+    uint64_t allocations;  /* it has made; counted where somebody wants to fail them */
     uint64_t mind;         /* the chooser's own */
     uint64_t object;       /* of what it does next */
     enum sp__point point;  /* what it does next */
@@ -81,7 +92,7 @@ struct sp__task {
     struct sp__actor *actor;     /* ACTOR, and MAIN that is attached */
     struct sp__job *job;         /* JOB */
     struct sp__wire *wire;       /* NET */
-    struct sp__host *host;       /* MAIN: the machine it runs on, or NULL */
+    struct sp__host *host;       /* the machine it runs on; NULL: a MAIN without any */
     void (*fn)(void *arg);       /* MAIN */
     void *arg;
 };
@@ -94,6 +105,11 @@ struct sp__world_hooks {
      *  special does. `at` and `nth` tell it from all others of its kind, in this run and in
      *  others. Called in the middle of a step. NULL: 0. */
     uint32_t (*draw)(void *arg, enum sp__choice kind, uint64_t at, uint64_t nth, uint32_t count);
+    /** `task` was chosen and goes on next: faults happen here, on the loop. False: it does not go on
+     *  after all, it may be gone even; choose again. NULL: true. */
+    bool (*before)(void *arg, struct sp__task *task);
+    /** The clock has come to what sp__world_set_alarm() said. NULL: nothing to do. */
+    void (*alarm)(void *arg);
     /** `task` is about to make a step. Returns how long it takes, in nanoseconds.
      *  NULL: a microsecond. */
     int64_t (*step)(void *arg, struct sp__task *task);
@@ -162,6 +178,18 @@ uint32_t sp__world_draw(struct sp__world *world, enum sp__choice kind, uint64_t 
 /** The same about the running task, or about the world where none runs. */
 uint32_t sp__world_draw_here(struct sp__world *world, enum sp__choice kind, uint32_t count)
     SP_NONNULL;
+
+/** Call the hook `alarm` when the clock is at `at_ns`, once; INT64_MAX: never. It counts as
+ *  something that is left to happen. Context: any in the world. */
+void sp__world_set_alarm(struct sp__world *world, int64_t at_ns) SP_NONNULL;
+
+/** Every allocation of the nodes that are created from here on is one of the system's, so that
+ *  each can be made to fail by its number. Context: the loop. */
+void sp__world_set_exact_memory(struct sp__world *world) SP_NONNULL;
+
+/** Does the world itself allocate just now? That is not the program's memory.
+ *  Context: any in the world. */
+bool sp__world_own_memory(const struct sp__world *world) SP_NONNULL;
 
 /** In abstract time any armed timer may fire next; else only what is due. Context: the loop. */
 void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
