@@ -111,9 +111,5 @@ void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum)
 
 void sp__point_at_name(struct sp__context *context, const char *name, const char *what)
 {
-    /* Source: G. Fowler, L. Noll, K.-P. Vo, the hash FNV-1a. */
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const char *at = name; at != NULL && *at != '\0'; at++)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-    context->point(context, SP__POINT_NAME, hash, what);
+    context->point(context, SP__POINT_NAME, sp__point_name_hash(name), what);
 }

@@ -36,4 +36,13 @@ static inline uint64_t sp__point_pid(sp_pid pid)
     return ((uint64_t)pid.slot << 40) ^ pid.serial;
 }
 
+/** A name as an object. Source: G. Fowler, L. Noll, K.-P. Vo, the hash FNV-1a. */
+static inline uint64_t sp__point_name_hash(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *at = name; at != NULL && *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
 #endif

@@ -68,6 +68,13 @@ void sim_quiet(void *arg);
 /** Every process of every node is killed, so that the nodes' main functions come back. */
 void sim_drain(struct sp_sim *s);
 
+/* tell.c, where the plan has a trace: before a step, after it, where a task stands
+ * aside (hook of the world), and when the run has failed. */
+void sim_tell_step(struct sp_sim *s, struct sp__task *task);
+void sim_tell_stepped(struct sp_sim *s);
+void sim_tell_aside(void *arg, struct sp__task *task);
+void sim_tell_failed(struct sp_sim *s);
+
 /** Counts of sp_sometimes() from here on. Errors: NOMEM. */
 SP_NODISCARD sp_err sim_property_start(void);
 void sim_property_finish(void);

@@ -4,101 +4,277 @@
 #include <string.h>
 
 enum {
-    /* A longer story is told from both ends. */
-    REPORT_EVENTS_MAX = 120,
+    REPORT_COLUMNS_MAX = 5,
+    REPORT_LEFT = 18,   /* before the columns: time and step */
+    REPORT_WIDTH = 100, /* of everything */
+    REPORT_MARK = 20,   /* behind the columns */
+    REPORT_COLUMN_MIN = 12,
+    REPORT_COLUMN_MAX = 24,
     REPORT_NAME_WIDTH = 20,
+    REPORT_WAITS_MAX = 8,
+    REPORT_LINE = 2 * REPORT_WIDTH,
 };
 
-/* Whose mailbox, life or name is `object`: the name of the task that goes on with it. */
-static const char *report_object(const struct sim_trace *trace, uint64_t object)
+/* ---- the story in columns ---- */
+
+static size_t column_of(const struct sim_story *story, uint32_t lane)
 {
-    for (size_t i = 0; i < trace->count; i++)
-        if (trace->events[i].object == object && trace->events[i].point == SP__POINT_TURN)
-            return trace->events[i].name;
-    return NULL;
+    for (size_t i = 0; i < story->lane_count; i++)
+        if (story->lanes[i] == lane)
+            return i;
+    return SIZE_MAX;
 }
 
-static const char *report_task(const struct sim_trace *trace, uint64_t label)
+static size_t column_width(const struct sim_story *story)
 {
-    for (size_t i = 0; i < trace->count; i++)
-        if (trace->events[i].task == label)
-            return trace->events[i].name;
+    size_t width = (REPORT_WIDTH - REPORT_LEFT - REPORT_MARK) / story->lane_count;
+    return width > REPORT_COLUMN_MAX ? REPORT_COLUMN_MAX : width;
+}
+
+static bool columns_fit(const struct sim_story *story)
+{
+    return story->lane_count >= 2 && story->lane_count <= REPORT_COLUMNS_MAX &&
+           column_width(story) >= REPORT_COLUMN_MIN;
+}
+
+static void line_put(char *line, size_t at, const char *text)
+{
+    size_t length = strlen(text);
+    if (at + length < REPORT_LINE)
+        memcpy(line + at, text, length);
+}
+
+/* From the text at `from`, `length` long, to the life line at `to`. */
+static void line_arrow(char *line, size_t from, size_t length, size_t to)
+{
+    if (to > from) {
+        for (size_t at = from + length + 1; at + 2 < to; at++)
+            line[at] = '-';
+        line[to - 2] = '>';
+        return;
+    }
+    line[to] = '<';
+    for (size_t at = to + 1; at + 1 < from; at++)
+        line[at] = '-';
+}
+
+static void line_trim(char *line)
+{
+    size_t length = REPORT_LINE - 1;
+    while (length > 0 && line[length - 1] == ' ')
+        length--;
+    line[length] = '\0';
+}
+
+/* What was printed is `text`, which is `width` wide where a mark follows. */
+static void event_mark(FILE *out, const struct sim_story *story, uint32_t event, const char *text,
+                       int width)
+{
+    uint32_t rival = sim_story_rival(story, event);
+    bool first = story->trace->events[event].left_reference;
+    fprintf(out, "%-*s", rival != 0 || first ? width : 0, text);
+    if (rival != 0)
+        fprintf(out, "  <== race with %" PRIu32, rival);
+    else if (first)
+        fputs("  <== goes first", out);
+    fputc('\n', out);
+}
+
+/* Is the lane's process there while `event` happens? */
+static bool lane_lives(const struct sim_trace *trace, uint32_t lane, uint32_t event)
+{
+    for (uint32_t e = 0; e < event; e++)
+        if (trace->events[e].lane == lane && trace->events[e].ended)
+            return false;
+    return true;
+}
+
+static void columns_event(FILE *out, const struct sim_story *story, uint32_t index)
+{
+    const struct sim_event *event = &story->trace->events[index];
+    size_t width = column_width(story);
+    size_t total = width * story->lane_count;
+    char line[REPORT_LINE];
+    char text[SIM_STORY_TEXT];
+    memset(line, ' ', sizeof(line));
+    for (size_t i = 0; i < story->lane_count; i++)
+        if (lane_lives(story->trace, story->lanes[i], index))
+            line[i * width] = '|';
+    size_t from = column_of(story, event->lane) * width;
+    size_t to = event->to == SIM_NO_LANE ? SIZE_MAX : column_of(story, event->to);
+    size_t length = strlen(sim_story_text(story->trace, index, text));
+    bool arrow = sim_story_arrow(event) && to != SIZE_MAX && to * width != from;
+    size_t room = arrow && to * width > from ? to * width - from - 4 : total + 4 - from;
+    length = length > room ? room : length;
+    text[length] = '\0';
+    if (arrow)
+        line_arrow(line, from, length, to * width);
+    line_put(line, from, text);
+    size_t after = from + length;
+    if (!arrow && after % width != 0 && after < REPORT_LINE)
+        line[after] = ' ';
+    line_trim(line);
+    fprintf(out, " %10.3f %4" PRIu32 "  ", (double)event->time_ns / 1e6, index + 1);
+    event_mark(out, story, index, line, (int)total);
+}
+
+static void columns_head(FILE *out, const struct sim_story *story)
+{
+    char name[2 * SIM_STORY_TEXT];
+    int width = (int)column_width(story);
+    fprintf(out, "\n %10s %4s  ", "ms", "step");
+    for (size_t i = 0; i < story->lane_count; i++) {
+        bool last = i + 1 == story->lane_count;
+        fprintf(out, "%-*.*s%s", last ? 0 : width - 1, width - 1,
+                sim_story_name(story->trace, story->lanes[i], name), last ? "\n" : " ");
+    }
+}
+
+/* ---- the story as a list ---- */
+
+static void list_event(FILE *out, const struct sim_story *story, uint32_t index)
+{
+    const struct sim_event *event = &story->trace->events[index];
+    char text[2 * SIM_STORY_TEXT];
+    char name[2 * SIM_STORY_TEXT];
+    fprintf(out, " %10.3f %4" PRIu32 "  %-*s ", (double)event->time_ns / 1e6, index + 1,
+            REPORT_NAME_WIDTH, sim_story_name(story->trace, event->lane, name));
+    event_mark(out, story, index, sim_story_sentence(story->trace, index, text), 36);
+}
+
+static void report_folded(FILE *out, size_t count)
+{
+    if (count != 0)
+        fprintf(out, " %10s %4s  (%zu step%s that %s not matter)\n", "", "...", count,
+                count == 1 ? "" : "s", count == 1 ? "does" : "do");
+}
+
+static void report_story(FILE *out, const struct sim_report *report)
+{
+    const struct sim_story *story = report->story;
+    bool columns = columns_fit(story);
+    if (columns)
+        columns_head(out, story);
+    else
+        fprintf(out, "\n %10s %4s  %-*s %s\n", "ms", "step", REPORT_NAME_WIDTH, "process", "does");
+    size_t told = 0;
+    for (size_t i = 0; i < story->shown_count; i++) {
+        uint32_t event = story->shown[i];
+        if (i == 0)
+            report_folded(out, event);
+        if (columns)
+            columns_event(out, story, event);
+        else
+            list_event(out, story, event);
+        told = event + 1;
+    }
+    report_folded(out, story->trace->count - told);
+    fprintf(out, " %10s %4s  XX %s\n\n", "", "", report->result->text);
+}
+
+/* ---- why ---- */
+
+static const char *report_task(const struct sim_trace *trace, uint64_t label,
+                               char text[2 * SIM_STORY_TEXT])
+{
+    for (uint32_t i = 0; i < trace->lane_count; i++)
+        if (trace->lanes[i].task == label)
+            return sim_story_name(trace, i, text);
     return "somebody who is not there any more";
 }
 
-static void report_event(FILE *out, const struct sim_trace *trace, size_t index)
+static void why_event(FILE *out, const struct sim_story *story, uint32_t event)
 {
-    const struct sim_event *event = &trace->events[index];
-    const char *object = report_object(trace, event->object);
-    fprintf(out, " %10.3f %5zu  %-*s ", (double)event->time_ns / 1e6, index + 1, REPORT_NAME_WIDTH,
-            event->name);
-    switch (event->point) {
-    case SP__POINT_TURN:
-        if (event->what[0] == '\0' || strcmp(event->what, "receive") == 0)
-            fputs(event->what[0] == '\0' ? "goes on" : "receive", out);
-        else
-            fprintf(out, "handles %s", event->what);
-        break;
-    case SP__POINT_SEND:
-        fprintf(out, "%s --> %s", event->what, object == NULL ? "somebody who is gone" : object);
-        break;
-    case SP__POINT_REPLY:
-        fprintf(out, "replies to %s", object == NULL ? "somebody who is gone" : object);
-        break;
-    case SP__POINT_PROCESS:
-        fprintf(out, "%s %s", event->what, object == NULL ? "somebody who is gone" : object);
-        break;
-    case SP__POINT_TIMERS:
-        fputs("what is due fires", out);
-        break;
-    case SP__POINT_MAIN:
-        fputs("goes on", out);
-        break;
-    default:
-        fputs(event->what, out);
-        break;
-    }
-    fputs(event->left_reference ? "    <== goes first\n" : "\n", out);
+    char name[2 * SIM_STORY_TEXT];
+    char sentence[2 * SIM_STORY_TEXT];
+    char place[512];
+    (void)sim_place_text(sim_story_place(story, event), place, sizeof(place));
+    fprintf(out, "      %" PRIu32 ": %s, %s%s%s\n", event + 1,
+            sim_story_name(story->trace, story->trace->events[event].lane, name),
+            sim_story_sentence(story->trace, event, sentence), place[0] == '\0' ? "" : ", in ",
+            place);
 }
 
-static void report_story(FILE *out, const struct sim_trace *trace)
+static void why_race(FILE *out, const struct sim_story *story)
 {
-    fprintf(out, "\n %10s %5s  %-*s %s\n", "ms", "step", REPORT_NAME_WIDTH, "process", "does");
-    for (size_t i = 0; i < trace->count; i++) {
-        if (trace->count > REPORT_EVENTS_MAX && i == REPORT_EVENTS_MAX / 2) {
-            fprintf(out, " %10s %5s  (%zu steps are left out here)\n", "", "",
-                    trace->count - REPORT_EVENTS_MAX);
-            i = trace->count - REPORT_EVENTS_MAX / 2;
-        }
-        report_event(out, trace, i);
-    }
+    const struct sim_races *races = story->races;
+    const struct sim_race *bug = &races->pairs[0];
+    fprintf(out, "why   swapping %" PRIu32 " and %" PRIu32 " makes the run pass; ", bug->first + 1,
+            bug->second + 1);
+    if (races->passing == 1)
+        fputs("no other single swap does\n", out);
+    else
+        fprintf(out, "so do %zu of the %zu others\n", races->passing - 1, races->count - 1);
+    why_event(out, story, bug->first);
+    why_event(out, story, bug->second);
+    if (story->sources.no_tool)
+        fputs("      (lines of the source need addr2line, of binutils)\n", out);
 }
 
-static void report_decisions(FILE *out, const struct sim_report *report)
+static void why_choice(FILE *out, const struct sim_trace *trace, const struct sim_choice *choice)
+{
+    char to[2 * SIM_STORY_TEXT];
+    char at[2 * SIM_STORY_TEXT];
+    if (choice->kind == SP__CHOICE_TASK)
+        fprintf(out, "%s goes before step %" PRIu64 " of %s\n", report_task(trace, choice->to, to),
+                choice->step + 1, report_task(trace, choice->at, at));
+    else
+        fprintf(out, "%s: number %" PRIu64 " of %s is %" PRIu64 "\n", sim_choice_name(choice->kind),
+                choice->step + 1, report_task(trace, choice->at, at), choice->to);
+}
+
+static void why_decisions(FILE *out, const struct sim_report *report)
 {
     const struct sim_schedule *schedule = report->schedule;
+    const char *first = report->story->races->passing != 0 ? "also  " : "why   ";
     if (schedule->count == 0) {
-        fputs("why   it fails under the reference schedule, in which nobody is overtaken\n", out);
+        fprintf(out, "%sit fails under the reference schedule, in which nobody is overtaken\n",
+                first);
         return;
     }
     for (size_t i = 0; i < schedule->count; i++) {
-        const struct sim_choice *choice = &schedule->choices[i];
-        if (choice->kind != SP__CHOICE_TASK) {
-            fprintf(out, "%s %s: number %" PRIu64 " of %s is %" PRIu64 "\n",
-                    i == 0 ? "why  " : "and  ", sim_choice_name(choice->kind), choice->step + 1,
-                    report_task(report->trace, choice->at), choice->to);
-            continue;
-        }
-        fprintf(out, "%s %s goes before step %" PRIu64 " of %s\n", i == 0 ? "why  " : "and  ",
-                report_task(report->trace, choice->to), choice->step + 1,
-                report_task(report->trace, choice->at));
+        fputs(i == 0 ? first : "      ", out);
+        why_choice(out, report->story->trace, &schedule->choices[i]);
     }
     fputs(schedule->count == 1 ? "      without that the run passes\n"
                                : "      without any one of these the run passes\n",
           out);
 }
 
-void sim_report_print(FILE *out, const struct sim_report *report)
+/* Does its call wait, over others' calls, for itself? */
+static bool lane_on_circle(const struct sim_trace *trace, uint32_t lane)
+{
+    uint32_t at = trace->lanes[lane].waits_for;
+    for (size_t i = 0; i < trace->lane_count && at != SIM_NO_LANE && at != lane; i++)
+        at = trace->lanes[at].waits_for;
+    return at == lane;
+}
+
+/* Who still waited, where, and with what in the mailbox. */
+static void report_waits(FILE *out, const struct sim_story *story, bool circle)
+{
+    const struct sim_trace *trace = story->trace;
+    char name[2 * SIM_STORY_TEXT];
+    char place[512];
+    size_t printed = 0;
+    for (uint32_t i = 0; i < trace->lane_count && printed < REPORT_WAITS_MAX; i++) {
+        const struct sim_lane *lane = &trace->lanes[i];
+        if (!lane->alive || !lane->waits || lane->own == 0 || lane->frame_count == 0 ||
+            (circle && !lane_on_circle(trace, i)))
+            continue;
+        (void)sim_place_text(sim_sources_place(&story->sources, lane->frames, lane->frame_count),
+                             place, sizeof(place));
+        fprintf(out, "%s%s", printed++ == 0 ? "wait  " : "      ", sim_story_name(trace, i, name));
+        if (lane->waits_for != SIM_NO_LANE)
+            fprintf(out, " for %s", sim_story_name(trace, lane->waits_for, name));
+        fprintf(out, "%s%s; mailbox: %" PRIu32 "%s%s\n", place[0] == '\0' ? "" : ", in ", place,
+                lane->mailbox, lane->mailbox == 0 ? "" : ", first ", lane->first_message);
+    }
+}
+
+/* ---- all of it ---- */
+
+static void report_head(FILE *out, const struct sim_report *report)
 {
     const struct sim_result *result = report->result;
     fprintf(out, "FAIL  %s (%s:%d): %s\n", report->test->name, report->test->file,
@@ -106,13 +282,29 @@ void sim_report_print(FILE *out, const struct sim_report *report)
     if (result->file[0] != '\0')
         fprintf(out, "at    %s:%d\n", result->file, result->line);
     if (report->file != NULL)
-        fprintf(out, "again %s --replay %s\n", report->program, report->file);
-    fprintf(out,
-            "found by %s in schedule %" PRIu64 ", shrunk from %zu decisions to %zu in %" PRIu64
-            " runs; hash %016" PRIx64 "\n",
-            report->found, report->schedules, report->choices_before, report->schedule->count,
-            report->shrink_runs, result->hash);
-    report_story(out, report->trace);
-    fprintf(out, " %10s %5s  XX %s\n\n", "", "", result->text);
-    report_decisions(out, report);
+        fprintf(out, "again %s --replay %s", report->program, report->file);
+    if (report->file != NULL && report->replays != 0)
+        fprintf(out, "  (%u/%u replays agree)", report->agreed, report->replays);
+    if (report->file != NULL)
+        fputc('\n', out);
+    if (report->schedules != 0)
+        fprintf(out,
+                "found by %s in schedule %" PRIu64 ", shrunk from %zu decisions to %zu in %" PRIu64
+                " runs; hash %016" PRIx64 "\n",
+                report->found, report->schedules, report->choices_before, report->schedule->count,
+                report->shrink_runs, result->hash);
+}
+
+void sim_report_print(FILE *out, const struct sim_report *report)
+{
+    bool circle = strncmp(report->result->text, "deadlock", 8) == 0;
+    report_head(out, report);
+    report_story(out, report);
+    if (report->story->races->passing != 0)
+        why_race(out, report->story);
+    why_decisions(out, report);
+    if (circle || strncmp(report->result->text, "nothing can go on", 17) == 0)
+        report_waits(out, report->story, circle);
+    if (report->also != NULL)
+        fprintf(out, "files %s\n", report->also);
 }

@@ -9,6 +9,7 @@
 #include "sim/memory.h"
 #include "sim/net_odds.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,11 @@ static void fail_text(struct sp_sim *s, const char *format, va_list args)
     result->failed = true;
     (void)vsnprintf(result->text, sizeof(result->text), format, args);
     result->steps = sp__world_steps(s->world);
+    if (s->plan->trace != NULL)
+        sim_tell_failed(s);
     sp__world_stop(s->world);
+    if (s->plan->stop_in_debugger)
+        (void)raise(SIGTRAP); /* here the run has failed: look at the frames above */
 }
 
 void sim_fail(struct sp_sim *s, const char *format, ...)
@@ -81,74 +86,6 @@ void sp_sim_fail(sp_sim *s, const char *format, ...)
     va_end(args);
     sim_halt(s);
     __builtin_unreachable();
-}
-
-/* ---- the trace ---- */
-
-static const char *run_task_name(struct sp_sim *s, const struct sp__task *task, char text[64])
-{
-    if (task->kind == SP__TASK_TIMERS)
-        return "timers";
-    if (task->kind == SP__TASK_JOB)
-        return "blocking job";
-    if (task->kind == SP__TASK_NET)
-        return "network";
-    if (task->actor == NULL) {
-        for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
-            if (node == task->arg)
-                return node->name;
-        return "thread";
-    }
-    struct sp_process *process = (struct sp_process *)(void *)task->actor;
-    const char *name = sp__process_text(process, text);
-    return name[0] == '<' ? sp__process_label(process) : name;
-}
-
-/* What the step is about: what the point said, or the message that is handled next. */
-static const char *run_task_what(const struct sp__task *task)
-{
-    if (task->what != NULL)
-        return task->what;
-    if (task->kind != SP__TASK_ACTOR || task->fiber != NULL ||
-        !sp__process_is_server((struct sp_process *)(void *)task->actor))
-        return "";
-    const struct sp_message *next = task->actor->direct;
-    if (next == NULL)
-        next = atomic_load_explicit(&task->actor->head, memory_order_relaxed);
-    return next == NULL ? "" : next->type->name;
-}
-
-static struct sim_event *trace_add(struct sim_trace *trace)
-{
-    if (trace->count == trace->capacity) {
-        size_t capacity = trace->capacity == 0 ? 256 : 2 * trace->capacity;
-        struct sim_event *events = sp__realloc(trace->events, capacity * sizeof(*events));
-        if (events == NULL)
-            return NULL; /* the story ends early */
-        trace->events = events;
-        trace->capacity = capacity;
-    }
-    return &trace->events[trace->count++];
-}
-
-static void run_trace(struct sp_sim *s, const struct sp__task *task)
-{
-    char text[64];
-    bool inside = sim_memory_switch(false);
-    struct sim_event *event = trace_add(s->plan->trace);
-    (void)sim_memory_switch(inside);
-    if (event == NULL)
-        return;
-    *event = (struct sim_event){ .time_ns = sp__world_now(s->world),
-                                 .task = task->label,
-                                 .object = task->object,
-                                 .point = task->point,
-                                 .left_reference = s->left };
-    (void)snprintf(event->name, sizeof(event->name), "%s", run_task_name(s, task, text));
-    char what[SP__NET_TEXT_MAX];
-    (void)snprintf(event->what, sizeof(event->what), "%s",
-                   task->kind == SP__TASK_NET ? sp__net_task_text(task, what)
-                                              : run_task_what(task));
 }
 
 /* ---- hooks of the world ---- */
@@ -193,6 +130,8 @@ static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t
     size_t index = reference;
     if (s->plan->strategy != NULL)
         index = sim_strategy_choose(s->plan->strategy, tasks, count, reference);
+    else if (s->plan->script != NULL)
+        index = sim_script_choose(s->plan->script, tasks, count, reference);
     else if (s->plan->schedule != NULL)
         index = sim_follower_choose(&s->follower, tasks, count, reference);
     s->result->choices++;
@@ -266,7 +205,7 @@ static int64_t run_step(void *arg, struct sp__task *task)
     if (s->plan->strategy != NULL)
         sim_strategy_step(s->plan->strategy, task);
     if (s->plan->trace != NULL)
-        run_trace(s, task);
+        sim_tell_step(s, task);
     return RUN_STEP_NS;
 }
 
@@ -276,6 +215,8 @@ static void run_stepped(void *arg)
     uint64_t faults = sp__world_faults(s->world);
     s->crashed = s->crashed || (faults > s->faults && !s->plan->test->options.crashes);
     s->faults = faults;
+    if (s->plan->trace != NULL)
+        sim_tell_stepped(s);
     for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
         if (!s->invariants[i].holds(s, s->invariants[i].arg))
             sim_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
@@ -369,6 +310,7 @@ static sp_err run_prepare(struct sp_sim *s)
                                                   .entropy = run_entropy };
     struct sp__world_hooks mine = hooks;
     mine.arg = s;
+    mine.aside = s->plan->trace == NULL ? NULL : sim_tell_aside;
     sp_err err = SP_OK;
     if (s->plan->schedule != NULL)
         err = sim_follower_init(&s->follower, s->plan->schedule);

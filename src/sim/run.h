@@ -15,31 +15,15 @@
 
 #include "runtime/sim/world.h"
 #include "sim/schedule.h"
+#include "sim/script.h"
 #include "sim/strategy.h"
+#include "sim/trace.h"
 #include "spawned/sim.h"
 
 #include <setjmp.h>
 
 enum {
     SIM_TEXT_MAX = 512,
-    SIM_NAME_MAX = 48,
-};
-
-/** What happened, for people; kept only where it is asked for. */
-struct sim_event {
-    int64_t time_ns;
-    uint64_t task;
-    uint64_t object;
-    enum sp__point point;
-    bool left_reference;
-    char name[SIM_NAME_MAX]; /* of the task */
-    char what[SIM_NAME_MAX];
-};
-
-struct sim_trace {
-    struct sim_event *events;
-    size_t count;
-    size_t capacity;
 };
 
 /** How a run is to be made. */
@@ -48,7 +32,9 @@ struct sim_plan {
     uint64_t seed;
     struct sim_strategy *strategy;       /* or NULL: `schedule` */
     const struct sim_schedule *schedule; /* or NULL: the reference */
-    struct sim_trace *trace;             /* or NULL */
+    const struct sim_script *script;     /* or NULL; with it, `schedule` has only draws */
+    struct sim_trace *trace;             /* or NULL; not with a strategy */
+    bool stop_in_debugger;               /* SIGTRAP where the run fails */
 };
 
 /** What came of it. */

@@ -135,6 +135,7 @@ uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, 
 /* ---- files ---- */
 
 #define SCHEDULE_MAGIC "spawned schedule 1"
+#define SCHEDULE_BUILD "build "
 
 static const char *const choice_names[SP__CHOICE_COUNT] = {
     [SP__CHOICE_TASK] = "task",           [SP__CHOICE_DATA] = "data",
@@ -188,10 +189,23 @@ sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,
     FILE *file = fopen(path, "we");
     if (file == NULL)
         return SP_ERR_IO;
-    bool ok = fprintf(file, SCHEDULE_MAGIC "\ntest %s\nseed 0x%" PRIx64 "\n", test, seed) > 0;
+    bool ok = fprintf(file, SCHEDULE_MAGIC "\ntest %s\nseed 0x%" PRIx64 "\nbuild %s\n", test, seed,
+                      sim_build_id()) > 0;
     for (size_t i = 0; ok && i < schedule->count; i++)
         ok = choice_print(file, &schedule->choices[i]) > 0;
     return (fclose(file) == 0) && ok ? SP_OK : SP_ERR_IO;
+}
+
+void sim_schedule_build(const char *path, char build[SIM_BUILD_MAX])
+{
+    char line[512];
+    FILE *file = fopen(path, "re");
+    build[0] = '\0';
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, SCHEDULE_BUILD, strlen(SCHEDULE_BUILD)) == 0)
+            (void)sscanf(line, SCHEDULE_BUILD "%63s", build);
+    if (file != NULL)
+        (void)fclose(file);
 }
 
 static sp_err load_lines(FILE *file, char *test, uint64_t *out_seed, struct sim_schedule *out,
@@ -209,6 +223,8 @@ static sp_err load_lines(FILE *file, char *test, uint64_t *out_seed, struct sim_
             ok = sscanf(line, "test %255s", test) == 1;
         else if (*out_line == 3)
             ok = sscanf(line, "seed 0x%" SCNx64, out_seed) == 1;
+        else if (strncmp(line, SCHEDULE_BUILD, strlen(SCHEDULE_BUILD)) == 0)
+            continue;
         else
             ok = choice_parse(line, &choice);
         if (!ok)

@@ -14,6 +14,10 @@
 
 #include "runtime/sim/world.h"
 
+enum {
+    SIM_BUILD_MAX = 64,
+};
+
 /** TASK: the reference would have let `at` make its step number `step`; `to` went instead.
  *  Else: draw number `step` of `at` was `to`, and not 0. */
 struct sim_choice {
@@ -66,7 +70,13 @@ uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, 
 /** "task", "data", ...: as in files. Never NULL. */
 const char *sim_choice_name(enum sp__choice kind);
 
-/** Write `test`, `seed` and the schedule to a file. Errors: IO (errno says why). */
+/** What tells this build of the program from others. Never NULL. Context: the main thread. */
+const char *sim_build_id(void);
+
+/** The build that wrote the file, or "". */
+void sim_schedule_build(const char *path, char build[SIM_BUILD_MAX]) SP_NONNULL;
+
+/** Write `test`, `seed`, the build and the schedule to a file. Errors: IO (errno says why). */
 SP_NODISCARD sp_err sim_schedule_save(const char *path, const char *test, uint64_t seed,
                                       const struct sim_schedule *schedule) SP_NONNULL;
 

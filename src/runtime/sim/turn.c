@@ -154,6 +154,8 @@ static void turn_leave(struct sp__context *context)
 {
     struct sp__world *world = sp__world_current();
     struct sp__actor *actor = context->current;
+    if (world->hooks.aside != NULL)
+        world->hooks.aside(world->hooks.arg, world->running);
     if (context->kind == SP__CONTEXT_FOREIGN) {
         sp__task_leave(world, world->running->fiber);
         return;

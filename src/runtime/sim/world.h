@@ -97,7 +97,8 @@ struct sp__task {
     void *arg;
 };
 
-/** Who decides. All are called on the loop, never suspend, and may be NULL. */
+/** Who decides. All never suspend and may be NULL; but for one they
+ *  are called on the loop. */
 struct sp__world_hooks {
     /** Which of `count` (at least one) ready tasks, oldest first, goes on. NULL: the first. */
     size_t (*choose)(void *arg, struct sp__task *const *tasks, size_t count);
@@ -119,6 +120,9 @@ struct sp__world_hooks {
     void (*quiet)(void *arg);
     /** `task` came into the world, or leaves it (`born` false). */
     void (*life)(void *arg, struct sp__task *task, bool born);
+    /** `task` stands aside before an operation, or parks; the one hook that is called on the
+     *  task's stack, so that it can be looked at. NULL: nothing to look at. */
+    void (*aside)(void *arg, struct sp__task *task);
     /** Entropy of a node. NULL: zeros. */
     void (*entropy)(void *arg, struct sp__node *node, void *bytes, size_t size);
     void *arg;

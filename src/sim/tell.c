@@ -1,0 +1,56 @@
+/* The trace of a run that is told: what trace.c has to know of the run it is in.
+ *
+ * Threads: one. Neighbours: run.c, trace.c.
+ */
+#include "process/process.h"
+#include "runtime/sim/node.h"
+#include "sim/inside.h"
+#include "sim/memory.h"
+
+static const char *tell_node(const struct sp_sim *s, const struct sp__task *task)
+{
+    if (task->node == NULL || task->kind == SP__TASK_MAIN)
+        return "";
+    const void *context = sp__node_runtime(task->node)->options.log_context;
+    for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+        if (node == context)
+            return node->name;
+    return "";
+}
+
+void sim_tell_step(struct sp_sim *s, struct sp__task *task)
+{
+    struct sim_trace_names names = { .node = tell_node(s, task), .main = "thread" };
+    for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+        if (task->kind == SP__TASK_MAIN && node == task->arg)
+            names.main = node->name;
+    bool inside = sim_memory_switch(false);
+    sim_trace_step(s->plan->trace, s->world, task, &names, s->left);
+    (void)sim_memory_switch(inside);
+}
+
+void sim_tell_stepped(struct sp_sim *s)
+{
+    if (s->draining)
+        return;
+    bool inside = sim_memory_switch(false);
+    sim_trace_stepped(s->plan->trace, s->world);
+    (void)sim_memory_switch(inside);
+}
+
+void sim_tell_aside(void *arg, struct sp__task *task)
+{
+    struct sp_sim *s = arg;
+    if (s->draining)
+        return;
+    bool inside = sim_memory_switch(false);
+    sim_trace_aside(s->plan->trace, task);
+    (void)sim_memory_switch(inside);
+}
+
+void sim_tell_failed(struct sp_sim *s)
+{
+    bool inside = sim_memory_switch(false);
+    sim_trace_end(s->plan->trace, s->world);
+    (void)sim_memory_switch(inside);
+}
