@@ -26,3 +26,4 @@ endfunction()
 
 spawned_add_model(litmus)
 spawned_add_model(random)
+spawned_add_model(mailbox runtime/actor.c)

@@ -114,7 +114,7 @@ bool model_sleeps(int thread)
 void model_site(const char *file, int line, const char *function, const char *operation,
                 const char *operand)
 {
-    model_run.site = (struct site){ file, line, function, operation, operand };
+    model_run.site = (struct site){ file, line, function, operation, operand, 0 };
 }
 
 static uint16_t run_site(struct run *run)
@@ -230,6 +230,7 @@ uint64_t run_request(struct request *request)
         return 0;
     request->weak = strcmp(run->site.operation, "compare_exchange_weak") == 0;
     request->site = run_site(run);
+    run->sites[request->site].orders |= 1U << request->order;
     if (request->kind < REQUEST_FENCE)
         request->location = run_location(run, request);
     run->states[thread] = request->kind == REQUEST_WAIT    ? THREAD_WAITS

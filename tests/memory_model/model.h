@@ -89,6 +89,23 @@ void model_explore(const struct model *model, const struct model_options *option
 void model_must_hold(const struct model *model);
 void model_must_find(const struct model *model, const struct model_fault *fault, const char *what);
 
+/** A weaker order that does no harm as far as these models can tell, and why. */
+struct model_spared {
+    struct model_fault fault;
+    const char *why;
+};
+
+/** Some models of one part of the library, for model_weaken_each(). */
+struct model_part {
+    const struct model *const *models; /**< up to NULL */
+    const char *const *files;          /**< whose orders are tried, up to NULL: "actor.c" */
+    const struct model_spared *spared; /**< up to one without an operation; or NULL */
+};
+
+/** Make each order in the code weaker, one at a time: a model must find it, or it is spared. Fails
+ *  the test case otherwise, also where one that is spared is found. */
+void model_weaken_each(const struct model_part *part);
+
 /* ---- for the threads of a model, and its setup and final ---- */
 
 /** A condition that must hold in all executions. */

@@ -22,7 +22,7 @@ static void report_add(struct model_result *result, const char *format, ...)
     va_end(arguments);
 }
 
-static const char *report_order(int order)
+const char *report_order(int order)
 {
     static const char *const names[] = { "relaxed", "consume", "acquire",  "release",
                                          "acq_rel", "seq_cst", "compiler", "membarrier" };

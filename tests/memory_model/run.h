@@ -51,6 +51,7 @@ struct site {
     const char *function;
     const char *operation;
     const char *operand;
+    unsigned orders; /* seen there, as bits */
 };
 
 enum { RUN_SITES_MAX = 512, RUN_LOG_MAX = MODEL_THREADS_MAX * GRAPH_EVENTS_MAX };
@@ -123,6 +124,9 @@ void race_reset(void);
 
 /** Writes the execution and the finding into the result. */
 void report_write(struct run *run);
+
+/** The name of an order, of the checker's own too. */
+const char *report_order(int order);
 
 /* ---- explore.c ---- */
 
