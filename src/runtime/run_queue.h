@@ -21,8 +21,13 @@
 #include "base/atomic.h"
 #include "spawned/base.h"
 
+/* tests/memory_model makes it 4, so that the end of the slots is near. */
+#ifndef SP__RUN_QUEUE_SLOTS
+#define SP__RUN_QUEUE_SLOTS 256
+#endif
+
 enum {
-    SP__RUN_QUEUE_SIZE = 256,
+    SP__RUN_QUEUE_SIZE = SP__RUN_QUEUE_SLOTS,
     /** The most that one push can spill: half the queue and the new item. */
     SP__RUN_QUEUE_SPILL = SP__RUN_QUEUE_SIZE / 2 + 1,
 };

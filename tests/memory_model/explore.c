@@ -323,8 +323,23 @@ static bool extend_update(struct run *run, int thread)
     return run->failed || graph_sc_consistent(graph, &run->play);
 }
 
+/* A loop that goes on as long as it reads old values: in the code as it is there must be none. An
+ * order made weaker may make one, which no machine follows for ever. */
+static bool explore_is_full(const struct run *run, int thread)
+{
+    const struct request *request = &run->requests[thread];
+    return run->graph.count[thread] >= GRAPH_EVENTS_MAX - 1 ||
+           (request->kind < REQUEST_FENCE &&
+            run->graph.writes[request->location] >= GRAPH_WRITES_MAX - 1);
+}
+
 bool explore_extend(struct run *run, int thread)
 {
+    if (explore_is_full(run, thread)) {
+        if (run->options->fault == NULL)
+            run_fail("%s has no end", run->model->thread_names[thread]);
+        return false;
+    }
     if (run->half[thread])
         return extend_update(run, thread);
     enum request_kind kind = run->requests[thread].kind;
