@@ -26,6 +26,7 @@
 #ifndef SPAWNED_SIM_H
 #define SPAWNED_SIM_H
 
+#include "spawned/address.h"
 #include "spawned/property.h"
 #include "spawned/time.h"
 
@@ -84,6 +85,24 @@ SP_API SP_NONNULL void sp_sim_run(sp_sim *s);
  *  Context: the test's body. */
 SP_API SP_NONNULL void sp_sim_run_for(sp_sim *s, sp_duration d);
 
+/** Start a node that is a program with a main function of its own: `program(argc, argv)` on a
+ *  thread of a new machine, with `name` as argv[0] and `args` (ended by NULL; may be NULL) behind
+ *  it, all copied. What it prints is dropped. Its static variables are those of this process: two
+ *  nodes of the same program share them.
+ *  Errors: without memory the run fails.
+ *  Ownership: the world's. Context: the test's body. */
+SP_API SP_NONNULL_ARGS(1, 2, 3) sp_sim_node *sp_sim_start_main(sp_sim *s, const char *name,
+                                                               int (*program)(int argc,
+                                                                              char **argv),
+                                                               const char *const *args);
+
+/** The main function of the objects under test, where the test program is linked with
+ *  -Wl,--wrap=main: the very objects that are linked into the program itself. */
+SP_API extern int sp_sim_program(int argc, char **argv) __asm__("__real_main");
+
+/** What a program's main function returned; 0 before it has. Context: any in the world. */
+SP_API SP_NONNULL int sp_sim_status(const sp_sim_node *node);
+
 /** Has the node's main function returned? Context: any in the world. */
 SP_API SP_NONNULL bool sp_sim_ended(const sp_sim_node *node);
 
@@ -104,6 +123,63 @@ SP_API SP_NONNULL sp_time sp_sim_now(const sp_sim *s);
 
 /** Steps of this run. Context: any in the world. */
 SP_API SP_NONNULL uint64_t sp_sim_steps(const sp_sim *s);
+
+/* ---- the network: nodes are machines with addresses 10.0.0.1, 10.0.0.2, ... in the order of
+ * their start, and sp_connect("name:port") finds them by name ---- */
+
+/** Which way. */
+enum sp_sim_way {
+    SP_SIM_BOTH,   /**< between the two */
+    SP_SIM_ONEWAY, /**< from the first to the second */
+};
+
+/** What the network may do by chance. All but the first three can make a correct program fail to
+ *  do its work; none of them reorders or loses what arrives on a connection that lives. */
+enum sp_sim_net_fault {
+    SP_SIM_NET_LATENCY = 1 << 0, /**< within the bounds of the path */
+    SP_SIM_NET_READ = 1 << 1,    /**< a read gets less than has arrived */
+    SP_SIM_NET_WRITE = 1 << 2,   /**< a write takes less than there is room for */
+    SP_SIM_NET_STRETCH = 1 << 3, /**< something takes longer than a timeout */
+    SP_SIM_NET_SLOW = 1 << 4,    /**< a connection has little bandwidth */
+    SP_SIM_NET_CLOG = 1 << 5,    /**< nothing moves for a while */
+    SP_SIM_NET_CUT = 1 << 6,     /**< two machines are parted for a while, one way or both */
+    SP_SIM_NET_BREAK = 1 << 7,   /**< a connection is reset, or one side never learns that it is */
+    SP_SIM_NET_REFUSE = 1 << 8,  /**< nobody seems to listen */
+    SP_SIM_NET_NOFILE = 1 << 9,  /**< there is no descriptor for a connection */
+};
+
+/** The node's address, port 0. Context: any in the world. */
+SP_API SP_NONNULL sp_address sp_sim_address(const sp_sim_node *node);
+
+/** Part two nodes: nothing arrives, and what is sent meanwhile is sent again once they are
+ *  healed, as the protocol does: after a while. Connections last, until a side gives up (15 minutes
+ *  with something unsent, else keepalive; two minutes for one that is being made).
+ *  Errors: without memory the run fails. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_partition(sp_sim *s, sp_sim_node *a, sp_sim_node *b,
+                                        enum sp_sim_way way);
+
+/** Undo sp_sim_partition() and sp_sim_clog() between two nodes; everywhere where both are NULL.
+ *  Context: any in the world. */
+SP_API SP_NONNULL_ARGS(1) void sp_sim_heal(sp_sim *s, sp_sim_node *a, sp_sim_node *b);
+
+/** What is under way between two nodes stands still, and arrives when it is healed.
+ *  Errors: without memory the run fails. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_clog(sp_sim *s, sp_sim_node *a, sp_sim_node *b, enum sp_sim_way way);
+
+/** Reset every connection between two nodes; of one with itself where they are the same.
+ *  Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_reset_connections(sp_sim *s, sp_sim_node *a, sp_sim_node *b);
+
+/** How long what is sent from one to the other, and back, takes: at least `min`, by chance up to
+ *  `max`. Default: 0.2 to 1.2 ms; a node to itself 15 to 85 us.
+ *  Errors: without memory the run fails. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_latency(sp_sim *s, sp_sim_node *a, sp_sim_node *b, sp_duration min,
+                                      sp_duration max);
+
+/** How many bytes a second go from one to the other, and back; 0: no bound, the default.
+ *  Errors: without memory the run fails. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_bandwidth(sp_sim *s, sp_sim_node *a, sp_sim_node *b,
+                                        uint64_t bytes_per_s);
 
 /** Written by SP_SIM_TEST(). Context: startup. */
 SP_API SP_NONNULL void sp_sim__register(struct sp_sim_test *test);

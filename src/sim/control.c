@@ -43,22 +43,36 @@ static void node_main(void *arg)
     node->ended = true;
 }
 
-sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
+struct sp_sim_node *sim_node_add(struct sp_sim *s, const char *name)
 {
     bool inside = sim_memory_switch(false);
     struct sp_sim_node *node = sp__calloc(1, sizeof(*node));
     (void)sim_memory_switch(inside);
     if (node == NULL)
         sp_sim_fail(s, "the simulation has no memory for node %s", name);
-    *node = (struct sp_sim_node){ .next = s->nodes, .sim = s, .fn = fn, .arg = arg };
+    *node = (struct sp_sim_node){ .next = s->nodes, .sim = s };
     (void)snprintf(node->name, sizeof(node->name), "%s", name);
     s->nodes = node;
+    return node;
+}
+
+void sim_node_start(struct sp_sim_node *node, void (*thread)(void *node))
+{
+    struct sp_sim *s = node->sim;
     uint64_t label = 0;
-    for (const char *at = name; *at != '\0'; at++)
+    for (const char *at = node->name; *at != '\0'; at++)
         label = sim_mix(label, (unsigned char)*at);
-    node->host = sp__host_add(s->world, name);
-    if (node->host == NULL || sp__world_main(s->world, node->host, label, node_main, node) != SP_OK)
-        sp_sim_fail(s, "the simulation has no memory for node %s", name);
+    node->host = sp__host_add(s->world, node->name);
+    if (node->host == NULL || sp__world_main(s->world, node->host, label, thread, node) != SP_OK)
+        sp_sim_fail(s, "the simulation has no memory for node %s", node->name);
+}
+
+sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct sp_sim_node *node = sim_node_add(s, name);
+    node->fn = fn;
+    node->arg = arg;
+    sim_node_start(node, node_main);
     return node;
 }
 

@@ -9,6 +9,8 @@
 #include "runtime/sim/host.h"
 #include "sim/run.h"
 
+#include <stdio.h>
+
 enum {
     SIM_INVARIANTS_MAX = 64,
 };
@@ -20,6 +22,10 @@ struct sp_sim_node {
     void *arg;
     struct sp__host *host; /* the machine it runs on */
     bool ended;
+    int status;   /* of a program's main() */
+    int argc;     /* its arguments, or 0 */
+    char **argv;
+    int (*program)(int argc, char **argv);
     char name[SIM_NAME_MAX];
 };
 
@@ -44,6 +50,7 @@ struct sp_sim {
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
     bool draining;
+    FILE *real_stdout;
     jmp_buf out;
 };
 
@@ -74,6 +81,15 @@ void sim_tell_step(struct sp_sim *s, struct sp__task *task);
 void sim_tell_stepped(struct sp_sim *s);
 void sim_tell_aside(void *arg, struct sp__task *task);
 void sim_tell_failed(struct sp_sim *s);
+
+/** A node of the run, not started yet. Without memory the run fails. */
+struct sp_sim_node *sim_node_add(struct sp_sim *s, const char *name);
+
+/** Let `thread(node)` run on a machine of that name. Without memory the run fails. */
+void sim_node_start(struct sp_sim_node *node, void (*thread)(void *node));
+
+/** Free what a node of a program has. */
+void sim_program_free(struct sp_sim_node *node);
 
 /** Counts of sp_sometimes() from here on. Errors: NOMEM. */
 SP_NODISCARD sp_err sim_property_start(void);

@@ -2,6 +2,8 @@
  *
  * Threads: one. Neighbours: options.h, campaign.h, failure.h, detect.h.
  */
+#include "sim/main.h"
+
 #include "sim/campaign.h"
 #include "sim/detect.h"
 #include "sim/failure.h"
@@ -96,7 +98,7 @@ static void sometimes_print(void *arg, const char *what, uint64_t count)
     printf("sometimes \"%s\": %" PRIu64 " times\n", what, count);
 }
 
-int main(int argc, char **argv)
+int sim_main(int argc, char **argv)
 {
     struct sim_options options = {
         .program = argv[0], .output = ".", .runs = MAIN_RUNS, .seconds = MAIN_SECONDS, .seed = 1

@@ -8,6 +8,7 @@
 #include "sim/inside.h"
 #include "sim/memory.h"
 #include "sim/net_odds.h"
+#include "sim/output.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -291,6 +292,8 @@ static void run_finish(struct sp_sim *s)
     while (s->nodes != NULL) {
         struct sp_sim_node *node = s->nodes;
         s->nodes = node->next;
+        if (!sim_memory_started())
+            sim_program_free(node); /* else it is gone with the world's memory */
         sp__free(node);
     }
     if (s->plan->schedule != NULL)
@@ -332,10 +335,13 @@ static sp_err run_prepare(struct sp_sim *s)
 /* The body comes back, or a failure jumps here. */
 static void run_body(struct sp_sim *s)
 {
+    s->real_stdout = stdout;
+    stdout = sim_output();
     (void)sim_memory_switch(true);
     if (setjmp(s->out) == 0)
         s->plan->test->body(s);
     (void)sim_memory_switch(false);
+    stdout = s->real_stdout;
     if (!s->result->failed)
         s->result->steps = sp__world_steps(s->world);
     s->result->time_ns = sp__world_now(s->world);
@@ -348,6 +354,8 @@ sp_err sim_run_start(bool reset)
     if (err != SP_OK)
         return err;
     err = sim_property_start();
+    if (err == SP_OK)
+        err = sim_output_start();
     if (err != SP_OK)
         return err;
     err = sp__world_create(&(struct sp__world_hooks){ 0 }, &run_world);
@@ -362,6 +370,7 @@ void sim_run_finish(void)
     sp__fault_uninstall();
     run_world = NULL;
     sim_property_finish();
+    sim_output_finish();
 }
 
 sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)

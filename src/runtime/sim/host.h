@@ -61,8 +61,9 @@ SP_NODISCARD sp_err sp__net_bandwidth(struct sp__host *from, struct sp__host *to
 /** Every connection between the two breaks; both ends learn of it. */
 void sp__net_reset(struct sp__host *a, struct sp__host *b) SP_NONNULL;
 
-/** Nothing is cut or clogged any more, anywhere. */
-void sp__net_heal(struct sp__world *world) SP_NONNULL;
+/** Nothing is cut or clogged any more between the two; NULL: anybody. */
+void sp__net_heal(struct sp__world *world, const struct sp__host *a, const struct sp__host *b)
+    SP_NONNULL_ARGS(1);
 
 /** What a task of the network does next, in words. */
 const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEXT_MAX]) SP_NONNULL;

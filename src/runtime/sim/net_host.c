@@ -173,11 +173,20 @@ sp_err sp__net_bandwidth(struct sp__host *from, struct sp__host *to, int64_t byt
     return SP_OK;
 }
 
-void sp__net_heal(struct sp__world *world)
+static bool path_joins(const struct sp__path *path, const struct sp__host *a,
+                       const struct sp__host *b)
+{
+    return ((a == NULL || path->from == a) && (b == NULL || path->to == b)) ||
+           ((b == NULL || path->from == b) && (a == NULL || path->to == a));
+}
+
+void sp__net_heal(struct sp__world *world, const struct sp__host *a, const struct sp__host *b)
 {
     for (struct sp__list *at = sp__list_first(&world->paths); at != NULL;
          at = sp__list_next(&world->paths, at)) {
         struct sp__path *path = sp__container_of(at, struct sp__path, link);
+        if (!path_joins(path, a, b))
+            continue;
         /* Not as if it had never been: what was lost has to be sent again. */
         if (path->cut_until > world->now)
             path->cut_until = world->now;
@@ -192,12 +201,6 @@ void sp__net_hold(struct sp__host *host, bool held)
     path_changed(host->world, NULL);
     host->held = held;
     path_changed(host->world, NULL);
-}
-
-static bool path_joins(const struct sp__path *path, const struct sp__host *a,
-                       const struct sp__host *b)
-{
-    return (path->from == a && path->to == b) || (path->from == b && path->to == a);
 }
 
 void sp__net_reset(struct sp__host *a, struct sp__host *b)

@@ -1,0 +1,36 @@
+#include "sim/output.h"
+
+enum { OUTPUT_BUFFER = 4096 };
+
+/* Neither of them changes after the start, so that a reset of the program's data does no harm. */
+static FILE *output_sink;
+static char output_buffer[OUTPUT_BUFFER];
+
+static ssize_t output_drop(void *cookie, const char *bytes, size_t size)
+{
+    (void)cookie;
+    (void)bytes;
+    return (ssize_t)size;
+}
+
+sp_err sim_output_start(void)
+{
+    output_sink = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = output_drop });
+    if (output_sink == NULL)
+        return SP_ERR_NOMEM;
+    /* Not from the heap, which is the world's while a program prints. */
+    (void)setvbuf(output_sink, output_buffer, _IOFBF, sizeof(output_buffer));
+    return SP_OK;
+}
+
+FILE *sim_output(void)
+{
+    return output_sink;
+}
+
+void sim_output_finish(void)
+{
+    if (output_sink != NULL)
+        (void)fclose(output_sink);
+    output_sink = NULL;
+}
