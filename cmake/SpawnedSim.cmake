@@ -26,6 +26,14 @@ function(spawned_add_sim_test name)
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# The same for a program that has a main function: `program` is the target of an executable, whose
+# objects are linked as they are, and whose libraries are linked too.
+function(spawned_add_sim_program_test name program)
+    spawned_add_sim_test(${name} ${ARGN} $<TARGET_OBJECTS:${program}>)
+    target_link_libraries(${name} PRIVATE $<TARGET_PROPERTY:${program},LINK_LIBRARIES>)
+    target_link_options(${name} PRIVATE -Wl,--wrap=main)
+endfunction()
+
 if(SPAWNED_BUILD_TESTS)
     file(GLOB spawned_sim_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim/*.c)
     spawned_add_sim_test(sim_cases ${spawned_sim_tests})
@@ -34,6 +42,12 @@ if(SPAWNED_BUILD_TESTS)
     target_include_directories(sim-suite PRIVATE ${PROJECT_SOURCE_DIR}/src)
     file(GLOB spawned_sim_net_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_net/*.c)
     spawned_add_sim_test(sim_net ${spawned_sim_net_tests})
+    # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
+    if(SPAWNED_BUILD_EXAMPLES)
+        spawned_add_sim_program_test(sim_chat_room chat_room
+            ${PROJECT_SOURCE_DIR}/tests/sim_programs/chat_room.c)
+        spawned_add_sim_program_test(sim_kv spawned-kv ${PROJECT_SOURCE_DIR}/tests/sim_programs/kv.c)
+    endif()
     # The program of docs/testing.md, which fails on purpose.
     spawned_add_sim_test(sim_tutorial ${PROJECT_SOURCE_DIR}/tests/tutorial/flaky_counter.c)
 endif()

@@ -91,14 +91,18 @@ SP_API SP_NONNULL void sp_sim_run_for(sp_sim *s, sp_duration d);
  *  nodes of the same program share them.
  *  Errors: without memory the run fails.
  *  Ownership: the world's. Context: the test's body. */
-SP_API SP_NONNULL_ARGS(1, 2, 3) sp_sim_node *sp_sim_start_main(sp_sim *s, const char *name,
-                                                               int (*program)(int argc,
-                                                                              char **argv),
-                                                               const char *const *args);
+SP_API SP_NONNULL_ARGS(1, 2,
+                       3) sp_sim_node *sp_sim_start_main(sp_sim *s, const char *name,
+                                                         int (*program)(int argc, char **argv),
+                                                         const char *const *args);
 
 /** The main function of the objects under test, where the test program is linked with
- *  -Wl,--wrap=main: the very objects that are linked into the program itself. */
+ *  -Wl,--wrap=main: the very objects that are linked into the program itself.
+ *  Context: as sp_sim_start_main() calls it. */
 SP_API extern int sp_sim_program(int argc, char **argv) __asm__("__real_main");
+
+/** SIGTERM. Context: the test's body. */
+SP_API SP_NONNULL void sp_sim_stop(sp_sim_node *node);
 
 /** What a program's main function returned; 0 before it has. Context: any in the world. */
 SP_API SP_NONNULL int sp_sim_status(const sp_sim_node *node);

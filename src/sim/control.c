@@ -62,6 +62,7 @@ void sim_node_start(struct sp_sim_node *node, void (*thread)(void *node))
     uint64_t label = 0;
     for (const char *at = node->name; *at != '\0'; at++)
         label = sim_mix(label, (unsigned char)*at);
+    node->thread = thread;
     node->host = sp__host_add(s->world, node->name);
     if (node->host == NULL || sp__world_main(s->world, node->host, label, thread, node) != SP_OK)
         sp_sim_fail(s, "the simulation has no memory for node %s", node->name);

@@ -21,9 +21,10 @@ struct sp_sim_node {
     void (*fn)(void *arg);
     void *arg;
     struct sp__host *host; /* the machine it runs on */
+    void (*thread)(void *node);
     bool ended;
-    int status;   /* of a program's main() */
-    int argc;     /* its arguments, or 0 */
+    int status; /* of a program's main() */
+    int argc;   /* its arguments, or 0 */
     char **argv;
     int (*program)(int argc, char **argv);
     char name[SIM_NAME_MAX];
@@ -87,6 +88,9 @@ struct sp_sim_node *sim_node_add(struct sp_sim *s, const char *name);
 
 /** Let `thread(node)` run on a machine of that name. Without memory the run fails. */
 void sim_node_start(struct sp_sim_node *node, void (*thread)(void *node));
+
+/** What the system's source of randomness gives in this run. */
+void sim_entropy(struct sp_sim *s, void *bytes, size_t size);
 
 /** Free what a node of a program has. */
 void sim_program_free(struct sp_sim_node *node);

@@ -272,9 +272,13 @@ static void run_life(void *arg, struct sp__task *task, bool born)
 
 static void run_entropy(void *arg, struct sp__node *node, void *bytes, size_t size)
 {
-    struct sp_sim *s = arg;
-    unsigned char *at = bytes;
     (void)node;
+    sim_entropy(arg, bytes, size);
+}
+
+void sim_entropy(struct sp_sim *s, void *bytes, size_t size)
+{
+    unsigned char *at = bytes;
     for (size_t i = 0; i < size; i++)
         at[i] = (unsigned char)(sp__random_next(&s->chance) >> 56);
 }

@@ -25,10 +25,14 @@ static int64_t sim_now(struct sp_runtime *runtime)
     return sp__clock_now(node == NULL ? NULL : node->host, sp__world_current()->now);
 }
 
+int64_t sp__world_wall(const struct sp__world *world, const struct sp__host *host)
+{
+    return BACKEND_WALL_START * SP_NS_PER_S + sp__clock_wall(host, world->now);
+}
+
 static int64_t sim_wall(struct sp_runtime *runtime)
 {
-    return BACKEND_WALL_START * SP_NS_PER_S +
-           sp__clock_wall(sp__sim_node(runtime)->host, sp__world_current()->now);
+    return sp__world_wall(sp__world_current(), sp__sim_node(runtime)->host);
 }
 
 static sp_err sim_entropy(struct sp_runtime *runtime, void *bytes, size_t size)

@@ -40,6 +40,7 @@ static bool wire_init(struct sp__connection *connection, unsigned side, struct s
     if (wire->task == NULL)
         return false;
     wire->task->wire = wire;
+    wire->task->host = NULL; /* it is between machines, and stays if one is gone */
     return true;
 }
 

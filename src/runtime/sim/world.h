@@ -201,6 +201,11 @@ void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
 /** The world's clock, nanoseconds. Context: any in the world. */
 int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
 
+/** The wall clock of a machine, or the right one (NULL), nanoseconds since 1970.
+ *  Context: any in the world. */
+int64_t sp__world_wall(const struct sp__world *world, const struct sp__host *host)
+    SP_NONNULL_ARGS(1);
+
 /** Steps made so far. Context: any in the world. */
 uint64_t sp__world_steps(const struct sp__world *world) SP_NONNULL;
 

@@ -1,0 +1,187 @@
+/* spawned-kv in a simulated world: its own main function runs as a node, and clients are others.
+ *
+ * Shards crash while several clients work. Nobody hangs, nobody gets an answer that does not
+ * belong to his question, and what a client wrote is there or, after a crash of the shard that had
+ * it, is gone; nothing else.
+ */
+#include <spawned/listener.h>
+#include <spawned/sim.h>
+#include <spawned/spawned.h>
+#include <spawned/stream.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KV_CLIENTS = 3,
+    KV_ROUNDS = 4,
+    KV_SHARDS = 2,
+    KV_LINE_MAX = 128,
+};
+
+struct client {
+    sp_sim *s;
+    struct sp_stream *stream;
+    int number;
+    int lost; /* keys that were gone */
+    bool done;
+    char input[512]; /* read and not looked at */
+    size_t length;
+};
+
+static sp_deadline kv_patience(void)
+{
+    return sp_after_sec(3600);
+}
+
+static void kv_connect(struct client *self)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (sp_connect("kv:7379", NULL, kv_patience(), &self->stream) == SP_OK)
+            return;
+        sp_sleep(sp_ms(20));
+    }
+    sp_sim_fail(self->s, "client %d cannot connect", self->number);
+}
+
+/* The next line of a reply, without its end. */
+static void kv_line(struct client *self, char line[KV_LINE_MAX])
+{
+    for (;;) {
+        char *end = memchr(self->input, '\n', self->length);
+        if (end != NULL) {
+            size_t size = (size_t)(end - self->input);
+            sp_sim_check(self->s, size > 0 && size < KV_LINE_MAX, "a line of %zu bytes", size);
+            memcpy(line, self->input, size - 1);
+            line[size - 1] = '\0';
+            self->length -= size + 1;
+            memmove(self->input, end + 1, self->length);
+            return;
+        }
+        size_t count = 0;
+        sp_err err = sp_stream_read(self->stream, self->input + self->length,
+                                    sizeof(self->input) - self->length, kv_patience(), &count);
+        sp_sim_check(self->s, err == SP_OK, "client %d reads: %s", self->number, sp_err_text(err));
+        self->length += count;
+    }
+}
+
+static void kv_send(struct client *self, const char *request)
+{
+    sp_err err = sp_stream_write(self->stream, request, strlen(request), kv_patience());
+    sp_sim_check(self->s, err == SP_OK, "client %d writes: %s", self->number, sp_err_text(err));
+}
+
+/* A reply of one line, or a string ("" for none: `null`). */
+static void kv_reply(struct client *self, char text[KV_LINE_MAX], bool *null)
+{
+    kv_line(self, text);
+    *null = strcmp(text, "$-1") == 0;
+    if (text[0] == '$' && !*null) {
+        int size = atoi(text + 1);
+        kv_line(self, text);
+        sp_sim_check(self->s, (int)strlen(text) == size, "a string of %d bytes is \"%s\"", size,
+                     text);
+    }
+}
+
+/* Its shard has crashed while it was asked: that is an answer. */
+static bool kv_is_loss(const char *text)
+{
+    return strncmp(text, "-ERR shard", 10) == 0;
+}
+
+static void kv_work(struct client *self)
+{
+    char request[KV_LINE_MAX];
+    char reply[KV_LINE_MAX];
+    char value[32];
+    bool null;
+    for (int round = 0; round < KV_ROUNDS; round++) {
+        (void)snprintf(value, sizeof(value), "c%dr%d", self->number, round);
+        /* Two requests at once, so that replies might be mixed up. */
+        (void)snprintf(request, sizeof(request), "SET k%d-%d %s\r\nGET k%d-%d\r\n", self->number,
+                       round, value, self->number, round);
+        kv_send(self, request);
+        kv_reply(self, reply, &null);
+        sp_sim_check(self->s, strcmp(reply, "+OK") == 0 || kv_is_loss(reply), "SET says \"%s\"",
+                     reply);
+        kv_reply(self, reply, &null);
+        sp_sim_check(self->s, strcmp(reply, value) == 0 || null || kv_is_loss(reply),
+                     "client %d asks for \"%s\" and gets \"%s\"", self->number, value, reply);
+        self->lost += null || kv_is_loss(reply);
+        sp_sometimes(null, "a key was lost between SET and GET");
+        sp_sometimes(kv_is_loss(reply), "a shard crashed while it was asked");
+    }
+}
+
+static void client_main(void *arg)
+{
+    struct client *self = arg;
+    kv_connect(self);
+    kv_work(self);
+    sp_ignore(sp_stream_close(self->stream, kv_patience()));
+    self->done = true;
+}
+
+/* Makes shards crash, one after another. */
+static void trouble_main(void *arg)
+{
+    struct client *self = arg;
+    char request[KV_LINE_MAX];
+    char reply[KV_LINE_MAX];
+    bool null;
+    kv_connect(self);
+    for (int i = 0; i < 2; i++) {
+        sp_sleep(sp_us(100 * (int64_t)sp_choose(40)));
+        (void)snprintf(request, sizeof(request), "DEBUG CRASH-SHARD %u\r\n", sp_choose(KV_SHARDS));
+        kv_send(self, request);
+        kv_reply(self, reply, &null);
+    }
+    sp_ignore(sp_stream_close(self->stream, kv_patience()));
+    self->done = true;
+}
+
+static void all_done(void *arg)
+{
+    struct client *clients = arg;
+    for (int i = 0; i < KV_CLIENTS + 1; i++)
+        while (!clients[i].done)
+            sp_sleep(sp_ms(100));
+}
+
+static void kv_test(sp_sim *s, bool trouble)
+{
+    struct client clients[KV_CLIENTS + 1];
+    const char *const args[] = { "--port", "7379",      "--bind", "0.0.0.0", "--shards",
+                                 "2",      "--workers", "1",      NULL };
+    sp_sim_node *kv = sp_sim_start_main(s, "kv", sp_sim_program, args);
+    for (int i = 0; i < KV_CLIENTS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "client%d", i);
+        clients[i] = (struct client){ .s = s, .number = i };
+        sp_sim_start(s, name, client_main, &clients[i]);
+    }
+    clients[KV_CLIENTS] = (struct client){ .s = s, .number = KV_CLIENTS, .done = !trouble };
+    if (trouble)
+        sp_sim_start(s, "trouble", trouble_main, &clients[KV_CLIENTS]);
+    sp_sim_node *last = sp_sim_start(s, "last", all_done, clients);
+    while (!sp_sim_ended(last))
+        sp_sim_run_for(s, sp_sec(1));
+    sp_sim_stop(kv);
+    sp_sim_run(s);
+    sp_sim_check(s, sp_sim_status(kv) == 0, "the program ends with %d", sp_sim_status(kv));
+    for (int i = 0; i < KV_CLIENTS && !trouble; i++)
+        sp_sim_check(s, clients[i].lost == 0, "client %d lost %d keys", i, clients[i].lost);
+}
+
+SP_SIM_TEST(kv_clients_get_what_they_set)
+{
+    kv_test(s, false);
+}
+
+SP_SIM_TEST(kv_a_crashing_shard_harms_nobody_else, .crashes = true)
+{
+    kv_test(s, true);
+}
