@@ -261,7 +261,7 @@ void sim_trace_step(struct sim_trace *trace, struct sp__world *world, struct sp_
     state->running = lane;
     *event = (struct sim_event){ .time_ns = sp__world_now(world),
                                  .task = task->label,
-                                 .step = task->steps - 1,
+                                 .step = task->steps,
                                  .object = trace_object(task, task->object),
                                  .point = task->point,
                                  .kind = task->kind,
