@@ -64,12 +64,12 @@ bool sim_races_before(const struct sim_races *races, const struct sim_trace *tra
 /* How much it says that these two touched the same thing: 0 the most, 3: they do not race. */
 static uint8_t kinds_rank(enum sim_access_kind a, enum sim_access_kind b)
 {
-    static const uint8_t ranks[7][7] = {
-        /*               push take wake look end read write */
-        [SIM_PUSH] = { 0, 2, 1, 3, 0, 3, 3 },       [SIM_TAKE] = { 2, 3, 3, 3, 1, 3, 3 },
-        [SIM_WAKE] = { 1, 3, 0, 3, 0, 3, 3 },       [SIM_LOOK] = { 3, 3, 3, 3, 0, 3, 3 },
-        [SIM_END] = { 0, 1, 0, 0, 0, 3, 3 },        [SIM_NAME_READ] = { 3, 3, 3, 3, 3, 3, 0 },
-        [SIM_NAME_WRITE] = { 3, 3, 3, 3, 3, 0, 0 },
+    static const uint8_t ranks[8][8] = {
+        /*               push take wake measure look end read write */
+        [SIM_PUSH] = { 0, 2, 1, 0, 3, 0, 3, 3 },      [SIM_TAKE] = { 2, 3, 3, 1, 3, 1, 3, 3 },
+        [SIM_WAKE] = { 1, 3, 0, 3, 3, 0, 3, 3 },      [SIM_MEASURE] = { 0, 1, 3, 3, 3, 0, 3, 3 },
+        [SIM_LOOK] = { 3, 3, 3, 3, 3, 0, 3, 3 },      [SIM_END] = { 0, 1, 0, 0, 0, 0, 3, 3 },
+        [SIM_NAME_READ] = { 3, 3, 3, 3, 3, 3, 3, 0 }, [SIM_NAME_WRITE] = { 3, 3, 3, 3, 3, 3, 0, 0 },
     };
     return ranks[a][b];
 }
@@ -134,9 +134,8 @@ static bool pair_races(const struct sim_races *races, const struct sim_trace *tr
     return *out_rank < 3 && !sim_races_before(races, trace, i, j);
 }
 
-static sp_err pairs_find(struct sim_races *races, const struct sim_trace *trace)
+static sp_err pairs_find(struct sim_races *races, const struct sim_trace *trace, size_t *capacity)
 {
-    size_t capacity = 0;
     sp_err err = SP_OK;
     for (uint32_t j = 0; j < trace->count && err == SP_OK; j++) {
         uint32_t tried = 0;
@@ -145,7 +144,7 @@ static sp_err pairs_find(struct sim_races *races, const struct sim_trace *trace)
             if (!pair_races(races, trace, i, j, &pair.rank))
                 continue;
             tried++; /* those further back are turned with these */
-            err = pairs_add(races, &capacity, pair);
+            err = pairs_add(races, capacity, pair);
         }
     }
     return err;
@@ -170,7 +169,74 @@ static int pair_compare(const void *one, const void *two)
     return 0;
 }
 
+/* ---- turns that could have come before the message they took ---- */
+
+/* Is `b` the next step of a's task, or caused by a? */
+static bool follows(const struct sim_trace *trace, uint32_t a, uint32_t b)
+{
+    const struct sim_event *event = &trace->events[b];
+    if (trace->events[a].lane == event->lane)
+        return true;
+    for (uint32_t i = 0; i < event->cause_count; i++)
+        if (event->causes[i] == a)
+            return true;
+    return false;
+}
+
+/* Write to `needed`, by event - first, what `second` needs even if it goes before `first`.
+ * False: it needs the first. */
+static bool early_needs(const struct sim_trace *trace, const struct sim_race *pair, bool *needed)
+{
+    needed[pair->second - pair->first] = true;
+    for (uint32_t e = pair->second; e-- > pair->first;)
+        for (uint32_t later = e + 1; later <= pair->second; later++) {
+            if (!needed[later - pair->first] || !follows(trace, e, later))
+                continue;
+            if (e != pair->first)
+                needed[e - pair->first] = true;
+            else if (later != pair->second)
+                return false;
+        }
+    return true;
+}
+
+static sp_err pairs_find_early(struct sim_races *races, const struct sim_trace *trace,
+                               size_t *capacity)
+{
+    sp_err err = SP_OK;
+    for (uint32_t j = 0; j < trace->count && err == SP_OK; j++) {
+        const struct sim_event *event = &trace->events[j];
+        for (uint32_t i = 0; i < event->cause_count && err == SP_OK && event->took; i++) {
+            uint32_t sent = event->causes[i];
+            if (sent > event->since && j - sent <= SIM_RACES_EARLY_MAX &&
+                trace->events[sent].lane != event->lane)
+                err = pairs_add(
+                    races, capacity,
+                    (struct sim_race){ .first = sent, .second = j, .rank = 1, .early = true });
+        }
+    }
+    return err;
+}
+
 /* ---- flips ---- */
+
+static sp_err script_step(struct sim_script *script, const struct sim_trace *trace, uint32_t event)
+{
+    return sim_script_add(script, trace->events[event].task, trace->events[event].step);
+}
+
+/* What the second needs, and itself; then the rest. INVALID: it needs the first. */
+static sp_err script_early(const struct sim_trace *trace, const struct sim_race *pair,
+                           struct sim_script *script)
+{
+    bool needed[SIM_RACES_EARLY_MAX + 1] = { false };
+    sp_err err = early_needs(trace, pair, needed) ? SP_OK : SP_ERR_INVALID;
+    for (int rest = 0; rest < 2; rest++)
+        for (uint32_t e = pair->first; e <= pair->second && err == SP_OK; e++)
+            if (needed[e - pair->first] == (rest == 0))
+                err = script_step(script, trace, e);
+    return err;
+}
 
 static sp_err flip_script(const struct sim_races *races, const struct sim_trace *trace,
                           const struct sim_race *pair, struct sim_script *script)
@@ -179,13 +245,15 @@ static sp_err flip_script(const struct sim_races *races, const struct sim_trace 
     sim_script_init(script);
     /* Twice over the steps of the two: first those that stay ahead, then those put off. */
     for (uint32_t e = 0; e < pair->first && err == SP_OK; e++)
-        err = sim_script_add(script, trace->events[e].task, trace->events[e].step);
-    for (int delayed = 0; delayed < 2; delayed++)
+        err = script_step(script, trace, e);
+    if (pair->early && err == SP_OK)
+        err = script_early(trace, pair, script);
+    for (int delayed = 0; delayed < 2 && !pair->early; delayed++)
         for (uint32_t e = pair->first; e <= pair->second && err == SP_OK; e++)
             if (flip_delays(races, trace, pair, e) == (delayed == 1))
-                err = sim_script_add(script, trace->events[e].task, trace->events[e].step);
+                err = script_step(script, trace, e);
     for (uint32_t e = pair->second + 1; e < trace->count && err == SP_OK; e++)
-        err = sim_script_add(script, trace->events[e].task, trace->events[e].step);
+        err = script_step(script, trace, e);
     return err;
 }
 
@@ -198,6 +266,10 @@ static sp_err flip_try(const struct sim_plan *plan, const struct sim_trace *trac
     };
     struct sim_result result = { .failed = true };
     sp_err err = flip_script(races, trace, pair, &script);
+    if (err == SP_ERR_INVALID) {
+        sim_script_finish(&script);
+        return SP_OK;
+    }
     if (err == SP_OK)
         err = sim_run(&again, &result);
     races->runs++;
@@ -228,9 +300,12 @@ sp_err sim_races_find(const struct sim_plan *plan, const struct sim_trace *trace
                       struct sim_races *out)
 {
     *out = (struct sim_races){ .count = 0 };
+    size_t capacity = 0;
     sp_err err = clocks_make(out, trace);
     if (err == SP_OK && !out->too_long)
-        err = pairs_find(out, trace);
+        err = pairs_find(out, trace, &capacity);
+    if (err == SP_OK && !out->too_long)
+        err = pairs_find_early(out, trace, &capacity);
     if (err == SP_OK && out->count > SIM_RACES_FLIPS_MAX) {
         out->untried = out->count - SIM_RACES_FLIPS_MAX;
         /* Those near the failure say more than those at the start. */
@@ -240,7 +315,7 @@ sp_err sim_races_find(const struct sim_plan *plan, const struct sim_trace *trace
     for (size_t i = 0; i < out->count && err == SP_OK; i++) {
         err = flip_try(plan, trace, out, &out->pairs[i]);
         if (out->pairs[i].passes) {
-            out->pairs[i].turned = flip_turns(out, trace, &out->pairs[i]);
+            out->pairs[i].turned = out->pairs[i].early ? 1 : flip_turns(out, trace, &out->pairs[i]);
             out->passing++;
         }
     }

@@ -4,6 +4,8 @@
  *   before    program order, and causes (sent -> taken, answered, spawned, woke): vector clocks
  *   race      two steps that touch the same thing, one of them changing it, neither before the
  *             other
+ *             other; also a message, and the turn of a process that takes it, if that process had
+ *             its turn due before
  *   flip      the run again, with the second one and all it needs ahead of the first; what
  *             followed from the first follows later
  *
@@ -21,6 +23,7 @@
 
 enum {
     SIM_RACES_FLIPS_MAX = 2000,              /* pairs that are tried, at most */
+    SIM_RACES_EARLY_MAX = 256,               /* steps between a message and who took it late */
     SIM_RACES_CLOCKS_MAX = 64 * 1024 * 1024, /* numbers in all clocks; longer stories have none */
 };
 
@@ -29,6 +32,7 @@ struct sim_race {
     uint32_t second;
     uint32_t turned; /* pairs of touching steps that its flip turns round, this one included */
     bool passes;     /* flipped, the run does */
+    bool early;      /* the second takes what the first sent, and could have gone before */
     uint8_t rank;    /* how much the two say by themselves; less is more */
 };
 

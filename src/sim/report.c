@@ -204,7 +204,8 @@ static void why_race(FILE *out, const struct sim_story *story)
     if (races->passing == 1)
         fputs("no other single swap does\n", out);
     else
-        fprintf(out, "so do %zu of the %zu others\n", races->passing - 1, races->count - 1);
+        fprintf(out, "so %s %zu of the %zu others\n", races->passing == 2 ? "does" : "do",
+                races->passing - 1, races->count - 1);
     why_event(out, story, bug->first);
     why_event(out, story, bug->second);
     if (story->sources.no_tool)

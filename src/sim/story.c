@@ -223,15 +223,35 @@ static bool story_concerns(const struct sim_story *story, const struct sim_event
     return event->point == SP__POINT_NAME;
 }
 
-/* The first step of whom of those with columns was born last. */
+/* The first message of one of the two that race. */
+static uint32_t story_first_message(const struct sim_story *story)
+{
+    const struct sim_trace *trace = story->trace;
+    if (story->races->passing == 0)
+        return UINT32_MAX;
+    uint32_t one = trace->events[story->races->pairs[0].first].lane;
+    uint32_t other = trace->events[story->races->pairs[0].second].lane;
+    for (uint32_t e = 0; e < trace->count; e++) {
+        const struct sim_event *event = &trace->events[e];
+        if ((event->lane == one || event->lane == other) && event->point == SP__POINT_SEND &&
+            event->to != SIM_NO_LANE && story->marked[event->to])
+            return e;
+    }
+    return UINT32_MAX;
+}
+
+/* The first step of whom of those with columns was born last; or before, where what matters
+ * began before. */
 static uint32_t story_begin(const struct sim_story *story)
 {
     uint32_t begin = 0;
+    uint32_t message = story_first_message(story);
     for (uint32_t e = 0; e < story->trace->count; e++) {
         const struct sim_event *event = &story->trace->events[e];
         if (event->step == 0 && story->marked[event->lane] && event->kind == SP__TASK_ACTOR)
             begin = e;
     }
+    begin = message < begin ? message : begin;
     for (uint32_t e = 0; e < begin; e++)
         if (story->kept[e])
             return e;
@@ -258,9 +278,9 @@ static uint32_t story_end(const struct sim_story *story)
 /* Take from `more`, within [from, to), until `added` are few enough. */
 static size_t story_thin(bool *more, uint32_t from, uint32_t to, size_t added, size_t room)
 {
-    for (uint32_t e = to; e > from && added > room; e--)
-        if (more[e - 1]) {
-            more[e - 1] = false;
+    for (uint32_t e = from; e < to && added > room; e++)
+        if (more[e]) {
+            more[e] = false;
             added--;
         }
     return added;

@@ -35,7 +35,8 @@ struct trace_messages {
 struct trace_task {
     bool ready;
     bool signalled;
-    uint32_t last; /* its last event */
+    uint32_t last;  /* its last event */
+    uint32_t since; /* that made it ready */
     uint32_t cause_count;
     uint32_t causes[SIM_CAUSES_MAX]; /* of its next event */
     int frame_count;
@@ -202,6 +203,8 @@ static void event_operation(struct sim_event *event, const struct sim_lane *lane
         event_access(event, SIM_WAKE, event->object);
         break;
     case SP__POINT_PROCESS:
+        if (strcmp(event->what, "info") == 0)
+            event_access(event, SIM_MEASURE, event->object);
         event_access(event,
                      what_is_one_of(event->what, ends, sizeof(ends) / sizeof(ends[0])) ? SIM_END
                                                                                        : SIM_LOOK,
@@ -268,6 +271,7 @@ void sim_trace_step(struct sim_trace *trace, struct sp__world *world, struct sp_
                                  .left_reference = left,
                                  .lane = lane,
                                  .to = SIM_NO_LANE,
+                                 .since = known->since,
                                  .frame_count = known->frame_count };
     memcpy(event->frames, known->frames, sizeof(event->frames));
     char text[SP__NET_TEXT_MAX];
@@ -446,29 +450,39 @@ static void look_reply(struct sim_event *event, const struct sp__task *task)
         value_copy(&event->value, pending->slots[0].out, pending->slots[0].out_size);
 }
 
+/* A task other than the one that made the step was made ready by it. */
+static void look_woken(struct trace_look *look, const struct trace_task *known)
+{
+    uint64_t own = look->trace->lanes[look->lane].own;
+    if (own == 0)
+        return;
+    event_access(look->event, SIM_WAKE, own);
+    /* A timeout follows from the wait that it ends. */
+    if (look->event->kind == SP__TASK_TIMERS && known->last != TRACE_NO_EVENT)
+        event_cause(look->event, known->last);
+    if (look->event->to == SIM_NO_LANE)
+        look->event->to = look->lane;
+}
+
 /* Was it made ready, or signalled, by this step? */
 static void look_task(struct trace_look *look, struct sp__task *task)
 {
     struct trace_state *state = look->trace->state;
-    struct sim_trace *trace = look->trace;
     struct trace_task *known = &state->tasks[look->lane];
+    bool other = look->lane != state->running;
     bool signalled = task->kind == SP__TASK_ACTOR &&
                      atomic_load_explicit(&task->actor->signals, memory_order_relaxed) != NULL;
     bool woken = task->ready && !known->ready;
-    if (look->lane != state->running && (woken || (signalled && !known->signalled)))
+    if (other && (woken || (signalled && !known->signalled)))
         task_cause(known, look->index);
-    if (look->lane != state->running && woken && trace->lanes[look->lane].own != 0) {
-        event_access(look->event, SIM_WAKE, trace->lanes[look->lane].own);
-        /* A timeout follows from the wait that it ends. */
-        if (look->event->kind == SP__TASK_TIMERS && known->last != TRACE_NO_EVENT)
-            event_cause(look->event, known->last);
-        if (look->event->to == SIM_NO_LANE)
-            look->event->to = look->lane;
-    }
+    if (other && woken)
+        look_woken(look, known);
+    if (woken || !other)
+        known->since = look->index;
     known->ready = task->ready;
     known->signalled = signalled;
     if (look->event->point == SP__POINT_REPLY &&
-        trace->lanes[look->lane].own == look->event->object)
+        look->trace->lanes[look->lane].own == look->event->object)
         look_reply(look->event, task);
 }
 

@@ -29,6 +29,7 @@ enum sim_access_kind {
     SIM_PUSH,       /* a mailbox got a message */
     SIM_TAKE,       /* the owner looked into its mailbox */
     SIM_WAKE,       /* a wait was ended: an answer, or its deadline */
+    SIM_MEASURE,    /* a mailbox's length was asked for */
     SIM_LOOK,       /* at another's life: link, monitor, is it alive */
     SIM_END,        /* of a life: an exit, or a signal that asks for it */
     SIM_NAME_READ,  /* a name was looked up */
@@ -54,10 +55,11 @@ struct sim_event {
     enum sp__point point;
     enum sp__task_kind kind;
     bool left_reference;
-    bool ended;    /* the task, with this step */
-    bool took;     /* a message, which is `what` */
-    uint32_t lane; /* in sim_trace.lanes */
-    uint32_t to;   /* lane of whose mailbox, life or wait it was about, or SIM_NO_LANE */
+    bool ended;     /* the task, with this step */
+    bool took;      /* a message, which is `what` */
+    uint32_t lane;  /* in sim_trace.lanes */
+    uint32_t to;    /* lane of whose mailbox, life or wait it was about, or SIM_NO_LANE */
+    uint32_t since; /* event after which it could have been made */
     uint32_t cause_count;
     uint32_t access_count;
     int frame_count;
