@@ -5,7 +5,7 @@
  * parent (main.c) takes the median over the repetitions and prints.
  *
  * Neighbours: messages.c, calls.c, processes.c, timing.c, services.c, echo.c hold the workloads,
- * scaling.c compares numbers of workers, floor.c measures the machine without a runtime.
+ * sim.c those of simulated worlds, scaling.c compares numbers of workers, floor.c measures the machine without a runtime.
  */
 #ifndef SP_BENCH_BENCH_H
 #define SP_BENCH_BENCH_H
@@ -30,6 +30,7 @@ struct bench_workload {
     void (*raw)(const struct bench_options *options);
     bool quiet; /* processes end abnormally on purpose: no log */
     bool apart; /* not part of "all" */
+    bool alone; /* has no workers: measured once, whatever their numbers */
 };
 
 /** Tables of workloads, each ended by one without a name. */
@@ -42,6 +43,7 @@ extern const struct bench_workload bench_scaling[];
 extern const struct bench_workload bench_floor[];
 extern const struct bench_workload bench_soak[];
 extern const struct bench_workload bench_echo[];
+extern const struct bench_workload bench_sim[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

@@ -51,7 +51,7 @@ struct bench_figures {
 
 static const struct bench_workload *const bench_tables[] = {
     bench_messages, bench_calls, bench_processes, bench_timing, bench_services,
-    bench_scaling,  bench_floor, bench_echo,      bench_soak,
+    bench_scaling,  bench_floor, bench_echo,      bench_soak,   bench_sim,
 };
 
 #define BENCH_TABLES (sizeof bench_tables / sizeof bench_tables[0])
@@ -270,8 +270,9 @@ static int workload_run(const struct bench_workload *workload, const struct benc
 static int command_run_one(const struct bench_workload *workload, struct bench_command *command)
 {
     int worst = 0;
-    for (int i = 0; i < command->workers_count; i++) {
-        command->options.workers = command->workers[i];
+    int count = workload->alone ? 1 : command->workers_count;
+    for (int i = 0; i < count; i++) {
+        command->options.workers = workload->alone ? 1 : command->workers[i];
         int status = workload_run(workload, command);
         worst = status > worst ? status : worst;
     }

@@ -1,6 +1,8 @@
-# bench/*.c => bin/spawned-bench.
+# bench/*.c => bin/spawned-bench, bench/sim/*.c => bin/spawned-bench-sim, which it starts.
 
 file(GLOB_RECURSE spawned_bench CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.c)
+file(GLOB spawned_bench_sim CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/sim/*.c)
+list(FILTER spawned_bench EXCLUDE REGEX "/bench/sim/")
 list(FILTER spawned_bench EXCLUDE REGEX "_test\\.c$")
 if(spawned_bench)
     add_executable(spawned-bench ${spawned_bench})
@@ -9,6 +11,11 @@ if(spawned_bench)
     target_compile_definitions(spawned-bench PRIVATE SPAWNED_VERSION="${PROJECT_VERSION}")
     target_link_libraries(spawned-bench PRIVATE spawned spawned_flags)
     set_target_properties(spawned-bench PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    add_executable(spawned-bench-sim ${spawned_bench_sim})
+    target_include_directories(spawned-bench-sim PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(spawned-bench-sim PRIVATE spawned_sim spawned spawned_flags)
+    set_target_properties(spawned-bench-sim PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    add_dependencies(spawned-bench spawned-bench-sim)
     if(TARGET test_system_bench)
         add_dependencies(test_system_bench spawned-bench)
     endif()

@@ -85,7 +85,7 @@ TEST(bench_list_shows_what_is_tested_here)
     size_t lines = 0;
     for (const char *at = output.out; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
-    CHECK_INT(lines, BENCH_FIGURES + 1); /* and soak */
+    CHECK_INT(lines, BENCH_FIGURES + 4); /* and soak, and those of simulated worlds */
     sp_test_output_free(&output);
 }
 
@@ -97,6 +97,22 @@ TEST(bench_soak_balances_its_books)
     CHECK_STR(output.err, "");
     CHECK_INT(output.status, 0);
     CHECK_CONTAINS(output.out, "calls_per_s");
+    sp_test_output_free(&output);
+}
+
+TEST(bench_of_simulated_worlds_runs_once_whatever_the_workers)
+{
+    const char *args[] = {
+        "sim_decisions", "sim_schedules", "sim_idle_cluster", "--json", "--reps", "1", NULL
+    };
+    struct sp_test_output output;
+    bench_run(args, &output);
+    CHECK_STR(output.err, "");
+    CHECK_INT(output.status, 0);
+    CHECK_CONTAINS(output.out, "\"sim_decisions\",\"schedulers\":1,\"metric\":\"decisions_per_s\"");
+    CHECK_CONTAINS(output.out, "\"sim_schedules\",\"schedulers\":1,\"metric\":\"schedules_per_s\"");
+    CHECK_CONTAINS(output.out, "\"metric\":\"times_real_time\"");
+    CHECK(strstr(output.out, "\"schedulers\":2") == NULL);
     sp_test_output_free(&output);
 }
 

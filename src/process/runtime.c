@@ -22,6 +22,8 @@ enum {
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
     RUNTIME_BLOCKING_MAX = 64,
+    /* Of messages and slots: a simulated runtime is small, and made thousands of times a second. */
+    RUNTIME_SIM_FILL = 4,
     RUNTIME_STUCK_MS = 10,
     RUNTIME_STUCK_THREADS = 64,
     RUNTIME_STUCK_THREADS_MAX = 4096,
@@ -93,6 +95,8 @@ static void runtime_free_slots(struct sp_runtime *runtime)
 static void runtime_free(struct sp_runtime *runtime)
 {
     sp__epoch_finish(&runtime->epoch);
+    if (runtime->forgets)
+        return;
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);
@@ -136,6 +140,10 @@ static sp_err runtime_parts(struct sp_runtime *runtime)
     if (err == SP_OK)
         err = sp__slab_create(sp__timer_slot_size(), 64, RUNTIME_PROCESSES_MAX,
                               &runtime->timer_slots);
+    if (err == SP_OK && !runtime->real) {
+        sp__slab_set_fill(runtime->processes, RUNTIME_SIM_FILL);
+        sp__slab_set_fill(runtime->timer_slots, RUNTIME_SIM_FILL);
+    }
     if (err == SP_OK)
         err = sp__registry_create(runtime->seed, &runtime->registry);
     if (err == SP_OK)
@@ -182,7 +190,8 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
         runtime->options = *options;
     options_default(&runtime->options);
     sp__epoch_init(&runtime->epoch, runtime->real);
-    sp__msg_pool_init(&runtime->messages, NULL);
+    sp__msg_pool_init(&runtime->messages, &(struct sp__msg_pool_options){
+                                              .fill = runtime->real ? 0 : RUNTIME_SIM_FILL });
     sp__lock_init(&runtime->contexts_lock);
     sp__list_init(&runtime->contexts);
     runtime->actor_object = sp__process_object;
@@ -309,8 +318,12 @@ static bool runtime_end(struct sp_runtime *runtime, struct sp_process *self,
     while (!runtime_alone(runtime)) {
         uint32_t high = sp__slab_high(runtime->processes);
         for (uint32_t slot = 0; slot < high; slot++) {
+            struct sp_process *process = sp__slab_get(runtime->processes, slot);
+            /* relaxed: many slots were never anybody's; of the others it is read again inside. */
+            if (atomic_load_explicit(&process->serial, memory_order_relaxed) == 0)
+                continue;
             sp__process_enter();
-            runtime_signal_one(runtime, sp__slab_get(runtime->processes, slot), sp_self(), step);
+            runtime_signal_one(runtime, process, sp_self(), step);
             sp__process_leave();
         }
         sp_ignore(sp__process_check(self));

@@ -92,11 +92,13 @@ void sp__context_finish(struct sp__context *context)
     counters_add(&runtime->gone, &context->counters);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__epoch_unregister(&context->epoch);
+    sp__context_set(NULL);
+    if (runtime->forgets)
+        return;
     sp__msg_cache_finish(&context->messages);
     sp__fiber_cache_finish(&context->fibers);
     sp__slab_cache_finish(&context->timer_cache);
     sp__slab_cache_finish(&context->process_cache);
-    sp__context_set(NULL);
 }
 
 void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum)

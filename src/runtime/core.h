@@ -105,6 +105,7 @@ struct sp__context {
 struct sp_runtime {
     const struct sp__backend_ops *ops;
     bool real;     /* on the backend of threads: its ready is called directly, once per message */
+    bool forgets;  /* its memory is taken back as a whole: what would only free is left out */
     void *backend; /* its own state */
     struct sp_runtime_options options; /* defaults filled in */
     struct sp__epoch epoch;

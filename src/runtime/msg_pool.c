@@ -175,6 +175,7 @@ void sp__msg_pool_init(struct sp__msg_pool *pool, const struct sp__msg_pool_opti
     if (options != NULL)
         chosen = *options;
     pool->batches_max = chosen.batches_max;
+    pool->fill = chosen.fill;
     pool->passthrough = chosen.passthrough;
     for (int i = 0; i < SP__MSG_CLASSES; i++) {
         struct sp__msg_depot *depot = &pool->depots[i];
@@ -240,16 +241,19 @@ static void msg_rack_load(struct sp__msg_rack *rack, struct sp__msg_batch *batch
 }
 
 /* Nothing is loaded, or nothing is left in it. False: no memory for a batch, or for objects. */
-static bool msg_rack_refill(struct sp__msg_rack *rack, struct sp__msg_depot *depot,
+static bool msg_rack_refill(struct sp__msg_rack *rack, struct sp__msg_pool *pool,
                             uint8_t class_index)
 {
+    uint32_t fill = msg_batch_sizes[class_index];
+    if (pool->fill != 0 && pool->fill < fill)
+        fill = pool->fill;
     struct sp__msg_batch *batch = rack->spare;
     if (batch == NULL)
         batch = msg_batch_create(class_index);
     if (batch == NULL)
         return false;
     if (batch->count == 0)
-        batch = msg_depot_exchange_empty(depot, batch, msg_batch_sizes[class_index]);
+        batch = msg_depot_exchange_empty(&pool->depots[class_index], batch, fill);
     msg_rack_load(rack, batch, class_index);
     return rack->count > 0;
 }
@@ -282,7 +286,7 @@ void *sp__msg_alloc_slow(struct sp__msg_cache *cache, uint8_t class_index)
     struct sp__msg_depot *depot = &cache->pool->depots[class_index];
     struct sp__msg_rack *rack = &cache->racks[class_index];
     void *object;
-    if (msg_rack_refill(rack, depot, class_index))
+    if (msg_rack_refill(rack, cache->pool, class_index))
         object = rack->loaded->objects[--rack->count];
     else
         object = msg_depot_alloc_one(depot);

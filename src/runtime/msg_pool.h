@@ -42,6 +42,7 @@ enum {
 /** How a pool behaves; zero is the default of each. */
 struct sp__msg_pool_options {
     uint32_t batches_max; /**< full batches kept per class; 0: 4 MiB of them */
+    uint32_t fill;        /**< objects brought at once where none are in stock; 0: a batch */
     bool passthrough;     /**< every object is sp__malloc()'s: for Valgrind and for hunting bugs */
 };
 
@@ -63,6 +64,7 @@ struct sp__msg_depot {
 
 struct sp__msg_pool {
     uint32_t batches_max; /* 0: as many as make up the stock */
+    uint32_t fill;        /* 0: a whole batch */
     bool passthrough;
     struct sp__msg_depot depots[SP__MSG_CLASSES];
 };

@@ -39,10 +39,16 @@ sp_err sp__slab_create(size_t item_size, size_t align, uint32_t max, struct sp__
     slab->items = map + skip;
     slab->item_size = (uint32_t)item_size;
     slab->max = max;
+    slab->fill = SP__SLAB_BATCH;
     slab->free = (uint32_t *)(void *)(slab->items + items);
     sp__lock_init(&slab->lock);
     *out = slab;
     return SP_OK;
+}
+
+void sp__slab_set_fill(struct sp__slab *slab, uint32_t fill)
+{
+    slab->fill = fill < SP__SLAB_BATCH ? fill : SP__SLAB_BATCH;
 }
 
 void sp__slab_destroy(struct sp__slab *slab)
@@ -170,7 +176,7 @@ void sp__slab_cache_finish(struct sp__slab_cache *cache)
 sp_err sp__slab_cache_fill(struct sp__slab_cache *cache)
 {
     sp__lock_lock(&cache->slab->lock);
-    sp_err err = slab_pop(cache->slab, cache->numbers, SP__SLAB_BATCH, &cache->count);
+    sp_err err = slab_pop(cache->slab, cache->numbers, cache->slab->fill, &cache->count);
     sp__lock_unlock(&cache->slab->lock);
     return err;
 }

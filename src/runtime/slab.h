@@ -37,6 +37,7 @@ struct sp__slab {
     char *items;
     uint32_t item_size;
     uint32_t max;          /* slots */
+    uint32_t fill;         /* numbers that a cache takes at once; see sp__slab_set_fill() */
     _Atomic uint32_t high; /* slots below it have memory, and may be in use */
     SP__CACHE_ALIGNED struct sp__lock lock;
     uint32_t free_count SP__GUARDED_BY(lock);
@@ -58,6 +59,10 @@ struct sp__slab_cache {
  *  Errors: NOMEM (no such address space), INVALID (max over 16,777,216). Context: startup. */
 SP_NODISCARD sp_err sp__slab_create(size_t item_size, size_t align, uint32_t max,
                                     struct sp__slab **out) SP_NONNULL;
+
+/** Let caches take so many numbers at once, up to and by default SP__SLAB_BATCH: a few, where
+ *  there will be few items. Context: startup, before the first cache. */
+void sp__slab_set_fill(struct sp__slab *slab, uint32_t fill) SP_NONNULL;
 
 /** Frees the memory; NULL is fine. Context: the runtime's end. */
 void sp__slab_destroy(struct sp__slab *slab);

@@ -96,6 +96,7 @@ struct memory {
     char *data; /* the program's */
     char *data_copy;
     size_t data_size;
+    size_t page_size; /* read from here, so that it is the C library's memset that clears a page */
     struct sigaction before;
 };
 
@@ -404,6 +405,7 @@ bool sim_memory_start(void)
     struct memory *self = system_map(sizeof(*self), PROT_READ | PROT_WRITE);
     if (self == NULL || sysconf(_SC_PAGESIZE) != MEMORY_PAGE)
         return false;
+    self->page_size = MEMORY_PAGE;
     self->base = system_map(MEMORY_SIZE, PROT_READ);
     self->pages = system_map(MEMORY_PAGES, PROT_READ | PROT_WRITE);
     self->dirty = system_map(MEMORY_PAGES * sizeof(*self->dirty), PROT_READ | PROT_WRITE);
@@ -437,7 +439,7 @@ void sim_memory_reset(void)
     for (size_t i = 0; i < memory->dirty_count; i++) {
         size_t page = memory->dirty[i];
         if (!(memory->pages[page] & PAGE_GUARDED))
-            memset(memory->base + page * MEMORY_PAGE, 0, MEMORY_PAGE);
+            memset(memory->base + page * MEMORY_PAGE, 0, memory->page_size);
     }
     memset(memory->free, 0, sizeof(memory->free));
     memory->used = memory->shift;

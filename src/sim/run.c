@@ -330,6 +330,7 @@ static sp_err run_prepare(struct sp_sim *s)
         sim_follower_finish(&s->follower);
         return err;
     }
+    sp__world_set_forgets(s->world, sim_memory_started());
     sp__world_set_abstract(s->world, s->plan->test->options.abstract_time);
     sim_current = s;
     sp__properties = &sim_properties;

@@ -80,12 +80,15 @@ static void node_free(struct sp__node *node)
     struct sp_runtime *runtime = node->runtime;
     if (node->context.runtime != NULL) {
         struct sp__context *before = sp__context();
-        sp__turn_finish(node);
+        if (!runtime->forgets)
+            sp__turn_finish(node);
         sp__context_finish(&node->context);
         sp__context_set(before);
     }
     if (node->timers != NULL)
         sp__task_delete(node->world, node->timers);
+    if (runtime->forgets)
+        return;
     sp__timers_destroy(runtime->timers);
     runtime->timers = NULL;
     runtime->backend = NULL;
@@ -101,6 +104,7 @@ static sp_err sim_start(struct sp_runtime *runtime)
     node->world = sp__world_current();
     node->runtime = runtime;
     runtime->backend = node;
+    runtime->forgets = node->world->forgets;
     sp_err err = node_prepare(node);
     if (err != SP_OK) {
         node_free(node);

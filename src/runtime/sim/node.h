@@ -57,8 +57,10 @@ struct sp__world {
     int64_t alarm;     /* when hooks.alarm is to be called */
     bool own_memory;   /* it allocates for itself */
     bool exact_memory; /* nodes allocate each object apart */
+    uint64_t faults;   /* contained */
     bool stop;
     bool abstract;
+    bool forgets;
 };
 
 /* ---- world.c ---- */

@@ -9,6 +9,7 @@
  *
  * Threads: the world's. Neighbours: world.c, runtime/real/fault.h.
  */
+#include "runtime/fiber_switch.h"
 #include "runtime/real/fault.h"
 #include "runtime/sim/node.h"
 
@@ -43,6 +44,7 @@ static void turn_fault(struct sp__context *context)
     context->after = SP__AFTER_NOTHING;
     context->current = actor;
     turn_spare(context->backend);
+    sp__sim_node(actor->runtime)->world->faults++;
     actor->runtime->on_fault(actor, sp__fault_of(context));
 }
 
@@ -78,7 +80,7 @@ static void turn_fiber(void *unused)
         } else {
             node->idle = self;
         }
-        sp__fiber_switch(self, world->loop);
+        sp__fiber_switch_inline(self, world->loop);
     }
 }
 
@@ -101,7 +103,7 @@ void sp__turn_step(struct sp__world *world, struct sp__task *task)
         return;
     }
     context->fiber = fiber;
-    sp__fiber_switch(world->loop, fiber);
+    sp__fiber_switch_inline(world->loop, fiber);
     context->fiber = NULL;
     if (world->spent != NULL) {
         struct sp__fiber *spent = world->spent;

@@ -198,6 +198,10 @@ bool sp__world_own_memory(const struct sp__world *world) SP_NONNULL;
 /** In abstract time any armed timer may fire next; else only what is due. Context: the loop. */
 void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
 
+/** The world's memory will be taken back as a whole: runtimes that end free nothing.
+ *  Context: the loop, before the first node. */
+void sp__world_set_forgets(struct sp__world *world, bool forgets) SP_NONNULL;
+
 /** The world's clock, nanoseconds. Context: any in the world. */
 int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
 
@@ -209,7 +213,7 @@ int64_t sp__world_wall(const struct sp__world *world, const struct sp__host *hos
 /** Steps made so far. Context: any in the world. */
 uint64_t sp__world_steps(const struct sp__world *world) SP_NONNULL;
 
-/** Faults contained so far in the nodes that live. Context: any in the world. */
+/** Faults contained so far. Context: any in the world. */
 uint64_t sp__world_faults(struct sp__world *world) SP_NONNULL;
 
 /** The task that makes the present step, or NULL. Context: any in the world. */
