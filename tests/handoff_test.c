@@ -440,6 +440,8 @@ TEST(options_out_of_range_are_refused)
     CHECK_ERR(sp_runtime_create(&options, &runtime), SP_ERR_INVALID);
     options = (struct sp_runtime_options){ .stuck_threads_max = 4097 };
     CHECK_ERR(sp_runtime_create(&options, &runtime), SP_ERR_INVALID);
+    options = (struct sp_runtime_options){ .poll_spin = sp_us(1001) };
+    CHECK_ERR(sp_runtime_create(&options, &runtime), SP_ERR_INVALID);
 }
 
 static void end_at_once(void *arg)

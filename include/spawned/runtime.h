@@ -47,7 +47,10 @@ struct sp_runtime_options {
      *  with its worker, and it goes on at the lowest priority of the system until it returns.
      *  Default 10 ms, 1 ms to 1 hour; negative: never. */
     sp_duration stuck_after;
-    uint32_t stuck_threads_max;    /**< threads for that beyond `workers`; default 64 */
+    uint32_t stuck_threads_max; /**< threads for that beyond `workers`; default 64 */
+    /** Before a worker sleeps for want of work it looks for so long whether input comes, where
+     *  that was of use the last times. Default 20 us, at most 1 ms; negative: never. */
+    sp_duration poll_spin;
     enum sp_fault_policy on_fault; /**< default: contain */
     uint64_t seed;                 /**< of the runtime's random numbers; default: the system's */
     sp_log_fn log;                 /**< default: none, the library prints nothing */

@@ -24,6 +24,7 @@ enum {
     RUNTIME_BLOCKING_MAX = 64,
     /* Of messages and slots: a simulated runtime is small, and made thousands of times a second. */
     RUNTIME_SIM_FILL = 4,
+    RUNTIME_POLL_SPIN_US = 20,
     RUNTIME_STUCK_MS = 10,
     RUNTIME_STUCK_THREADS = 64,
     RUNTIME_STUCK_THREADS_MAX = 4096,
@@ -50,6 +51,8 @@ static void options_default(struct sp_runtime_options *options)
         options->blocking_threads_max = RUNTIME_BLOCKING_MAX;
     if (options->stuck_after.ns == 0)
         options->stuck_after = sp_ms(RUNTIME_STUCK_MS);
+    if (options->poll_spin.ns == 0)
+        options->poll_spin = sp_us(RUNTIME_POLL_SPIN_US);
     if (options->stuck_threads_max == 0)
         options->stuck_threads_max = RUNTIME_STUCK_THREADS;
 }
@@ -60,7 +63,7 @@ static sp_err options_check(const struct sp_runtime_options *options)
         !sp__mailbox_max_valid(options->mailbox_max) ||
         options->stuck_threads_max > RUNTIME_STUCK_THREADS_MAX ||
         (options->stuck_after.ns > 0 && options->stuck_after.ns < SP_NS_PER_MS) ||
-        options->stuck_after.ns > 3600 * SP_NS_PER_S ||
+        options->stuck_after.ns > 3600 * SP_NS_PER_S || options->poll_spin.ns > SP_NS_PER_MS ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
     return SP_OK;

@@ -2,7 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/atomic.h"
-#include "runtime/core.h"
+#include "runtime/backend.h"
+#include "runtime/real/clock.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -19,10 +20,18 @@
 #define POLLER_VALGRIND 0
 #endif
 
+enum {
+    /* Of waits that begin with a sleep at once, after spinning was in vain again and again. */
+    POLLER_PATIENCE_MAX = 256,
+};
+
 struct sp__poller {
     int epoll_fd;
     int event_fd; /* written by an interrupt; never read: each write is an edge */
-    bool coarse;  /* wait in milliseconds; the polling thread's */
+    bool coarse;  /* wait in milliseconds; this and the next three are the polling thread's */
+    int64_t spin_ns;
+    uint32_t in_vain; /* how often it span, doubled each time; 0: the last time was of use */
+    uint32_t resting; /* so many waits until it spins again */
     struct sp_runtime *runtime;
     /* Interrupted, and the poller has not noticed yet. */
     SP__CACHE_ALIGNED _Atomic bool interrupted;
@@ -65,6 +74,14 @@ static sp_err poller_open(struct sp__poller *poller)
     return SP_OK;
 }
 
+/* Where who sends could not run meanwhile, or what runs is a tool's idea of a processor: never. */
+static int64_t poller_spins(struct sp_runtime *runtime)
+{
+    int64_t spin_ns = runtime->options.poll_spin.ns;
+    bool worth = spin_ns > 0 && !SP__TSAN && !POLLER_VALGRIND && runtime->ops->cpus() > 1;
+    return worth ? spin_ns : 0;
+}
+
 sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__poller **out)
 {
     struct sp__poller *poller = sp__aligned_alloc(_Alignof(struct sp__poller), sizeof(*poller));
@@ -74,6 +91,7 @@ sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__poller **out)
         .epoll_fd = -1,
         .event_fd = -1,
         .coarse = SP__TSAN || POLLER_VALGRIND,
+        .spin_ns = poller_spins(runtime),
         .runtime = runtime,
     };
     sp_err err = poller_open(poller);
@@ -251,7 +269,7 @@ static int poller_wait_coarse(struct sp__poller *poller, struct epoll_event *eve
     return epoll_wait(poller->epoll_fd, events, SP__POLLER_BATCH, ms);
 }
 
-static int poller_harvest(struct sp__poller *poller, struct epoll_event *events, int64_t timeout_ns)
+static int poller_ask(struct sp__poller *poller, struct epoll_event *events, int64_t timeout_ns)
 {
     if (!poller->coarse) {
         struct timespec left = { .tv_sec = (time_t)(timeout_ns / SP_NS_PER_S),
@@ -265,21 +283,64 @@ static int poller_harvest(struct sp__poller *poller, struct epoll_event *events,
     return poller_wait_coarse(poller, events, timeout_ns);
 }
 
-int sp__poller_wait(struct sp__poller *poller, int64_t timeout_ns)
+/* Looks again and again for a short time. How long it looked comes off the time to wait. */
+static int poller_spin(struct sp__poller *poller, struct epoll_event *events, int64_t *timeout_ns)
 {
-    struct epoll_event events[SP__POLLER_BATCH];
+    int64_t spin_ns = *timeout_ns < poller->spin_ns ? *timeout_ns : poller->spin_ns;
+    int64_t start = sp__clock_monotonic_ns();
+    int64_t spent;
+    do {
+        int count = poller_ask(poller, events, 0);
+        if (count != 0) {
+            poller->in_vain = 0;
+            return count;
+        }
+        sp__cpu_relax();
+        spent = sp__clock_monotonic_ns() - start;
+    } while (spent < spin_ns);
+    if (*timeout_ns != INT64_MAX)
+        *timeout_ns -= spent;
+    poller->in_vain = poller->in_vain == 0 ? 1 : 2 * poller->in_vain;
+    if (poller->in_vain > POLLER_PATIENCE_MAX)
+        poller->in_vain = POLLER_PATIENCE_MAX;
+    poller->resting = poller->in_vain;
+    return 0;
+}
+
+static int poller_wait(struct sp__poller *poller, struct epoll_event *events, int64_t timeout_ns)
+{
+    if (timeout_ns > 0 && poller->spin_ns != 0) {
+        int count = 0;
+        if (poller->resting != 0)
+            poller->resting--;
+        else
+            count = poller_spin(poller, events, &timeout_ns);
+        if (count != 0)
+            return count;
+    }
+    return poller_ask(poller, events, timeout_ns < 0 ? 0 : timeout_ns);
+}
+
+void sp__poller_harvest(struct sp__poller *poller, int64_t timeout_ns,
+                        struct sp__poller_batch *out_batch)
+{
     poller_bury(poller);
-    int count = poller_harvest(poller, events, timeout_ns < 0 ? 0 : timeout_ns);
-    if (count <= 0)
-        return 0; /* the time is over, or a signal came; nothing else can fail here */
-    int interrupts = 0;
+    /* Negative: the time is over, or a signal came; nothing else can fail here. */
+    out_batch->count = poller_wait(poller, out_batch->events, timeout_ns);
+}
+
+size_t sp__poller_dispatch(struct sp__poller *poller, const struct sp__poller_batch *batch)
+{
+    if (batch->count <= 0)
+        return 0;
+    size_t interrupts = 0;
     struct sp__epoch_thread *epoch = &sp__context()->epoch;
     sp__epoch_enter(epoch);
-    for (int i = 0; i < count; i++) {
-        if (events[i].data.ptr == NULL)
+    for (int i = 0; i < batch->count; i++) {
+        if (batch->events[i].data.ptr == NULL)
             interrupts++;
         else
-            poller_dispatch(&events[i]);
+            poller_dispatch(&batch->events[i]);
     }
     sp__epoch_leave(epoch);
     if (interrupts != 0) {
@@ -287,7 +348,7 @@ int sp__poller_wait(struct sp__poller *poller, int64_t timeout_ns)
          * flag was set, has made its reason visible to us. */
         (void)atomic_exchange_explicit(&poller->interrupted, false, memory_order_acq_rel);
     }
-    return count - interrupts;
+    return (size_t)batch->count - interrupts;
 }
 
 void sp__poller_interrupt(struct sp__poller *poller)

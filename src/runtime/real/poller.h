@@ -29,8 +29,13 @@
  *
  * Events may be spurious; a waiter tries again and arms again.
  *
- * Threads: sp__poller_wait() by one at a time, which the scheduler sees to; a way is armed and
- * disarmed by its one user; sp__poller_interrupt() and sp__poller_remove() by any.
+ * To sleep and to be woken costs both sides some microseconds, on a virtual machine 20. Who would
+ * sleep here therefore first looks for so long (options.poll_spin) whether an event comes, as
+ * long as that is mostly of use: where it was not, the next wait sleeps at once, then the next
+ * two, four, up to 256. So what comes seldom is waited for asleep.
+ *
+ * Threads: sp__poller_harvest() and _dispatch() by one at a time, which the scheduler sees to; a
+ * way is armed and disarmed by its one user; sp__poller_interrupt() and _remove() by any.
  * Neighbours: runtime/real/net.c holds the files, the scheduler of this folder polls.
  */
 #ifndef SPAWNED_RUNTIME_REAL_POLLER_H
@@ -39,6 +44,7 @@
 #include "runtime/io.h"
 
 #include <stdatomic.h>
+#include <sys/epoll.h>
 
 struct sp__poller;
 
@@ -62,6 +68,12 @@ struct sp__poll_way {
 /** A `drained` that no state equals: the next attempt asks the system. */
 #define SP__POLL_UNKNOWN UINT64_MAX
 
+/** What one call brought. */
+struct sp__poller_batch {
+    int count;
+    struct epoll_event events[SP__POLLER_BATCH];
+};
+
 /** A descriptor in the set. Embedded by its owner. */
 struct sp__poll_file {
     int fd;
@@ -82,13 +94,19 @@ SP_NODISCARD sp_err sp__poller_create(struct sp_runtime *runtime, struct sp__pol
  *  Context: the runtime's end; all files are removed, nobody polls. */
 void sp__poller_destroy(struct sp__poller *poller);
 
-/** Wait for events and make ready who waits for them; returns how many events, interrupts not
- *  counted. Comes back without any for an interrupt, a signal, or when the time is over.
+/** Wait for events. Comes back without any for a signal, or when the time is over.
  *  Units: `timeout_ns` nanoseconds; 0 only looks, INT64_MAX never gives up.
- *  Context: any thread with a context, outside an epoch section; one at a time. */
-int sp__poller_wait(struct sp__poller *poller, int64_t timeout_ns) SP_NONNULL;
+ *  Context: any thread with a context, outside an epoch section; one at a time, which then
+ *  dispatches them before anybody harvests again. */
+void sp__poller_harvest(struct sp__poller *poller, int64_t timeout_ns,
+                        struct sp__poller_batch *out_batch) SP_NONNULL;
 
-/** Make the thread in sp__poller_wait(), or else the next one to enter it, come back.
+/** Make ready who waits for the events; returns how many, interrupts not counted.
+ *  Context: the thread that harvested them, outside an epoch section. */
+size_t sp__poller_dispatch(struct sp__poller *poller, const struct sp__poller_batch *batch)
+    SP_NONNULL;
+
+/** Make the thread in sp__poller_harvest(), or else the next one to enter it, come back.
  *  Context: any thread. */
 void sp__poller_interrupt(struct sp__poller *poller) SP_NONNULL;
 

@@ -30,17 +30,29 @@ static enum sp__turn fixture_turn(struct sp__actor *actor)
     return SP__TURN_IDLE;
 }
 
-static const struct sp__backend_ops fixture_ops = { .name = "fixture", .ready = fixture_ready };
-
-static void fixture_start(struct poller_fixture *f)
+static uint32_t fixture_cpus(void)
 {
-    *f = (struct poller_fixture){ .runtime.ops = &fixture_ops };
+    return 2;
+}
+
+static const struct sp__backend_ops fixture_ops = { .name = "fixture",
+                                                    .ready = fixture_ready,
+                                                    .cpus = fixture_cpus };
+
+static void fixture_start_spinning(struct poller_fixture *f, sp_duration spin)
+{
+    *f = (struct poller_fixture){ .runtime.ops = &fixture_ops, .runtime.options.poll_spin = spin };
     sp__epoch_init(&f->runtime.epoch, true);
     sp__msg_pool_init(&f->runtime.messages, NULL);
     sp__list_init(&f->runtime.contexts);
     CHECK_OK(sp__fiber_pool_create(NULL, &f->runtime.fibers));
     sp__context_init(&f->context, &f->runtime, SP__CONTEXT_FOREIGN, 0);
     CHECK_OK(sp__poller_create(&f->runtime, &f->poller));
+}
+
+static void fixture_start(struct poller_fixture *f)
+{
+    fixture_start_spinning(f, sp_ns(-1));
 }
 
 static void fixture_stop(struct poller_fixture *f)
@@ -50,6 +62,13 @@ static void fixture_stop(struct poller_fixture *f)
     sp__fiber_pool_destroy(f->runtime.fibers);
     sp__msg_pool_finish(&f->runtime.messages);
     sp__epoch_finish(&f->runtime.epoch);
+}
+
+static int poll_once(struct sp__poller *poller, int64_t timeout_ns)
+{
+    struct sp__poller_batch batch;
+    sp__poller_harvest(poller, timeout_ns, &batch);
+    return (int)sp__poller_dispatch(poller, &batch);
 }
 
 /* A socket in the poller, and its other end. */
@@ -86,7 +105,7 @@ static void probe_close(struct poller_fixture *f, struct probe *probe)
     close(probe->peer);
     sp__poller_remove(f->poller, &probe->file);
     CHECK_INT(probe->released, 0);
-    sp__poller_wait(f->poller, 0);
+    poll_once(f->poller, 0);
     CHECK_INT(probe->released, 1);
 }
 
@@ -119,10 +138,10 @@ TEST(poller_with_nothing_to_tell_returns_none)
 {
     struct poller_fixture f;
     fixture_start(&f);
-    CHECK_INT(sp__poller_wait(f.poller, 0), 0);
-    CHECK_INT(sp__poller_wait(f.poller, 1000), 0);
-    CHECK_INT(sp__poller_wait(f.poller, 2000000), 0);
-    CHECK_INT(sp__poller_wait(f.poller, -1), 0);
+    CHECK_INT(poll_once(f.poller, 0), 0);
+    CHECK_INT(poll_once(f.poller, 1000), 0);
+    CHECK_INT(poll_once(f.poller, 2000000), 0);
+    CHECK_INT(poll_once(f.poller, -1), 0);
     fixture_stop(&f);
 }
 
@@ -133,8 +152,8 @@ TEST(poller_interrupted_before_comes_back_at_once)
     for (int i = 0; i < 3; i++) {
         sp__poller_interrupt(f.poller);
         sp__poller_interrupt(f.poller);
-        CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 0);
-        CHECK_INT(sp__poller_wait(f.poller, 0), 0); /* one for all */
+        CHECK_INT(poll_once(f.poller, INT64_MAX), 0);
+        CHECK_INT(poll_once(f.poller, 0), 0); /* one for all */
     }
     fixture_stop(&f);
 }
@@ -152,7 +171,7 @@ TEST(poller_asleep_is_woken_by_an_interrupt)
     for (int i = 0; i < 200; i++) {
         pthread_t thread;
         CHECK_INT(pthread_create(&thread, NULL, interrupt_main, f.poller), 0);
-        CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 0);
+        CHECK_INT(poll_once(f.poller, INT64_MAX), 0);
         pthread_join(thread, NULL);
     }
     fixture_stop(&f);
@@ -167,16 +186,16 @@ TEST(poller_tells_of_bytes_once)
     fixture_start(&f);
     probe_open(&f, &probe);
     CHECK(!probe_read(&probe, 16)); /* known without asking */
-    sp__poller_wait(f.poller, 0);   /* writable; said with the first event */
+    poll_once(f.poller, 0);         /* writable; said with the first event */
     CHECK(!probe_read(&probe, 16));
     CHECK(probe_arm(&probe));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK_INT(probe.fired, 1);
     CHECK(probe_read(&probe, 16)); /* short: it is empty now, and nobody has to ask */
     CHECK(!probe_read(&probe, 16));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK_INT(probe.fired, 1); /* not armed */
     probe_close(&f, &probe);
     fixture_stop(&f);
@@ -188,10 +207,10 @@ TEST(poller_event_between_attempt_and_arm_is_not_lost)
     struct probe probe;
     fixture_start(&f);
     probe_open(&f, &probe);
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     CHECK(!probe_read(&probe, 16));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK(!probe_arm(&probe));
     CHECK(probe_read(&probe, 16));
     CHECK(probe_arm(&probe));
@@ -209,7 +228,7 @@ TEST(poller_full_read_is_not_taken_for_the_last)
     probe_open(&f, &probe);
     probe_send(&probe);
     probe_send(&probe);
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     CHECK(probe_read(&probe, 1));
     CHECK(probe_read(&probe, 1)); /* although no event came in between */
     CHECK(!probe_read(&probe, 1));
@@ -227,7 +246,7 @@ TEST(poller_end_of_stream_is_found_behind_a_short_read)
     probe_open(&f, &probe);
     probe_send(&probe);
     shutdown(probe.peer, SHUT_WR); /* one event for both */
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     CHECK(probe_read(&probe, 16));
     CHECK(sp__poll_may_try(&probe.file.in, &seen));
     CHECK_INT(recv(probe.file.fd, &byte, 1, 0), 0);
@@ -241,7 +260,7 @@ TEST(poller_disarmed_way_does_not_fire)
     struct probe probe;
     fixture_start(&f);
     probe_open(&f, &probe);
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     CHECK(!probe_read(&probe, 16));
     CHECK(probe_arm(&probe));
     CHECK(sp__poll_disarm(&probe.file.in));
@@ -249,7 +268,7 @@ TEST(poller_disarmed_way_does_not_fire)
     CHECK(probe_arm(&probe)); /* still known to be empty */
     CHECK(sp__poll_disarm(&probe.file.in));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK_INT(probe.fired, 0);
     CHECK(!sp__poll_disarm(&probe.file.in));
     probe_close(&f, &probe);
@@ -265,13 +284,13 @@ TEST(poller_finishes_the_wait_of_an_actor)
     fixture_start(&f);
     probe_open(&f, &probe);
     sp__actor_init(&actor, &f.runtime, fixture_turn, 10);
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     CHECK(!probe_read(&probe, 16));
     uint64_t token = sp__wait_open(&actor);
     CHECK(sp__poll_arm(&probe.file.in, &actor, token));
     CHECK(sp__actor_try_park(&actor, false));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK(sp__wait_done(&actor, token));
     CHECK_INT(fixture_readied, 1);
     /* One that was given up is left alone. */
@@ -280,7 +299,7 @@ TEST(poller_finishes_the_wait_of_an_actor)
     CHECK(sp__poll_arm(&probe.file.in, &actor, token));
     CHECK(sp__wait_close(&actor, token));
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 1);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
     CHECK(!sp__wait_done(&actor, token));
     CHECK_INT(fixture_readied, 1);
     probe_close(&f, &probe);
@@ -295,7 +314,7 @@ TEST(poller_takes_many_events_in_batches)
     fixture_start(&f);
     for (int i = 0; i < COUNT; i++)
         probe_open(&f, &probes[i]);
-    while (sp__poller_wait(f.poller, 0) > 0)
+    while (poll_once(f.poller, 0) > 0)
         continue;
     for (int i = 0; i < COUNT; i++) {
         CHECK(!probe_read(&probes[i], 16));
@@ -304,7 +323,7 @@ TEST(poller_takes_many_events_in_batches)
     }
     int events = 0;
     while (events < COUNT)
-        events += sp__poller_wait(f.poller, INT64_MAX);
+        events += poll_once(f.poller, INT64_MAX);
     CHECK_INT(events, COUNT);
     for (int i = 0; i < COUNT; i++) {
         CHECK_INT(probes[i].fired, 1);
@@ -334,11 +353,11 @@ TEST(poller_forgets_a_removed_file_that_a_child_still_has)
     struct probe probe;
     fixture_start(&f);
     probe_open(&f, &probe);
-    sp__poller_wait(f.poller, 0);
+    poll_once(f.poller, 0);
     int copy = fcntl(probe.file.fd, F_DUPFD_CLOEXEC, 0); /* as fork() would */
     sp__poller_remove(f.poller, &probe.file);
     probe_send(&probe);
-    CHECK_INT(sp__poller_wait(f.poller, 0), 0);
+    CHECK_INT(poll_once(f.poller, 0), 0);
     close(copy);
     close(probe.peer);
     fixture_stop(&f);
@@ -355,7 +374,7 @@ TEST(poller_asleep_is_woken_when_too_much_is_removed)
         sp__poller_remove(f.poller, &probes[i].file);
     }
     /* It interrupted itself, so this does not sleep for ever. */
-    CHECK_INT(sp__poller_wait(f.poller, INT64_MAX), 0);
+    CHECK_INT(poll_once(f.poller, INT64_MAX), 0);
     CHECK_INT(probes[0].released, 1);
     CHECK_INT(probes[SP__POLLER_DEAD_MAX].released, 1);
     fixture_stop(&f);
@@ -374,7 +393,7 @@ static void *race_poll(void *arg)
     struct sp__context context;
     sp__context_init(&context, &race->fixture->runtime, SP__CONTEXT_FOREIGN, 0);
     while (!atomic_load(&race->over))
-        sp__poller_wait(race->fixture->poller, INT64_MAX);
+        poll_once(race->fixture->poller, INT64_MAX);
     sp__context_finish(&context);
     return NULL;
 }
@@ -409,5 +428,41 @@ TEST(poller_fires_each_arm_once_whatever_happens_at_the_same_time)
     sp__poller_interrupt(f.poller);
     pthread_join(thread, NULL);
     probe_close(&f, &probe);
+    fixture_stop(&f);
+}
+
+TEST(spinning_finds_events_and_ends_with_the_time)
+{
+    struct poller_fixture f;
+    struct probe probe;
+    fixture_start_spinning(&f, sp_us(50));
+    probe_open(&f, &probe);
+    for (int i = 0; i < 1000; i++) {
+        /* Alternately of use and in vain: it spins, rests, and spins again. */
+        CHECK_INT(poll_once(f.poller, 1000), i == 0 ? 1 : 0); /* writable; said with the first */
+        CHECK_INT(poll_once(f.poller, 100000), 0);
+        while (probe_read(&probe, 16))
+            continue;
+        CHECK(probe_arm(&probe));
+        probe_send(&probe);
+        CHECK_INT(poll_once(f.poller, INT64_MAX), 1);
+    }
+    CHECK_INT(atomic_load(&probe.fired), 1000);
+    probe_close(&f, &probe);
+    fixture_stop(&f);
+}
+
+TEST(spinning_is_interrupted)
+{
+    struct poller_fixture f;
+    fixture_start_spinning(&f, sp_ms(1));
+    struct race race = { .fixture = &f };
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, race_poll, &race), 0);
+    for (int i = 0; i < 1000; i++)
+        sp__poller_interrupt(f.poller);
+    atomic_store(&race.over, true);
+    sp__poller_interrupt(f.poller);
+    pthread_join(thread, NULL);
     fixture_stop(&f);
 }

@@ -133,7 +133,8 @@ static SP_NOINLINE void ready_before(struct sp__runner *runner, struct sp__actor
         atomic_store_explicit(&runner->next, actor, memory_order_relaxed);
         if (before != NULL) {
             sp__worker_push(worker, before);
-            sp__real_notify(runner->real);
+            if (!runner->dispatching)
+                sp__real_notify(runner->real);
         }
     }
     sp__runner_leave(runner, place);

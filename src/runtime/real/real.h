@@ -12,6 +12,10 @@
  * worker lists itself as idle and then looks at all queues once more; making work
  * visible, a worker then looks at the idle list: one of both sees the other.
  *
+ * For the events of one harvest nobody is woken while they are little work, by what events cost
+ * so far (worker_wants_help() in scheduler.c): whoever harvested them has done them before another
+ * worker is there. The watcher sees to it where that is a mistake.
+ *
  * Threads: as marked. Neighbours: scheduler.c, ready.c, runner.h, handoff.h, thread.c, watcher.h,
  * poller.h, blocking.h.
  * Source of the waking protocol: the Go scheduler (D. Vyukov, 2012) and its descendants.
@@ -40,6 +44,12 @@ struct sp__worker {
     unsigned pace;     /* so many turns lie between two looks at timers, poller and global queue */
     int64_t looked_ns; /* when it did so last; 0: it was idle since */
     int64_t polled_ns; /* when it looked into the poller last */
+    /* What events cost: so many were harvested since so long ago, and the mean so far
+     * (0: not known). */
+    unsigned events;
+    int64_t harvested_ns;
+    int64_t event_ns;
+    int64_t woke_ns; /* when it came back from sleeping in the poller last */
     uint32_t index;
     uint32_t victim; /* where to begin stealing */
     struct sp__real *real;
@@ -84,6 +94,7 @@ struct sp__real {
     _Atomic uint32_t searching;
     _Atomic(struct sp__worker *) polling; /* who is in the poller */
     _Atomic int64_t polling_until;        /* 0: nobody sleeps there */
+    _Atomic int64_t polled_ns;            /* when somebody came back from there last */
 
     struct sp__lock threads_lock;
     struct sp__list threads SP__GUARDED_BY(threads_lock);

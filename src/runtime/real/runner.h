@@ -43,6 +43,7 @@ struct sp__runner {
     _Atomic unsigned turns; /* that were begun */
     unsigned look_at;       /* the turn before which it looks at timers, poller and global queue */
     struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
+    bool dispatching;       /* events: whether others are woken is decided when all are ready */
     bool retired;           /* it ends, rather than wait for a worker */
     int64_t tidy_at;        /* not before, it collects again what ended processes left */
     struct sp__real *real;

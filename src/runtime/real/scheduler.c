@@ -29,6 +29,15 @@ enum {
      * system keeps them in order, while a run queue that overflows lets the later go first. */
     SCHEDULER_POLL_BELOW = 32,
     SCHEDULER_POLL_LATEST_NS = 4000000,
+    /* Another worker is not woken for events that make less work than this: it would be there
+     * when most is done, and would take a processor from whoever sent them. Unless there was
+     * always more to do when it was done, for so long. */
+    SCHEDULER_SHARE_NS = 250000,
+    SCHEDULER_BUSY_NS = 1000000,
+    /* What an event costs is a mean over about so many harvests, in which a single one (a worker
+     * that lost its processor) counts so many times the mean at most. */
+    SCHEDULER_COST_MEAN = 8,
+    SCHEDULER_COST_MOST = 8,
     /* A worker that falls asleep collects what ended processes left, so often at most: it makes
      * every core of the program execute a barrier, which takes some microseconds. */
     SCHEDULER_TIDY_NS = 1000000,
@@ -69,12 +78,54 @@ static void worker_set_pace(struct sp__worker *worker, bool busy, int64_t now)
     runner->look_at = atomic_load_explicit(&runner->turns, memory_order_relaxed) + worker->pace;
 }
 
+/* What the events of the last harvests cost, now that all they have brought about is done. */
+static void worker_learn_cost(struct sp__worker *worker, int64_t now)
+{
+    if (worker->events == 0)
+        return;
+    int64_t mean = worker->event_ns;
+    int64_t cost = (now - worker->harvested_ns) / (int64_t)worker->events;
+    worker->events = 0;
+    if (mean == 0)
+        mean = cost;
+    else if (cost > SCHEDULER_COST_MOST * mean)
+        cost = SCHEDULER_COST_MOST * mean;
+    worker->event_ns = mean + (cost - mean) / SCHEDULER_COST_MEAN + 1;
+}
+
+static bool worker_wants_help(const struct sp__worker *worker, size_t events, int64_t now)
+{
+    return worker->event_ns == 0 || (int64_t)events * worker->event_ns > SCHEDULER_SHARE_NS ||
+           now - worker->woke_ns > SCHEDULER_BUSY_NS;
+}
+
+/* Make ready whom the events are for. Others are woken only if there is work for them. */
+static size_t worker_dispatch(struct sp__worker *worker, const struct sp__poller_batch *batch,
+                              int64_t now)
+{
+    struct sp__runner *runner = worker->runner;
+    runner->dispatching = true;
+    size_t events = sp__poller_dispatch(worker->real->poller, batch);
+    runner->dispatching = false;
+    worker->eventful = events > 1;
+    if (worker->events == 0)
+        worker->harvested_ns = now;
+    worker->events += (unsigned)events;
+    /* relaxed: a look at the clock for the watcher. */
+    atomic_store_explicit(&worker->real->polled_ns, now, memory_order_relaxed);
+    if (events > 1 && worker_wants_help(worker, events, now))
+        sp__real_notify(worker->real);
+    return events;
+}
+
 /* Timers, and the poller if nobody is in it; a busy worker asks the system only now and then. */
 static size_t worker_look(struct sp__worker *worker, bool busy)
 {
     struct sp__real *real = worker->real;
     int64_t now = sp__now(real->runtime);
     worker_set_pace(worker, busy, now);
+    if (!busy)
+        worker_learn_cost(worker, now);
     size_t found = sp__timers_expire(real->runtime, now);
     int64_t every = sp__run_queue_length(&worker->queue) < SCHEDULER_POLL_BELOW
                         ? SCHEDULER_POLL_EVERY_NS
@@ -86,9 +137,9 @@ static size_t worker_look(struct sp__worker *worker, bool busy)
     struct sp__worker *nobody = NULL;
     if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                 memory_order_acquire, memory_order_relaxed)) {
-        int events = sp__poller_wait(real->poller, 0);
-        worker->eventful = events > 1;
-        found += (size_t)events;
+        struct sp__poller_batch batch;
+        sp__poller_harvest(real->poller, 0, &batch);
+        found += worker_dispatch(worker, &batch, now);
         atomic_store_explicit(&real->polling, NULL, memory_order_release);
     }
     return found;
@@ -232,14 +283,20 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
         until = tidy_at;
     /* seq_cst: pairs with timer_earlier: either it sees until when we sleep, or we see its timer. */
     atomic_store_explicit(&real->polling_until, until, memory_order_seq_cst);
+    struct sp__poller_batch batch;
+    batch.count = 0;
     if (sp__timers_next(runtime->timers) >= until &&
         atomic_load_explicit(&worker->token, memory_order_seq_cst) == 0) {
         sp__count(&worker->runner->context.counters.parks);
-        worker->eventful = sp__poller_wait(real->poller, worker_timeout(worker, until)) > 1;
+        sp__poller_harvest(real->poller, worker_timeout(worker, until), &batch);
     }
     atomic_store_explicit(&real->polling_until, 0, memory_order_seq_cst);
+    worker_unlist_idle(worker); /* or it would wake itself for what it makes ready */
+    int64_t now = sp__now(runtime);
+    worker->woke_ns = now;
+    worker_dispatch(worker, &batch, now);
     atomic_store_explicit(&real->polling, NULL, memory_order_release);
-    sp__timers_expire(runtime, sp__now(runtime));
+    sp__timers_expire(runtime, now);
 }
 
 /* On its token. */
@@ -252,6 +309,8 @@ static void worker_futex_sleep(struct sp__worker *worker, int64_t tidy_at)
             break;
         sp__futex_wait(&worker->token, 0, timeout);
     }
+    worker_unlist_idle(worker);
+    worker->woke_ns = sp__now(worker->real->runtime);
 }
 
 static void worker_sleep(struct sp__worker *worker)
@@ -274,8 +333,9 @@ static void worker_sleep(struct sp__worker *worker)
         } else {
             worker_futex_sleep(worker, tidy_at);
         }
+    } else {
+        worker_unlist_idle(worker);
     }
-    worker_unlist_idle(worker);
 }
 
 /* Work for `worker`, whatever it takes. NULL: the runtime stops. */

@@ -6,6 +6,7 @@
 
 enum {
     WATCHER_PERIOD_MS = 10,
+    WATCHER_POLLER_NS = 500000,
     WATCHER_QUIET_ROUNDS = 5, /* with all workers idle, before it sleeps without a timeout */
 };
 
@@ -24,6 +25,17 @@ static void watcher_sleep_long(struct sp__real *real)
     if (watcher_all_idle(real) && atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
         sp__futex_wait(&watcher->asleep, 1, INT64_MAX);
     atomic_store_explicit(&watcher->asleep, 0, memory_order_relaxed);
+}
+
+/* Has nobody looked for events for a while? Then whoever should is in a long handler, and what
+ * waits in its queue may have been left to it. */
+static bool watcher_misses_poller(struct sp__real *real)
+{
+    /* relaxed, both: it is looked at again. */
+    if (atomic_load_explicit(&real->polling, memory_order_relaxed) != NULL)
+        return false;
+    int64_t polled_ns = atomic_load_explicit(&real->polled_ns, memory_order_relaxed);
+    return sp__now(real->runtime) - polled_ns > WATCHER_POLLER_NS;
 }
 
 /* Of a round. Units: nanoseconds. */
@@ -48,7 +60,7 @@ static void *watcher_main(void *arg)
             quiet = 0;
             continue;
         }
-        if (atomic_load_explicit(&real->polling, memory_order_relaxed) == NULL)
+        if (watcher_misses_poller(real))
             sp__real_wake_one(real);
         if (sp__handoff_period(real) != INT64_MAX)
             sp__handoff_look(real);

@@ -1,11 +1,13 @@
 /* The watcher, or monitor: a thread that looks after the workers while they are busy.
  *
  * It takes workers away from handlers that are stuck: handoff.h. And it keeps the poller manned:
- * A worker that finds events in the poller leaves it and runs what became ready. If that
- * takes long while the other workers sleep on their futexes, nobody polls. The watcher
- * looks every 10 ms (every half of `stuck_after`, if that is less), and wakes one sleeper when there is no poller; the sleeper finds
- * nothing to do and polls. When all workers have been idle for some rounds the watcher
- * sleeps too, without a timeout, until one of them wakes: an idle runtime uses no CPU.
+ * A worker that finds events in the poller leaves it and runs what became ready, often without
+ * waking another one for it (scheduler.c). If that takes long while the other workers sleep on
+ * their futexes, nobody polls, and what it left in its queue waits. The watcher looks every 10 ms
+ * (every half of `stuck_after`, if that is less), and wakes one sleeper when nobody has polled
+ * for half a millisecond; the sleeper takes what waits, or polls. When all workers have been idle
+ * for some rounds the watcher sleeps too, without a timeout, until one of them wakes: an idle
+ * runtime uses no CPU.
  *
  * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: scheduler.c, handoff.h.
  */
