@@ -44,6 +44,7 @@ extern const struct bench_workload bench_floor[];
 extern const struct bench_workload bench_soak[];
 extern const struct bench_workload bench_echo[];
 extern const struct bench_workload bench_sim[];
+extern const struct bench_workload bench_tasks[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

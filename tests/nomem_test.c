@@ -319,6 +319,50 @@ TEST(nomem_in_state_machines)
     world_close();
 }
 
+SP_TASK(nomem_task, int, int);
+static sp_err nomem_task_run(const int *in, int *out)
+{
+    *out = *in;
+    return SP_OK;
+}
+SP_ON_TASK(nomem_task);
+
+static sp_err nomem_group(void)
+{
+    sp_task_group group;
+    sp_err err = sp_task_group_open(NULL, &group);
+    if (err != SP_OK)
+        return err;
+    for (int i = 0; i < 3 && err == SP_OK; i++)
+        err = nomem_task_add(group, &i);
+    if (err == SP_OK)
+        err = sp_task_group_join_all(group, NULL, WORLD_PATIENCE);
+    sp_task_group_close(group);
+    return err;
+}
+
+static sp_err step_tasks(void)
+{
+    int ins[4] = { 1, 2, 3, 4 };
+    int outs[4];
+    nomem_task_task task;
+    sp_err err = nomem_task_spawn(&ins[0], NULL, &task);
+    if (err == SP_OK)
+        err = nomem_task_join(task, &outs[0], WORLD_PATIENCE);
+    if (err == SP_OK)
+        err = nomem_group();
+    if (err == SP_OK)
+        err = nomem_task_map(ins, 4, outs, NULL, NULL, WORLD_PATIENCE);
+    return err;
+}
+
+TEST(nomem_in_tasks)
+{
+    world_open(NULL);
+    walk(step_tasks);
+    world_close();
+}
+
 #else
 
 TEST(nomem_needs_fault_injection)

@@ -133,6 +133,21 @@ enum sp_demonitor {
 /** End a monitor. True: it was active, no DOWN was sent. Context: process. */
 SP_API bool sp_demonitor(sp_monitor_ref ref, enum sp_demonitor how);
 
+/** Ask a process to give up what it is doing: from now on each operation in which it would wait
+ *  (receive, sleep, call, join, read, ...) returns CANCELLED at once, until it ends; what it has
+ *  not waited for it does. It is asked once for all: there is no way back. Not for servers: stop
+ *  those.
+ *  Errors: NOPROC, NOTSUP (a server, an attached thread), NOTCONTEXT. Context: process. */
+SP_API SP_NODISCARD sp_err sp_cancel(sp_pid pid);
+
+/** Was the running process asked to give up, and is it not shielded? A loop that computes for
+ *  long looks now and then. Context: process. */
+SP_API bool sp_cancelled(void);
+
+/** Shield the running process: while on, it waits as if nobody had cancelled it, to put things in
+ *  order. Returns what it was before. An exit signal still ends it. Context: process. */
+SP_API bool sp_shield(bool on);
+
 /** Turn exit signals into EXIT notices (or stop doing so); returns what it was before.
  *  Context: process. */
 SP_API bool sp_trap_exit(bool on);

@@ -126,10 +126,10 @@ SP_API SP_NODISCARD SP_NONNULL sp_err sp_random_bytes(void *bytes, size_t size);
 /** Give other processes a turn. Context: process, may suspend. */
 SP_API void sp_yield(void);
 
-/** Suspend for `d`.
- *  Errors: none but SP_OK; a process that is told to exit does not come back.
+/** Suspend for `d`. False: it was cancelled (see sp_cancel()) before that was over. A process that
+ *  is told to exit does not come back.
  *  Context: process, may suspend. */
-SP_API void sp_sleep(sp_duration d);
+SP_API bool sp_sleep(sp_duration d);
 
 /** Counts of a runtime since its start. Messages: sent = handled + queued + dead + dropped. */
 struct sp_stats {

@@ -17,6 +17,7 @@
 #include "spawned/server.h"
 #include "spawned/statem.h"
 #include "spawned/supervisor.h"
+#include "spawned/task.h"
 #include "spawned/time.h"
 #include "spawned/timer.h"
 

@@ -388,7 +388,7 @@ static sp_err start_wait(struct sp_process *self, struct sp__pending_slot *slot,
     if (err == SP_ERR_NOTCONTEXT)
         return err;
     self->pending = NULL;
-    if (err == SP_ERR_TIMEOUT)
+    if (err == SP_ERR_TIMEOUT || err == SP_ERR_CANCELLED)
         start_kill(pid);
     if (err != SP_OK)
         return err;

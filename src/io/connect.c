@@ -94,7 +94,8 @@ static sp_err connect_address(struct connect *connect, const sp_address *address
     while ((err = runtime->ops->io->connect(runtime, &how, &io)) == SP__IO_AGAIN) {
         if (connect_now(connect) >= instant)
             return SP_ERR_TIMEOUT;
-        sp_sleep(sp_ms(pause_ms));
+        if (!sp_sleep(sp_ms(pause_ms)))
+            return SP_ERR_CANCELLED;
         pause_ms = pause_ms * 2 < CONNECT_PAUSE_MAX_MS ? pause_ms * 2 : CONNECT_PAUSE_MAX_MS;
     }
     return err != SP_OK ? err : connect_finish(connect, io, instant, out_stream);
@@ -115,7 +116,7 @@ static sp_err connect_each(struct connect *connect, const sp_address *addresses,
         if (instant != INT64_MAX && now < instant)
             instant = now + (instant - now) / (int64_t)(count - i);
         err = connect_address(connect, &addresses[i], instant, out_stream);
-        if (err == SP_OK || err == SP_ERR_NOTCONTEXT)
+        if (err == SP_OK || err == SP_ERR_NOTCONTEXT || err == SP_ERR_CANCELLED)
             return err;
     }
     return err;

@@ -68,15 +68,18 @@ static sp_err join_wait(struct sp_process *self, struct sp__pending_slot *joiner
                         int64_t until)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
+    bool late = false;
     for (;;) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
         if (joiner->done)
             return SP_OK;
-        if (until != INT64_MAX && sp__now(runtime) >= until) {
+        bool cancelled = sp__process_cancelled(self) && !late;
+        if (cancelled || (until != INT64_MAX && sp__now(runtime) >= until)) {
             if (sp__relation_demonitor(self, id))
-                return SP_ERR_TIMEOUT;
-            until = INT64_MAX; /* it ended at this moment: the signal is on its way */
+                return cancelled ? SP_ERR_CANCELLED : SP_ERR_TIMEOUT;
+            late = true; /* it ended at this moment: the signal is on its way */
+            until = INT64_MAX;
             continue;
         }
         sp__process_park(self, false, until);

@@ -43,7 +43,8 @@ struct sp__behaviour {
     void (*terminate)(struct sp_process *self, const struct sp_reason *reason);
     /** After everything else: fails requests, frees `data`. Does not suspend. NULL: none. */
     void (*finish)(struct sp_process *self, const struct sp_reason *reason);
-    bool always; /* its process is created whatever the limit, also in a runtime that stops */
+    bool cancels; /* sp_cancel() is for it */
+    bool always;  /* its process is created whatever the limit, also in a runtime that stops */
     /** What is running, for reports. NULL: the label. */
     const char *(*running)(struct sp_process *self);
     /** Label of this one, and what sp_whereis_class() compares. NULL: `label`, none. Any
@@ -84,6 +85,7 @@ enum {
     SP__ATTEND_STEP = 4,      /* on_continue, or the hook */
     SP__ATTEND_PARK = 8,      /* extra.park_hooks */
     SP__ATTEND_IDLE = 16,     /* the inactivity timeout */
+    SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
 };
 
 /* Bits of sp_process.shared; atomic. */
@@ -96,6 +98,8 @@ enum {
     SP__SHARED_SHUT_DOWN = 128,  /* the runtime stops, and told it to end, */
     SP__SHARED_SHOT_DEAD = 256,  /* and killed it */
     SP__SHARED_TRAPS = 64,       /* SP__PROCESS_TRAP_EXIT, for others to see */
+    SP__SHARED_CANCELLED = 512,  /* its waits end at once, */
+    SP__SHARED_SHIELDED = 1024,  /* but not just now; set by the owner */
 };
 
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)
@@ -269,6 +273,9 @@ SP_NODISCARD sp_err sp__process_publish(struct sp_process *process,
     SP_NONNULL_ARGS(1);
 void sp__process_discard(struct sp_process *process) SP_NONNULL;
 
+/** A process was spawned: after some the caller yields. Context: the spawner; may suspend. */
+void sp__process_give_way(void);
+
 /** What a new process owns from its birth, so that no way out loses it. */
 struct sp__equipment {
     void (*give)(struct sp_process *process, void *arg); /* before it runs; adds resources */
@@ -280,6 +287,11 @@ struct sp__equipment {
 SP_NODISCARD sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
                               const struct sp__equipment *equipment, sp_pid *out_pid)
     SP_NONNULL_ARGS(1);
+
+/* ---- cancel.c ---- */
+
+/** sp_cancel(), without suspending. Errors: NOPROC, NOTSUP. Context: any with a context. */
+sp_err sp__process_cancel(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
 
 /* ---- exit.c ---- */
 
@@ -451,6 +463,10 @@ static inline void sp__process_before_leaving(struct sp_process *self, bool rece
         sp__send_room_leaving(self, receiving);
 }
 
+/** In its exit: wait for the operation `token`, whatever comes; a kill does not end it, because
+ *  others still use its stack. Context: the owner, in its exit; suspends. */
+void sp__process_wait_held(struct sp_process *self, uint64_t token) SP_NONNULL;
+
 /** Suspend until there may be something to do, or `until_ns`. Inline: each frame between a
  *  process and its switch is one more return to predict. Context: the owner; suspends. */
 static inline void sp__process_park(struct sp_process *self, bool receiving, int64_t until_ns)
@@ -472,8 +488,16 @@ static inline void sp__process_waits_for(struct sp_process *self, sp_pid pid)
                           memory_order_relaxed);
 }
 
+/** Is it to wait for nothing any more? Context: the owner. */
+static inline bool sp__process_cancelled(const struct sp_process *self)
+{
+    /* relaxed: who sets it wakes the owner, which looks again. */
+    uint32_t shared = atomic_load_explicit(&self->shared, memory_order_relaxed);
+    return (shared & (SP__SHARED_CANCELLED | SP__SHARED_SHIELDED)) == SP__SHARED_CANCELLED;
+}
+
 /** Wait for the operation `token`, until `deadline_ns`.
- *  Errors: TIMEOUT (nothing will touch the result any more), NOTCONTEXT (a foreign process was
+ *  Errors: TIMEOUT, CANCELLED (nothing will touch the result any more), NOTCONTEXT (a foreign process was
  *  killed: `self` is somebody else's by now, and its pending replies are dropped).
  *  Context: the owner; suspends. */
 SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)

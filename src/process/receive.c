@@ -237,6 +237,8 @@ sp_err sp_receive(sp_deadline deadline, struct sp_message **out)
     for (unsigned spins = 0; err == SP_OK;) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
+        if (sp__process_cancelled(self))
+            return SP_ERR_CANCELLED;
         struct sp_message *message = receive_next(self);
         if (message != NULL) {
             *out = message;
@@ -316,6 +318,8 @@ sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
     for (unsigned spins = 0; err == SP_OK;) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
+        if (sp__process_cancelled(self))
+            return SP_ERR_CANCELLED;
         struct sp_message *fetched;
         while ((fetched = receive_fetch(self)) != NULL)
             saved_push_back(self, fetched);

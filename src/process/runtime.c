@@ -103,6 +103,8 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);
+    /* relaxed: nobody else is there any more. */
+    sp__slab_destroy(atomic_load_explicit(&runtime->task_slots, memory_order_relaxed));
     runtime_free_slots(runtime);
     sp__slab_destroy(runtime->processes);
     sp__fiber_pool_destroy(runtime->fibers);

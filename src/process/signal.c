@@ -36,7 +36,8 @@ void sp__signal_discard(struct sp__process_signal *signal)
     case SP__SIGNAL_SHUTDOWN:
     case SP__SIGNAL_OVERFLOW:
         sp_reason_unref(signal->reason);
-        sp__free(signal);
+        if (!signal->borrowed)
+            sp__free(signal);
         break;
     }
 }
@@ -168,7 +169,8 @@ bool sp__process_signals_ending(struct sp_process *self)
             sp_reason_unref(signal_trapped(self, signal->from, signal->reason));
         sp__signal_discard(signal);
     }
-    if (!killed || (self->flags & SP__PROCESS_FOREIGN) || self->stage == SP__EXIT_DONE)
+    if (!killed || (self->flags & SP__PROCESS_FOREIGN) || self->stage == SP__EXIT_DONE ||
+        (self->attention & SP__ATTEND_HELD))
         return true;
     sp__process_exit_now(self, sp_reason_killed());
 }

@@ -25,6 +25,7 @@ enum sp__signal_kind {
 struct sp__process_signal {
     struct sp__signal base; /* first */
     enum sp__signal_kind kind;
+    bool borrowed; /* its sender's memory, which outlives the lane */
     sp_pid from;
     const struct sp_reason *reason; /* a reference of the signal's */
 };

@@ -55,6 +55,7 @@ static const struct sp__behaviour plain_behaviour = {
     .label = "process",
     .turn = plain_turn,
     .finish = plain_finish,
+    .cancels = true,
 };
 
 /* ---- all processes ---- */
@@ -307,9 +308,12 @@ sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opt
 
 /* What it has spawned runs before it spawns more: a spawner cannot outrun its children, and they
  * find their memory where the ones before them left it, in the processor's cache. */
-static void spawn_give_way(struct sp__context *context)
+void sp__process_give_way(void)
 {
+    struct sp__context *context = sp__context();
     struct sp_process *self = (struct sp_process *)(void *)context->current;
+    if (++context->spawned_in_a_row < SPAWN_IN_A_ROW)
+        return;
     context->spawned_in_a_row = 0;
     /* Not where it must not suspend: see sp__process_park(). */
     if (context->kind != SP__CONTEXT_WORKER || self->stage >= SP__EXIT_DONE ||
@@ -322,8 +326,7 @@ sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *opti
                 sp_pid *out_pid)
 {
     sp_err err = sp__spawn(fn, arg, options, NULL, out_pid);
-    struct sp__context *context = sp__context();
-    if (err == SP_OK && ++context->spawned_in_a_row >= SPAWN_IN_A_ROW)
-        spawn_give_way(context);
+    if (err == SP_OK)
+        sp__process_give_way();
     return err;
 }

@@ -36,12 +36,24 @@ sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadlin
     while (!sp__wait_done(actor, token)) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
+        if (sp__process_cancelled(self))
+            return sp__wait_close(actor, token) ? SP_ERR_CANCELLED : SP_OK;
         if (look && deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
             return sp__wait_close(actor, token) ? SP_ERR_TIMEOUT : SP_OK;
         sp__process_park(self, false, deadline_ns);
         look = true;
     }
     return SP_OK;
+}
+
+void sp__process_wait_held(struct sp_process *self, uint64_t token)
+{
+    self->attention |= SP__ATTEND_HELD;
+    while (!sp__wait_done(&self->actor, token)) {
+        sp_ignore(sp__process_check(self));
+        sp__process_park(self, false, INT64_MAX);
+    }
+    self->attention &= (uint8_t)~SP__ATTEND_HELD;
 }
 
 void sp_yield(void)
@@ -54,15 +66,15 @@ void sp_yield(void)
     sp_ignore(sp__process_check(sp__process_self()));
 }
 
-void sp_sleep(sp_duration d)
+bool sp_sleep(sp_duration d)
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
-        return;
+        return false;
     if (d.ns <= 0) {
         sp_yield();
-        return;
+        return !sp_cancelled();
     }
     int64_t until = sp__scheduler_instant(sp__process_runtime(self), sp_after(d), sp_after(d));
-    sp_ignore(sp__process_wait(self, sp__wait_open(&self->actor), until));
+    return sp__process_wait(self, sp__wait_open(&self->actor), until) == SP_ERR_TIMEOUT;
 }

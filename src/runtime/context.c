@@ -57,6 +57,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__msg_cache_init(&context->messages, &runtime->messages);
     sp__fiber_cache_init(&context->fibers, runtime->fibers);
     sp__slab_cache_init(&context->timer_cache, runtime->timer_slots);
+    sp__slab_cache_init(&context->task_cache, NULL);
     sp__slab_cache_init(&context->process_cache, runtime->processes);
     context->random = sp__random_start(runtime->options.seed, context_stream(context));
     sp__lock_lock(&runtime->contexts_lock);
@@ -98,6 +99,7 @@ void sp__context_finish(struct sp__context *context)
     sp__msg_cache_finish(&context->messages);
     sp__fiber_cache_finish(&context->fibers);
     sp__slab_cache_finish(&context->timer_cache);
+    sp__slab_cache_finish(&context->task_cache);
     sp__slab_cache_finish(&context->process_cache);
 }
 

@@ -89,8 +89,9 @@ struct sp__context {
     struct sp__fiber_cache fibers;
     struct sp__slab_cache timer_cache; /* of runtime.timer_slots */
     struct sp__slab_cache process_cache;
-    _Atomic uint32_t live_unused; /* see process/living.h; written by the thread */
-    uint32_t spawned_in_a_row;    /* since a spawner gave way; see process/spawn.c */
+    struct sp__slab_cache task_cache; /* of runtime.task_slots, once it was used */
+    _Atomic uint32_t live_unused;     /* see process/living.h; written by the thread */
+    uint32_t spawned_in_a_row;        /* since a spawner gave way; see process/spawn.c */
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
     uint32_t shard;                 /* timer shard it arms on */
@@ -118,8 +119,10 @@ struct sp_runtime {
     struct sp__counters gone SP__GUARDED_BY(contexts_lock); /* of contexts that ended */
     _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
     _Atomic bool stopping;
-    struct sp__slab *processes;   /* struct sp_process, by slot */
-    struct sp__slab *timer_slots; /* struct sp__timer */
+    struct sp__slab *processes;          /* struct sp_process, by slot */
+    struct sp__slab *timer_slots;        /* struct sp__timer */
+    struct sp__slab *_Atomic task_slots; /* struct sp__task_slot; made by the first */
+    struct sp__lock task_lock;           /* which groups of tasks are beneath which */
     struct sp__hash_seed seed;
     _Atomic uint64_t live;              /* written under contexts_lock; see process/living.h */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
