@@ -2,7 +2,8 @@
  *
  * In production each is a test of one pointer and its condition is not evaluated; in
  * simulation (sim.h) sp_always() fails the run, sp_sometimes() is counted over the campaign,
- * and sp_buggify() and sp_choose() are decisions that a failing run remembers.
+ * sp_eventually_begin() owes something that must be done, and sp_buggify() and sp_choose() are
+ * decisions that a failing run remembers.
  */
 #ifndef SPAWNED_PROPERTY_H
 #define SPAWNED_PROPERTY_H
@@ -16,6 +17,8 @@ struct sp__property_ops {
     void (*always_failed)(const char *what, const char *file, int line);
     void (*sometimes)(const char *what, const char *file, int line);
     bool (*buggify)(const char *what);
+    void (*eventually)(const char *what, bool begin, const char *file, int line);
+    void (*label)(const char *what);
     uint32_t (*choose)(uint32_t count);
 };
 
@@ -33,7 +36,19 @@ SP_API extern const struct sp__property_ops *sp__properties;
     (sp__properties != NULL && (condition) ? sp__properties->sometimes(what, __FILE__, __LINE__) \
                                            : (void)0)
 
-/** True now and then in simulation, so that rare paths are taken; never in production. */
+/** From here on something is owed, until sp_eventually_end() of the same text in the same node; as
+ *  many ends as begins. If the run ends before, or it takes longer than a fair schedule needs,
+ *  that is a bug. A node that crashes owes nothing any more. */
+#define sp_eventually_begin(what) \
+    (sp__properties != NULL ? sp__properties->eventually(what, true, __FILE__, __LINE__) : (void)0)
+#define sp_eventually_end(what) \
+    (sp__properties != NULL ? sp__properties->eventually(what, false, __FILE__, __LINE__) : (void)0)
+
+/** A place that a test can wait for (sp_sim_stop_at()). */
+#define sp_label(what) (sp__properties != NULL ? sp__properties->label(what) : (void)0)
+
+/** True now and then in simulation, so that rare paths are taken; never in production. A text is
+ *  armed for a whole run or is not, and fires now and then in a run in which it is. */
 #define sp_buggify(what) (sp__properties != NULL && sp__properties->buggify(what))
 
 /** A number below `count` that the simulation chooses; 0 in production. */

@@ -35,12 +35,42 @@ SP_EXTERN_C_BEGIN
 typedef struct sp_sim sp_sim;
 typedef struct sp_sim_node sp_sim_node;
 
+/** Kinds of faults, for sp_sim_options.faults. */
+enum sp_sim_fault {
+    SP_SIM_NET_LATENCY = 1 << 0, /**< what is sent takes longer; harmless, always allowed */
+    SP_SIM_NET_READ = 1 << 1,    /**< a read gets a part of what is there; always allowed */
+    SP_SIM_NET_WRITE = 1 << 2,   /**< a write takes a part of what it could; always allowed */
+    SP_SIM_NET_STRETCH = 1 << 3, /**< something sent takes longer than a timeout */
+    SP_SIM_NET_SLOW = 1 << 4,    /**< a connection has little bandwidth */
+    SP_SIM_NET_CLOG = 1 << 5,    /**< nothing moves for a while */
+    SP_SIM_NET_CUT = 1 << 6,     /**< two machines are parted for a while, both ways or one */
+    SP_SIM_NET_BREAK = 1 << 7,   /**< a connection is reset, or half of it lost */
+    SP_SIM_NET_REFUSE = 1 << 8,  /**< nobody seems to listen */
+    SP_SIM_NET_NOFILE = 1 << 9,  /**< no descriptor is left */
+    SP_SIM_NET_ALL = (1 << 10) - 1,
+    SP_SIM_KILL = 1 << 16,         /**< a process is killed, whatever it does just then */
+    SP_SIM_CRASH = 1 << 17,        /**< a node is gone at once, and started again after a while */
+    SP_SIM_STOP = 1 << 18,         /**< a node gets SIGTERM; started again when it has ended */
+    SP_SIM_PAUSE = 1 << 19,        /**< a node stands still for a while */
+    SP_SIM_CLOCK_STEP = 1 << 20,   /**< a wall clock jumps, forth or back */
+    SP_SIM_CLOCK_DRIFT = 1 << 21,  /**< both clocks of a node go wrong for a while */
+    SP_SIM_CLOCK_FREEZE = 1 << 22, /**< a wall clock stands for a while */
+    SP_SIM_CLOCK = SP_SIM_CLOCK_STEP | SP_SIM_CLOCK_DRIFT | SP_SIM_CLOCK_FREEZE,
+    SP_SIM_MEMORY = 1 << 23, /**< an allocation fails */
+    SP_SIM_ALL = SP_SIM_NET_ALL | SP_SIM_KILL | SP_SIM_CRASH | SP_SIM_STOP | SP_SIM_PAUSE |
+                 SP_SIM_CLOCK | SP_SIM_MEMORY,
+};
+
 /** What a test may say of itself; zero is the default. */
 struct sp_sim_options {
     sp_duration virtual_time; /**< a run ends when its clock is there; default: a day */
     uint64_t steps_max;       /**< a run that takes more fails; default 1,000,000 */
     bool crashes;             /**< processes may end by faults without failing the run */
     bool abstract_time;       /**< any armed timer may fire next, however far away it is */
+    uint64_t faults;          /**< kinds of enum sp_sim_fault that may happen; default: none */
+    uint32_t faults_max;      /**< of a run, but for the network's; default 3, at most 16 */
+    sp_duration faults_until; /**< from then on none happens, and all is mended; default: never */
+    uint64_t hot_max;         /**< fair steps an obligation may be open; default steps_max / 8 */
 };
 
 /** A test; made by SP_SIM_TEST(). */
@@ -101,9 +131,6 @@ SP_API SP_NONNULL_ARGS(1, 2,
  *  Context: as sp_sim_start_main() calls it. */
 SP_API extern int sp_sim_program(int argc, char **argv) __asm__("__real_main");
 
-/** SIGTERM. Context: the test's body. */
-SP_API SP_NONNULL void sp_sim_stop(sp_sim_node *node);
-
 /** What a program's main function returned; 0 before it has. Context: any in the world. */
 SP_API SP_NONNULL int sp_sim_status(const sp_sim_node *node);
 
@@ -135,21 +162,6 @@ SP_API SP_NONNULL uint64_t sp_sim_steps(const sp_sim *s);
 enum sp_sim_way {
     SP_SIM_BOTH,   /**< between the two */
     SP_SIM_ONEWAY, /**< from the first to the second */
-};
-
-/** What the network may do by chance. All but the first three can make a correct program fail to
- *  do its work; none of them reorders or loses what arrives on a connection that lives. */
-enum sp_sim_net_fault {
-    SP_SIM_NET_LATENCY = 1 << 0, /**< within the bounds of the path */
-    SP_SIM_NET_READ = 1 << 1,    /**< a read gets less than has arrived */
-    SP_SIM_NET_WRITE = 1 << 2,   /**< a write takes less than there is room for */
-    SP_SIM_NET_STRETCH = 1 << 3, /**< something takes longer than a timeout */
-    SP_SIM_NET_SLOW = 1 << 4,    /**< a connection has little bandwidth */
-    SP_SIM_NET_CLOG = 1 << 5,    /**< nothing moves for a while */
-    SP_SIM_NET_CUT = 1 << 6,     /**< two machines are parted for a while, one way or both */
-    SP_SIM_NET_BREAK = 1 << 7,   /**< a connection is reset, or one side never learns that it is */
-    SP_SIM_NET_REFUSE = 1 << 8,  /**< nobody seems to listen */
-    SP_SIM_NET_NOFILE = 1 << 9,  /**< there is no descriptor for a connection */
 };
 
 /** The node's address, port 0. Context: any in the world. */
@@ -184,6 +196,83 @@ SP_API SP_NONNULL void sp_sim_latency(sp_sim *s, sp_sim_node *a, sp_sim_node *b,
  *  Errors: without memory the run fails. Context: any in the world. */
 SP_API SP_NONNULL void sp_sim_bandwidth(sp_sim *s, sp_sim_node *a, sp_sim_node *b,
                                         uint64_t bytes_per_s);
+
+/** `holds(s, arg)` must be true at some time after the last fault, and `within` that on the world's
+ *  clock: when .faults_until has come, or as many faults as the run has have happened and are
+ *  mended; in a run without faults, from now on. Reads only. Several: each for itself.
+ *  Context: the test's body, before it runs. */
+SP_API SP_NONNULL_ARGS(1, 2, 3) void sp_sim_eventually(sp_sim *s, const char *name,
+                                                       bool (*holds)(sp_sim *s, void *arg),
+                                                       void *arg, sp_duration within);
+
+/* ---- scripted control ----
+ *
+ * From the body, from a function of sp_sim_at(), or from a process in the world; from a process it
+ * happens when its step is over. */
+
+/** Call fn(s, arg) when the world's clock is at `at`, between two steps. It may do what the body
+ *  may, but for letting the world run. Context: any in the world. */
+SP_API SP_NONNULL_ARGS(1, 3) void sp_sim_at(sp_sim *s, sp_time at, void (*fn)(sp_sim *s, void *arg),
+                                            void *arg);
+
+/** One step of the world. False: nothing was left to do. Does not return when the run has failed.
+ *  Context: the test's body. */
+SP_API SP_NONNULL bool sp_sim_step(sp_sim *s);
+
+/** The world's clock goes on by `d` while nobody does anything, so that what was due meanwhile is
+ *  late. Context: the test's body. */
+SP_API SP_NONNULL void sp_sim_advance(sp_sim *s, sp_duration d);
+
+/** Let the world go on until a process comes to sp_label(label), which stops there until the world
+ *  goes on again. False: nobody did before all was over. Context: the test's body. */
+SP_API SP_NONNULL bool sp_sim_stop_at(sp_sim *s, const char *label);
+
+/** The node's program is gone at once, as by SIGKILL: no terminate, no destructor, its memory is
+ *  lost, and the system closes its connections. Its promises (sp_eventually_begin()) are void.
+ *  Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_crash(sp_sim_node *node);
+
+/** The same, but the machine has no power: its peers are told nothing.
+ *  Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_power_off(sp_sim_node *node);
+
+/** SIGTERM. A program that takes no signals (sp_os_signal_subscribe(), sp_application_run()) is
+ *  gone at once. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_stop(sp_sim_node *node);
+
+/** Start the node's main function again, with what sp_sim_start() was given; one that still
+ *  runs crashes before. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_restart(sp_sim_node *node);
+
+/** The node makes no step until sp_sim_resume(). Its clocks go on meanwhile, as for a program that was sent
+ *  SIGSTOP, and nothing arrives. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_pause(sp_sim_node *node);
+
+/** Undo sp_sim_pause(). Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_resume(sp_sim_node *node);
+
+/** Kill the node's process of that name. False: there is none.
+ *  Context: any in the world. */
+SP_API SP_NONNULL bool sp_sim_kill(sp_sim_node *node, const char *name);
+
+/** The node's wall clock jumps. Timers go by the monotonic clock, and do not notice.
+ *  Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_clock_step(sp_sim_node *node, sp_duration by);
+
+/** Both of its clocks, and so its timers, are too fast from now on, or too slow; 0: right.
+ *  Units: parts per million, from -500,000 to 1,000,000. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_clock_drift(sp_sim_node *node, int64_t ppm);
+
+/** Its wall clock stands, or shows again what it would have. Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_clock_freeze(sp_sim_node *node, bool frozen);
+
+/** The allocation after the node's next `successes` fails, once. Counts the library's allocations
+ *  for the node, sp_alloc() and its messages included; not the C library's malloc().
+ *  Context: any in the world. */
+SP_API SP_NONNULL void sp_sim_fail_allocation(sp_sim_node *node, uint64_t successes);
+
+/** Did that one come? Context: any in the world. */
+SP_API SP_NONNULL bool sp_sim_allocation_failed(const sp_sim_node *node);
 
 /** Written by SP_SIM_TEST(). Context: startup. */
 SP_API SP_NONNULL void sp_sim__register(struct sp_sim_test *test);

@@ -1,7 +1,7 @@
 /* Memory for the library's own structures: see alloc.h.
  *
- * alloc_may_fail() is the one place where a failure can be injected; a normal build
- * compiles it to nothing.
+ * alloc_may_fail() is the one place where a failure can be injected; in production it is a test
+ * of one pointer.
  */
 #include "base/alloc.h"
 
@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+bool (*sp__alloc_asked)(void);
 
 #ifdef SPAWNED_FAULT_INJECTION
 
@@ -40,7 +42,7 @@ bool sp__alloc_failed(void)
     return atomic_load_explicit(&alloc_has_failed, memory_order_relaxed);
 }
 
-static bool alloc_may_fail(void)
+static bool alloc_injected(void)
 {
     long left = atomic_load_explicit(&alloc_countdown, memory_order_relaxed);
     bool keep = atomic_load_explicit(&alloc_keep_failing, memory_order_relaxed);
@@ -59,12 +61,17 @@ static bool alloc_may_fail(void)
 
 #else
 
-static inline bool alloc_may_fail(void)
+static inline bool alloc_injected(void)
 {
     return false;
 }
 
 #endif
+
+static inline bool alloc_may_fail(void)
+{
+    return alloc_injected() || (sp__alloc_asked != NULL && sp__alloc_asked());
+}
 
 bool sp__alloc_refused(void)
 {

@@ -45,6 +45,10 @@ void sp__free(void *ptr);
  *  Context: any. */
 bool sp__alloc_refused(void);
 
+/** Asked before each allocation, where somebody wants to fail some: true, it fails. NULL, as in
+ *  production: none does. Set and read by the one thread of a simulated world. */
+extern bool (*sp__alloc_asked)(void);
+
 #ifdef SPAWNED_FAULT_INJECTION
 /** The allocation after the next `successes` fails, once; a negative number fails none.
  *  Counts allocations of every thread.

@@ -1,6 +1,7 @@
 #include "sim/campaign.h"
 
 #include "runtime/random.h"
+#include "sim/fault.h"
 
 #include <string.h>
 
@@ -66,6 +67,26 @@ static uint64_t campaign_seed(const struct sim_campaign *campaign)
     return sp__random_next(&state);
 }
 
+/* The first run has none, and is measured; exhaustive ones have none either. */
+static void campaign_faults(const struct sim_campaign *campaign, struct sim_plan *plan)
+{
+    const struct sim_campaign_options *options = &campaign->options;
+    plan->faults_given = true;
+    if (options->exhaust)
+        return;
+    plan->faults = options->test->options.faults | SIM_FAULTS_HARMLESS;
+    if (options->faults != NULL)
+        sp_ignore(sim_faults_parse(options->faults, &plan->faults));
+    plan->length = campaign->length;
+    plan->allocations = campaign->allocations;
+}
+
+/* About the mean of the last few. */
+static uint64_t campaign_usual(uint64_t usual, uint64_t now)
+{
+    return usual == 0 ? now : (3 * usual + now + 3) / 4;
+}
+
 sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_plan,
                          struct sim_result *out_result)
 {
@@ -74,12 +95,16 @@ sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_pla
     sp_err err = campaign_strategy(campaign, seed, &strategy);
     if (err != SP_OK)
         return err;
-    *out_plan =
-        (struct sim_plan){ .test = campaign->options.test, .seed = seed, .strategy = strategy };
+    *out_plan = (struct sim_plan){
+        .test = campaign->options.test, .seed = seed, .strategy = strategy, .chance = true
+    };
+    campaign_faults(campaign, out_plan);
     err = sim_run(out_plan, out_result);
     if (err != SP_OK)
         return err;
     sim_strategy_end(strategy, out_result->choices);
+    campaign->length = campaign_usual(campaign->length, out_result->window);
+    campaign->allocations = campaign_usual(campaign->allocations, out_result->allocations);
     campaign->runs++;
     campaign->steps += out_result->steps;
     campaign->time_ns += out_result->time_ns;

@@ -18,6 +18,7 @@ struct sim_campaign_options {
     uint64_t seed;
     bool seed_of_run; /* `seed` is that of the first run itself */
     bool exhaust;
+    const char *faults; /* --faults: changes of those that the test allows; or NULL */
 };
 
 struct sim_campaign {
@@ -27,8 +28,10 @@ struct sim_campaign {
     enum sim_strategy_kind kind; /* of the present run */
     uint64_t runs;
     uint64_t steps;
-    int64_t time_ns; /* on the worlds' clocks */
-    bool complete;   /* everything there is was tried */
+    uint64_t length;      /* usual steps of a run while faults are allowed; 0 before the first */
+    uint64_t allocations; /* usual ones of a run */
+    int64_t time_ns;      /* on the worlds' clocks */
+    bool complete;        /* everything there is was tried */
 };
 
 /** Begin. Ownership: the caller's, sim_campaign_finish(). */

@@ -1,15 +1,10 @@
-/* What the body of a test says: nodes, how long the world goes on, what must hold.
+/* What the body of a test says: how long the world goes on, what must hold.
  *
  * Threads: one. Neighbours: inside.h, run.c.
  */
-#include "base/alloc.h"
-#include "process/process.h"
-#include "process/signal.h"
-#include "runtime/slab.h"
 #include "sim/inside.h"
-#include "sim/memory.h"
 
-#include <stdio.h>
+#include <string.h>
 
 enum {
     CONTROL_STEPS_MAX = 1000000,
@@ -17,70 +12,6 @@ enum {
     /* After a failure the nodes are told to end, so that nothing is leaked. */
     CONTROL_DRAIN_STEPS = 100000,
 };
-
-/* ---- nodes ---- */
-
-static int node_process(void *arg)
-{
-    struct sp_sim_node *node = arg;
-    node->fn(node->arg);
-    return 0;
-}
-
-static void node_log(void *context, enum sp_log_level level, const char *line)
-{
-    struct sp_sim_node *node = context;
-    struct sp_sim *s = node->sim;
-    if (s->crashed && level >= SP_LOG_WARNING)
-        sim_fail(s, "%s: %s", node->name, line);
-}
-
-static void node_main(void *arg)
-{
-    struct sp_sim_node *node = arg;
-    struct sp_runtime_options options = { .workers = 1, .log = node_log, .log_context = node };
-    sp_ignore(sp_main(node_process, node, &options) == 0);
-    node->ended = true;
-}
-
-struct sp_sim_node *sim_node_add(struct sp_sim *s, const char *name)
-{
-    bool inside = sim_memory_switch(false);
-    struct sp_sim_node *node = sp__calloc(1, sizeof(*node));
-    (void)sim_memory_switch(inside);
-    if (node == NULL)
-        sp_sim_fail(s, "the simulation has no memory for node %s", name);
-    *node = (struct sp_sim_node){ .next = s->nodes, .sim = s };
-    (void)snprintf(node->name, sizeof(node->name), "%s", name);
-    s->nodes = node;
-    return node;
-}
-
-void sim_node_start(struct sp_sim_node *node, void (*thread)(void *node))
-{
-    struct sp_sim *s = node->sim;
-    uint64_t label = 0;
-    for (const char *at = node->name; *at != '\0'; at++)
-        label = sim_mix(label, (unsigned char)*at);
-    node->thread = thread;
-    node->host = sp__host_add(s->world, node->name);
-    if (node->host == NULL || sp__world_main(s->world, node->host, label, thread, node) != SP_OK)
-        sp_sim_fail(s, "the simulation has no memory for node %s", node->name);
-}
-
-sp_sim_node *sp_sim_start(sp_sim *s, const char *name, void (*fn)(void *arg), void *arg)
-{
-    struct sp_sim_node *node = sim_node_add(s, name);
-    node->fn = fn;
-    node->arg = arg;
-    sim_node_start(node, node_main);
-    return node;
-}
-
-bool sp_sim_ended(const sp_sim_node *node)
-{
-    return node->ended;
-}
 
 /* ---- what the body says ---- */
 
@@ -90,14 +21,24 @@ static int64_t control_limit(const struct sp_sim *s)
     return limit == 0 ? sp_sec(CONTROL_DAY_S).ns : limit;
 }
 
+static bool control_all_ended(const struct sp_sim *s)
+{
+    for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+        if (sim_node_runs(node))
+            return false;
+    return true;
+}
+
 /* How the run came to a halt, if that is a failure. */
 static void control_judge(struct sp_sim *s, enum sp__world_end end, bool all)
 {
     if (end == SP__WORLD_STEPS)
         sim_fail(s, "still busy after %llu steps: a livelock, or .steps_max is too low",
                  (unsigned long long)sp__world_steps(s->world));
+    if (all && (end == SP__WORLD_IDLE || control_all_ended(s)))
+        sim_liveness_judge(s);
     for (struct sp_sim_node *node = s->nodes; node != NULL && all; node = node->next) {
-        if (node->ended)
+        if (!sim_node_runs(node))
             continue;
         if (end == SP__WORLD_IDLE)
             sim_quiet(s); /* says more, where calls wait for each other */
@@ -110,12 +51,45 @@ static void control_judge(struct sp_sim *s, enum sp__world_end end, bool all)
     }
 }
 
-static void control_until(struct sp_sim *s, int64_t until, bool all)
+static uint64_t control_steps(const struct sp_sim *s)
 {
     uint64_t max = s->plan->test->options.steps_max;
-    uint64_t steps = sp__world_steps(s->world);
-    max = max == 0 ? CONTROL_STEPS_MAX : max;
-    enum sp__world_end end = sp__world_run(s->world, max > steps ? max - steps : 0, until);
+    return max == 0 ? CONTROL_STEPS_MAX : max;
+}
+
+/* Up to so many steps of the run. */
+static enum sp__world_end control_go(struct sp_sim *s, uint64_t steps, int64_t until)
+{
+    uint64_t done = sp__world_steps(s->world);
+    return sp__world_run(s->world, steps > done ? steps - done : 0, until);
+}
+
+/* By the strategy first, fair in the end; the last steps of all are kept (liveness.h). */
+static enum sp__world_end control_run(struct sp_sim *s, int64_t until)
+{
+    uint64_t max = control_steps(s);
+    uint64_t lasso = max / 8 < SIM_LASSO_MAX ? max / 8 : SIM_LASSO_MAX;
+    enum sp__world_end end = SP__WORLD_STEPS;
+    if (!s->live.fair)
+        end = control_go(s, max - max / 4, until);
+    if (end != SP__WORLD_STEPS)
+        return end;
+    uint64_t hot_max = s->plan->test->options.hot_max;
+    s->live.hot_max = hot_max == 0 ? max / 8 : hot_max;
+    s->live.fair = true;
+    end = control_go(s, max - lasso, until);
+    if (end != SP__WORLD_STEPS)
+        return end;
+    sim_lasso_begin(s);
+    end = control_go(s, max, until);
+    if (end == SP__WORLD_STEPS)
+        sim_lasso_end(s);
+    return end;
+}
+
+static void control_until(struct sp_sim *s, int64_t until, bool all)
+{
+    enum sp__world_end end = control_run(s, until);
     if (!s->result->failed)
         control_judge(s, end, all);
     if (s->result->failed)
@@ -130,6 +104,37 @@ void sp_sim_run(sp_sim *s)
 void sp_sim_run_for(sp_sim *s, sp_duration d)
 {
     control_until(s, sp_time_add(sp_sim_now(s), d).ns, false);
+}
+
+bool sp_sim_step(sp_sim *s)
+{
+    enum sp__world_end end = sp__world_run(s->world, 1, control_limit(s));
+    if (s->result->failed)
+        sim_leave(s);
+    return end == SP__WORLD_STEPS || end == SP__WORLD_STOPPED;
+}
+
+void sp_sim_advance(sp_sim *s, sp_duration d)
+{
+    sp__world_advance(s->world, d.ns);
+}
+
+void sim_label(struct sp_sim *s, const char *label)
+{
+    if (s->stop_label == NULL || strcmp(s->stop_label, label) != 0)
+        return;
+    s->stop_label = NULL;
+    s->stop_label_came = true;
+    sp__world_halt(s->world);
+}
+
+bool sp_sim_stop_at(sp_sim *s, const char *label)
+{
+    s->stop_label = label;
+    s->stop_label_came = false;
+    control_until(s, control_limit(s), false);
+    s->stop_label = NULL;
+    return s->stop_label_came;
 }
 
 void sp_sim_invariant(sp_sim *s, const char *name, bool (*holds)(sp_sim *s, void *arg), void *arg)
@@ -152,20 +157,12 @@ uint64_t sp_sim_steps(const sp_sim *s)
 
 /* ---- the end ---- */
 
-static void drain_signal(struct sp_runtime *runtime)
-{
-    uint32_t high = sp__slab_high(runtime->processes);
-    for (uint32_t slot = 0; slot < high; slot++) {
-        struct sp_process *process = sp__slab_get(runtime->processes, slot);
-        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
-        if (serial != 0 && !(serial & SP__SERIAL_DEAD) && !(process->flags & SP__PROCESS_FOREIGN))
-            sp_ignore(sp__signal_send(process, SP__SIGNAL_EXIT, SP_PID_NONE, sp_reason_kill()));
-    }
-}
-
 void sim_drain(struct sp_sim *s)
 {
     s->draining = true;
+    sp__world_set_alarm(s->world, INT64_MAX);
+    for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
+        sp__host_pause(node->host, false);
     struct sp__list *tasks = sp__world_tasks(s->world);
     for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
         struct sp__task *task = sp__container_of(at, struct sp__task, link);
@@ -174,7 +171,7 @@ void sim_drain(struct sp_sim *s)
         struct sp__context *context = sp__node_context(task->node);
         sp__context_set(context);
         sp__epoch_enter(&context->epoch);
-        drain_signal(sp__node_runtime(task->node));
+        sim_kill_all(sp__node_runtime(task->node));
         sp__epoch_leave(&context->epoch);
         sp__context_set(NULL);
     }

@@ -1,12 +1,14 @@
-/* Inside a run: what run.c (decisions), control.c (the body's side) and property.c (the program's
- * side) share.
+/* Inside a run: what run.c (decisions), control.c and node.c (the body's side), property.c (the program's
+ * side), fault.c and liveness.c share.
  *
  * Threads: one. Neighbours: run.h.
  */
 #ifndef SPAWNED_SIM_INSIDE_H
 #define SPAWNED_SIM_INSIDE_H
 
-#include "runtime/sim/host.h"
+#include "runtime/sim/machine.h"
+#include "sim/fault.h"
+#include "sim/liveness.h"
 #include "sim/run.h"
 
 #include <stdio.h>
@@ -22,12 +24,29 @@ struct sp_sim_node {
     void *arg;
     struct sp__host *host; /* the machine it runs on */
     void (*thread)(void *node);
-    bool ended;
     int status; /* of a program's main() */
     int argc;   /* its arguments, or 0 */
     char **argv;
     int (*program)(int argc, char **argv);
+    uint64_t label;
+    uint64_t main;   /* label of its main process, or 0 */
+    uint64_t starts; /* how often it was started */
+    uint64_t allocations_left;
+    bool ended;      /* its main function came back */
+    bool down;       /* it crashed */
+    bool stopped;    /* a fault told it to end; mending starts it again */
+    bool comes_back; /* it is started again when it has ended */
+    bool allocation_fails;
+    bool allocation_failed;
     char name[SIM_NAME_MAX];
+};
+
+/** Something that happens at a moment, on the loop. */
+struct sim_later {
+    struct sim_later *next;
+    int64_t at;
+    void (*fn)(struct sp_sim *s, void *arg);
+    void *arg;
 };
 
 struct sim_invariant {
@@ -43,15 +62,22 @@ struct sp_sim {
     struct sp_sim_node *nodes;
     struct sim_invariant invariants[SIM_INVARIANTS_MAX];
     size_t invariant_count;
-    struct sim_follower follower;
-    uint64_t last;   /* label of who made the last step */
-    uint32_t streak; /* steps since the longest ready was taken */
-    uint64_t chance; /* random stream of entropy */
+    struct sim_follower follower; /* of sim_followed() */
+    struct sim_faults swarm;
+    struct sim_liveness live;
+    struct sim_later *later; /* in the order of their moments */
+    const char *stop_label;  /* sp_sim_stop_at() waits for it */
+    uint64_t last;           /* label of who made the last step */
+    uint32_t streak;         /* steps since the longest ready was taken */
+    uint64_t chance;         /* random stream of entropy */
     uint64_t faults;
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
     bool draining;
     FILE *real_stdout;
+    bool asking; /* the harness allocates in the middle of a step */
+    bool armed;  /* the sp_buggify() that draws is armed in this run */
+    bool stop_label_came;
     jmp_buf out;
 };
 
@@ -72,6 +98,42 @@ void sim_halt(struct sp_sim *s);
 
 /** Nothing can go on but by a timer: fails where calls wait for each other. Hook of the world. */
 void sim_quiet(void *arg);
+
+/** The schedule whose draws and faults are followed, or NULL. */
+const struct sim_schedule *sim_followed(const struct sp_sim *s);
+
+/** It was decided: an entry of the run's schedule, and of its hash. */
+void sim_remember(struct sp_sim *s, struct sim_choice choice);
+
+/** Its main function came back. */
+void sim_node_ended(struct sp_sim_node *node);
+
+/* node.c: what is planned, and what befalls nodes and processes. */
+void sim_at(struct sp_sim *s, int64_t at_ns, void (*fn)(struct sp_sim *s, void *arg), void *arg);
+void sim_later_run(void *arg); /* hook of the world */
+void sim_later_finish(struct sp_sim *s);
+bool sim_node_runs(const struct sp_sim_node *node);
+void sim_node_crash(struct sp_sim_node *node, enum sp__net_gone how);
+void sim_node_stop(struct sp_sim_node *node);
+/** Whatever befell it is over: it runs, and its clock is right. */
+void sim_node_mend(struct sp_sim_node *node);
+/** A node on `host` allocates. True: sp_sim_fail_allocation() wants that to fail. */
+bool sim_node_allocates(struct sp_sim *s, const struct sp__host *host);
+/** The task of a label, or NULL. */
+struct sp__task *sim_task(struct sp_sim *s, uint64_t label);
+/** Is it a living process, and not a node's main one? */
+bool sim_task_mortal(const struct sp_sim *s, const struct sp__task *task);
+void sim_task_kill(struct sp__task *task);
+void sim_task_name(const struct sp_sim *s, const struct sp__task *task, char name[SIM_NAME_MAX]);
+/** Kill every process. Context: the runtime's, inside an epoch section. */
+void sim_kill_all(struct sp_runtime *runtime);
+
+/** A process is at sp_label(). */
+void sim_label(struct sp_sim *s, const char *label);
+
+/** A fault happens to `name`: tell it, where the plan has a trace (tell.c). */
+void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *name);
+void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth);
 
 /** Every process of every node is killed, so that the nodes' main functions come back. */
 void sim_drain(struct sp_sim *s);

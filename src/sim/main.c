@@ -83,6 +83,7 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
                           .seed = options->seed,
                           .seed_of_run = options->seed_given && options->runs == 1,
                           .exhaust = options->exhaust,
+                          .faults = options->faults,
                       });
     bool good = campaign_run(&campaign);
     if (good)

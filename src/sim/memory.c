@@ -39,6 +39,11 @@ bool sim_memory_switch(bool on)
     return on;
 }
 
+bool sim_memory_inside(void)
+{
+    return true;
+}
+
 void sim_memory_shift(size_t bytes)
 {
     (void)bytes;
@@ -452,6 +457,11 @@ bool sim_memory_switch(bool on)
     bool before = memory->on;
     memory->on = on;
     return before;
+}
+
+bool sim_memory_inside(void)
+{
+    return memory == NULL || memory->on;
 }
 
 void sim_memory_shift(size_t bytes)

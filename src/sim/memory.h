@@ -35,6 +35,9 @@ void sim_memory_reset(void);
 /** Switch the arena on or off; returns what it was. */
 bool sim_memory_switch(bool on);
 
+/** Is it on? True where there is none. */
+bool sim_memory_inside(void);
+
 /** Bytes by which the next run's addresses differ, for the detector of their use. */
 void sim_memory_shift(size_t bytes);
 

@@ -1,5 +1,6 @@
 #include "sim/options.h"
 
+#include "sim/fault.h"
 #include "sim/strategy.h"
 
 #include <errno.h>
@@ -54,6 +55,10 @@ static const char options_help[] =
     "  --seed N             of the campaign; with --runs 1, of the run (default 1)\n"
     "  --strategy NAME      delays, random, pct, pos, urw (default: all in turn)\n"
     "  --depth N            changes of pct, most delays of delays (default 3)\n"
+    "  --faults LIST        kinds of faults besides those of the test: net, kill, crash, stop, "
+    "pause,\n"
+    "                       clock, memory, all; net-cut, clock-step ... for one; -NAME without; "
+    "none\n"
     "  --exhaust            every schedule; with --delays N those with at most N delays\n"
     "  --delays N           see --exhaust\n"
     "  --check-determinism  every run twice, in another layout of memory, with traps for what\n"
@@ -109,6 +114,12 @@ static int option_take(const struct option_place *place, char **argv, int at)
 
 static void options_check(const struct sim_options *options)
 {
+    uint64_t faults = 0;
+    if (options->faults != NULL && !sim_faults_parse(options->faults, &faults)) {
+        fprintf(stderr, "%s: --faults %s: not a list of faults; see --help\n", options->program,
+                options->faults);
+        exit(2);
+    }
     bool known = options->strategy == NULL;
     for (int kind = 0; kind < SIM_STRATEGIES && !known; kind++)
         known = strcmp(options->strategy, sim_strategy_name((enum sim_strategy_kind)kind)) == 0;
@@ -128,6 +139,7 @@ void sim_options_parse(struct sim_options *options, int argc, char **argv)
         { "--time", NULL, &options->seconds, NULL },
         { "--seed", NULL, &options->seed, NULL },
         { "--strategy", &options->strategy, NULL, NULL },
+        { "--faults", &options->faults, NULL, NULL },
         { "--depth", NULL, &options->depth, NULL },
         { "--delays", NULL, &options->depth, NULL },
         { "--exhaust", NULL, NULL, &options->exhaust },

@@ -16,6 +16,7 @@ struct sim_options {
     const char *replay;   /* file of a schedule, or NULL; --explain, --shrink, --gdb too */
     const char *strategy; /* NULL: all in turn */
     const char *output;   /* folder for the schedules of failures */
+    const char *faults;   /* changes of what tests allow, or NULL */
     const char *json;     /* or NULL */
     const char *svg;      /* or NULL */
     uint64_t runs;

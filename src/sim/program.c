@@ -7,16 +7,13 @@
  * Threads: one. Neighbours: control.c, main.c.
  */
 #include "base/alloc.h"
-#include "runtime/sim/machine.h"
 #include "sim/inside.h"
-
-#include <signal.h>
 
 static void program_main(void *arg)
 {
     struct sp_sim_node *node = arg;
     node->status = node->program(node->argc, node->argv);
-    node->ended = true;
+    sim_node_ended(node);
 }
 
 /* Copies: a program may write to them. */
@@ -58,9 +55,4 @@ sp_sim_node *sp_sim_start_main(sp_sim *s, const char *name, int (*program)(int a
 int sp_sim_status(const sp_sim_node *node)
 {
     return node->status;
-}
-
-void sp_sim_stop(sp_sim_node *node)
-{
-    (void)sp__host_signal(node->host, SIGTERM);
 }

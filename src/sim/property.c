@@ -5,6 +5,7 @@
 #include "spawned/property.h"
 
 #include "base/alloc.h"
+#include "runtime/random.h"
 #include "sim/inside.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 enum {
     PROPERTY_SOMETIMES_MAX = 256,
+    PROPERTY_ARMED_ODDS = 2,
 };
 
 /* Not among the data that a reset takes back. */
@@ -68,15 +70,34 @@ static uint32_t property_choose(uint32_t count)
     return sp__world_draw_here(sim_current->world, SP__CHOICE_DATA, count);
 }
 
+/* Whether it is armed is the same in all of a run. */
 static bool property_buggify(const char *what)
 {
-    (void)what;
-    return sp__world_draw_here(sim_current->world, SP__CHOICE_BUGGIFY, 2) != 0;
+    struct sp_sim *s = sim_current;
+    uint64_t state = sp__random_start(s->plan->seed, 6);
+    for (const char *at = what; *at != '\0'; at++)
+        state = sim_mix(state, (unsigned char)*at);
+    s->armed = sp__random_next(&state) % PROPERTY_ARMED_ODDS == 0;
+    return sp__world_draw_here(s->world, SP__CHOICE_BUGGIFY, 2) != 0;
+}
+
+static void property_eventually(const char *what, bool begin, const char *file, int line)
+{
+    if (!sim_current->draining)
+        sim_owed(sim_current, what, begin, file, line);
+}
+
+static void property_label(const char *what)
+{
+    if (!sim_current->draining)
+        sim_label(sim_current, what);
 }
 
 const struct sp__property_ops sim_properties = {
     .always_failed = property_always_failed,
     .sometimes = property_sometimes,
     .buggify = property_buggify,
+    .eventually = property_eventually,
+    .label = property_label,
     .choose = property_choose,
 };

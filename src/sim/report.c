@@ -142,6 +142,31 @@ static void list_event(FILE *out, const struct sim_story *story, uint32_t index)
     event_mark(out, story, index, sim_story_sentence(story->trace, index, text), 36);
 }
 
+static const char *fault_sentence(enum sp__choice kind)
+{
+    static const char *const sentences[SP__CHOICE_COUNT] = {
+        [SP__CHOICE_KILL] = "is killed",
+        [SP__CHOICE_CRASH] = "crashes, and starts again later",
+        [SP__CHOICE_STOP] = "is told to stop, and starts again later",
+        [SP__CHOICE_PAUSE] = "stands still for a while",
+        [SP__CHOICE_STEP] = "has its wall clock jump",
+        [SP__CHOICE_DRIFT] = "has its clocks go wrong for a while",
+        [SP__CHOICE_FREEZE] = "has its wall clock stand for a while",
+        [SP__CHOICE_MEMORY] = "gets no memory",
+    };
+    return sentences[kind];
+}
+
+/* The faults that came before an event and were not told yet. */
+static void report_faults(FILE *out, const struct sim_trace *trace, size_t event, size_t *told)
+{
+    for (; *told < trace->told_count && trace->told[*told].event <= event; ++*told) {
+        const struct sim_told *fault = &trace->told[*told];
+        fprintf(out, " %10.3f %4s  ** %s %s\n", (double)fault->time_ns / 1e6, "", fault->name,
+                fault_sentence(fault->fault.kind));
+    }
+}
+
 static void report_folded(FILE *out, size_t count)
 {
     if (count != 0)
@@ -158,18 +183,23 @@ static void report_story(FILE *out, const struct sim_report *report)
     else
         fprintf(out, "\n %10s %4s  %-*s %s\n", "ms", "step", REPORT_NAME_WIDTH, "process", "does");
     size_t told = 0;
+    size_t faults = 0;
     for (size_t i = 0; i < story->shown_count; i++) {
         uint32_t event = story->shown[i];
         if (i == 0)
             report_folded(out, event);
+        report_faults(out, story->trace, event, &faults);
         if (columns)
             columns_event(out, story, event);
         else
             list_event(out, story, event);
         told = event + 1;
     }
+    report_faults(out, story->trace, SIZE_MAX, &faults);
     report_folded(out, story->trace->count - told);
     fprintf(out, " %10s %4s  XX %s\n\n", "", "", report->result->text);
+    if (report->result->detail[0] != '\0')
+        fprintf(out, "lasso %s\n", report->result->detail);
 }
 
 /* ---- why ---- */
@@ -216,6 +246,15 @@ static void why_choice(FILE *out, const struct sim_trace *trace, const struct si
 {
     char to[2 * SIM_STORY_TEXT];
     char at[2 * SIM_STORY_TEXT];
+    const char *sentence = fault_sentence(choice->kind);
+    for (size_t i = 0; i < trace->told_count && sentence != NULL; i++) {
+        const struct sim_choice *fault = &trace->told[i].fault;
+        if (fault->kind != choice->kind || fault->at != choice->at || fault->step != choice->step)
+            continue;
+        fprintf(out, "%s %s before step %" PRIu64 " of %s\n", trace->told[i].name, sentence,
+                choice->step + 1, report_task(trace, choice->at, at));
+        return;
+    }
     if (choice->kind == SP__CHOICE_TASK)
         fprintf(out, "%s goes before step %" PRIu64 " of %s\n", report_task(trace, choice->to, to),
                 choice->step + 1, report_task(trace, choice->at, at));

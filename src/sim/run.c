@@ -7,7 +7,6 @@
 #include "runtime/slab.h"
 #include "sim/inside.h"
 #include "sim/memory.h"
-#include "sim/net_odds.h"
 #include "sim/output.h"
 
 #include <signal.h>
@@ -18,7 +17,7 @@
 enum {
     RUN_STEP_NS = 1000,
     RUN_STREAK_MAX = 64,
-    RUN_BUGGIFY_ODDS = 8,
+    RUN_BUGGIFY_ODDS = 4,
 };
 
 struct sp_sim *sim_current;
@@ -115,10 +114,28 @@ uint64_t sim_mix(uint64_t hash, uint64_t value)
     return hash ^ (hash >> 32);
 }
 
-static void run_remember(struct sp_sim *s, struct sim_choice choice)
+void sim_remember(struct sp_sim *s, struct sim_choice choice)
 {
+    bool inside = sim_memory_switch(false);
     if (sim_schedule_add(&s->result->schedule, choice) != SP_OK)
         sim_fail(s, "the simulation has no memory");
+    (void)sim_memory_switch(inside);
+    s->result->hash = sim_mix(s->result->hash, choice.to);
+}
+
+const struct sim_schedule *sim_followed(const struct sp_sim *s)
+{
+    return s->plan->schedule != NULL ? s->plan->schedule : s->plan->draws;
+}
+
+/* Who has been ready for longest; a timer that is not due when nobody else is. */
+static size_t run_fair(const struct sp_sim *s, struct sp__task *const *tasks, size_t count)
+{
+    bool abstract = s->plan->test->options.abstract_time;
+    for (size_t i = 0; i < count; i++)
+        if (!abstract || tasks[i]->kind != SP__TASK_TIMERS)
+            return i;
+    return 0;
 }
 
 static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t count)
@@ -128,6 +145,8 @@ static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t
     s->streak = reference == 0 ? 0 : s->streak + 1;
     if (count == 1 || s->draining)
         return reference;
+    if (s->live.fair)
+        return run_fair(s, tasks, count);
     size_t index = reference;
     if (s->plan->strategy != NULL)
         index = sim_strategy_choose(s->plan->strategy, tasks, count, reference);
@@ -138,7 +157,7 @@ static size_t run_decide(struct sp_sim *s, struct sp__task *const *tasks, size_t
     s->result->choices++;
     s->left = index != reference;
     if (s->left)
-        run_remember(s, (struct sim_choice){ .at = tasks[reference]->label,
+        sim_remember(s, (struct sim_choice){ .at = tasks[reference]->label,
                                              .step = tasks[reference]->steps,
                                              .to = tasks[index]->label });
     return index;
@@ -165,18 +184,21 @@ static uint64_t run_draw_random(const struct sp_sim *s, enum sp__choice kind, ui
 static uint32_t run_draw_value(struct sp_sim *s, enum sp__choice kind, uint64_t at, uint64_t nth,
                                uint32_t count)
 {
-    if (s->plan->schedule != NULL)
+    bool program = kind == SP__CHOICE_DATA || kind == SP__CHOICE_BUGGIFY;
+    if (sim_followed(s) != NULL)
         return sim_follower_draw(&s->follower, kind, at, nth, count);
-    if (s->plan->strategy == NULL)
-        return 0;
-    if (kind >= SP__CHOICE_NET_LATENCY)
-        return sim_net_odds(s->plan->seed, kind, run_draw_random(s, kind, at, nth), count);
-    if (sim_strategy_draws(s->plan->strategy))
+    if (program && s->plan->strategy != NULL && sim_strategy_draws(s->plan->strategy))
         return sim_strategy_draw(s->plan->strategy, count);
+    if (!s->plan->chance)
+        return 0;
+    if (kind == SP__CHOICE_MEMORY)
+        return sim_faults_memory(s);
     uint64_t random = run_draw_random(s, kind, at, nth);
     if (kind == SP__CHOICE_BUGGIFY)
-        return random % RUN_BUGGIFY_ODDS == 0;
-    return (uint32_t)(random % count);
+        return s->armed && random % RUN_BUGGIFY_ODDS == 0;
+    if (kind == SP__CHOICE_DATA)
+        return (uint32_t)(random % count);
+    return sim_faults_net(s, kind, random, count);
 }
 
 static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t nth, uint32_t count)
@@ -184,12 +206,16 @@ static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t 
     struct sp_sim *s = arg;
     if (s->draining)
         return 0;
+    bool asking = s->asking;
+    s->asking = true;
     bool inside = sim_memory_switch(false);
     uint32_t value = run_draw_value(s, kind, at, nth, count);
     if (value != 0)
-        run_remember(s, (struct sim_choice){ .kind = kind, .at = at, .step = nth, .to = value });
+        sim_remember(s, (struct sim_choice){ .kind = kind, .at = at, .step = nth, .to = value });
     (void)sim_memory_switch(inside);
-    s->result->hash = sim_mix(s->result->hash, value);
+    s->asking = asking;
+    if (value != 0 && kind == SP__CHOICE_MEMORY)
+        sim_tell_allocation(s, at, nth);
     return value;
 }
 
@@ -205,6 +231,8 @@ static int64_t run_step(void *arg, struct sp__task *task)
     result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
     if (s->plan->strategy != NULL)
         sim_strategy_step(s->plan->strategy, task);
+    if (s->live.laps != NULL)
+        sim_lasso_step(s, task);
     if (s->plan->trace != NULL)
         sim_tell_step(s, task);
     return RUN_STEP_NS;
@@ -221,6 +249,8 @@ static void run_stepped(void *arg)
     for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
         if (!s->invariants[i].holds(s, s->invariants[i].arg))
             sim_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
+    if (!s->draining)
+        sim_liveness_stepped(s);
 }
 
 static struct sp_process *run_waits_for(struct sp_process *process)
@@ -289,7 +319,7 @@ static void run_finish(struct sp_sim *s)
 {
     bool ended = true;
     for (struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
-        ended = ended && node->ended;
+        ended = ended && !sim_node_runs(node);
     if (!ended && !sim_memory_started())
         sim_drain(s);
     s->world = NULL;
@@ -300,7 +330,12 @@ static void run_finish(struct sp_sim *s)
             sim_program_free(node); /* else it is gone with the world's memory */
         sp__free(node);
     }
-    if (s->plan->schedule != NULL)
+    s->result->window = s->swarm.window;
+    s->result->allocations = s->swarm.allocations;
+    sim_faults_finish(s);
+    sim_later_finish(s);
+    sp__free(s->live.laps);
+    if (sim_followed(s) != NULL)
         sim_follower_finish(&s->follower);
     sp__properties = NULL;
     sim_current = NULL;
@@ -309,6 +344,8 @@ static void run_finish(struct sp_sim *s)
 static sp_err run_prepare(struct sp_sim *s)
 {
     static const struct sp__world_hooks hooks = { .choose = run_choose,
+                                                  .before = sim_faults_before,
+                                                  .alarm = sim_later_run,
                                                   .draw = run_draw,
                                                   .step = run_step,
                                                   .stepped = run_stepped,
@@ -319,8 +356,8 @@ static sp_err run_prepare(struct sp_sim *s)
     mine.arg = s;
     mine.aside = s->plan->trace == NULL ? NULL : sim_tell_aside;
     sp_err err = SP_OK;
-    if (s->plan->schedule != NULL)
-        err = sim_follower_init(&s->follower, s->plan->schedule);
+    if (sim_followed(s) != NULL)
+        err = sim_follower_init(&s->follower, sim_followed(s));
     if (err == SP_OK && !sp__world_restart(run_world, &mine, sim_memory_started())) {
         sp__world_destroy(run_world); /* tasks of a run that did not come to its end */
         err = sp__world_create(&mine, &run_world);
@@ -334,6 +371,7 @@ static sp_err run_prepare(struct sp_sim *s)
     sp__world_set_abstract(s->world, s->plan->test->options.abstract_time);
     sim_current = s;
     sp__properties = &sim_properties;
+    sim_faults_begin(s);
     return SP_OK;
 }
 

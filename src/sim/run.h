@@ -24,6 +24,7 @@
 
 enum {
     SIM_TEXT_MAX = 512,
+    SIM_DETAIL_MAX = 2048,
 };
 
 /** How a run is to be made. */
@@ -33,8 +34,14 @@ struct sim_plan {
     struct sim_strategy *strategy;       /* or NULL: `schedule` */
     const struct sim_schedule *schedule; /* or NULL: the reference */
     const struct sim_script *script;     /* or NULL; with it, `schedule` has only draws */
-    struct sim_trace *trace;             /* or NULL; not with a strategy */
-    bool stop_in_debugger;               /* SIGTRAP where the run fails */
+    const struct sim_schedule *draws; /* or NULL; with a strategy: of this, all but who goes on */
+    bool chance;                      /* draws are by chance, and there may be faults */
+    bool faults_given;                /* else those of the test's options: */
+    uint64_t faults;                  /* bits of enum sp_sim_fault */
+    uint64_t length;                  /* usual steps of a run; 0: no fault before a step */
+    uint64_t allocations;             /* usual number; 0: none of them fails */
+    struct sim_trace *trace;          /* or NULL; not with a strategy */
+    bool stop_in_debugger;            /* SIGTRAP where the run fails */
 };
 
 /** What came of it. */
@@ -43,7 +50,10 @@ struct sim_result {
     char text[SIM_TEXT_MAX];
     char file[SIM_TEXT_MAX];
     int line;
-    uint64_t hash; /* of all that happened */
+    char detail[SIM_DETAIL_MAX]; /* more lines about it, or "" */
+    uint64_t window;             /* steps in which faults were allowed */
+    uint64_t allocations;        /* of the nodes, where they were counted */
+    uint64_t hash;               /* of all that happened */
     uint64_t steps;
     uint64_t choices; /* decisions between several */
     int64_t time_ns;

@@ -120,6 +120,18 @@ size_t sim_follower_choose(struct sim_follower *follower, struct sp__task *const
     return reference;
 }
 
+bool sim_follower_fault(struct sim_follower *follower, enum sp__choice kind, uint64_t at,
+                        uint64_t step, uint64_t *out_to)
+{
+    uint32_t entry = follower->first[follower_bucket(follower, kind, at, step)];
+    entry = follower_entry(follower, entry, kind, at, step);
+    if (entry == 0)
+        return false;
+    follower->used[entry - 1] = true;
+    *out_to = follower->schedule->choices[entry - 1].to;
+    return true;
+}
+
 uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, uint64_t at,
                            uint64_t nth, uint32_t count)
 {

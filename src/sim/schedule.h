@@ -2,6 +2,7 @@
  *
  *     before task A makes its 7th step, B goes first
  *     the 3rd number that A chooses is 5
+ *     before task A makes its 7th step, B is killed
  *
  * A label is made of the task's birth (whose child, the how-manieth), so it is the same when
  * other processes come and go. Followed, each entry is used once; one whose situation does not
@@ -19,6 +20,7 @@ enum {
 };
 
 /** TASK: the reference would have let `at` make its step number `step`; `to` went instead.
+ *  A fault: it befell `to` before `at` made its step number `step`.
  *  Else: draw number `step` of `at` was `to`, and not 0. */
 struct sim_choice {
     enum sp__choice kind;
@@ -62,6 +64,11 @@ void sim_follower_finish(struct sim_follower *follower) SP_NONNULL;
 /** Which of the ready tasks goes on, where the reference would take `reference`. */
 size_t sim_follower_choose(struct sim_follower *follower, struct sp__task *const *tasks,
                            size_t count, size_t reference) SP_NONNULL;
+
+/** A fault of this kind before that step, which was not asked for yet: whom it befalls.
+ *  False: there is none. */
+bool sim_follower_fault(struct sim_follower *follower, enum sp__choice kind, uint64_t at,
+                        uint64_t step, uint64_t *out_to) SP_NONNULL;
 
 /** What is drawn: as the schedule says, or 0. */
 uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, uint64_t at,

@@ -1,5 +1,7 @@
 #include "sim/shrink.h"
 
+#include "sim/fault.h"
+
 #include <ctype.h>
 
 enum {
@@ -70,6 +72,33 @@ static sp_err shrink_pass(const struct sim_plan *plan, const struct sim_result *
     return err;
 }
 
+/* Without any fault at all, or else without each of them: what is left is easier to read. */
+static sp_err shrink_faults(const struct sim_plan *plan, const struct sim_result *failure,
+                            struct sim_shrink *shrink)
+{
+    struct sim_schedule without = { 0 };
+    sp_err err = SP_OK;
+    for (size_t i = 0; err == SP_OK && i < shrink->schedule.count; i++)
+        if (!sim_choice_is_fault(shrink->schedule.choices[i].kind))
+            err = sim_schedule_add(&without, shrink->schedule.choices[i]);
+    bool kept = false;
+    if (err != SP_OK || without.count == shrink->schedule.count) {
+        sim_schedule_finish(&without);
+        return err;
+    }
+    err = shrink_try(plan, failure, &without, shrink, &kept);
+    for (size_t i = 0; err == SP_OK && !kept && i < shrink->schedule.count;) {
+        bool gone = false;
+        if (sim_choice_is_fault(shrink->schedule.choices[i].kind)) {
+            err = sim_schedule_without(&shrink->schedule, i, 1, &without);
+            if (err == SP_OK)
+                err = shrink_try(plan, failure, &without, shrink, &gone);
+        }
+        i += !gone;
+    }
+    return err;
+}
+
 /* Leave out what can be, until no single decision can. */
 static sp_err shrink_down(const struct sim_plan *plan, const struct sim_result *failure,
                           struct sim_shrink *shrink)
@@ -95,7 +124,9 @@ static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result
     bool found = false;
     sp_err err = SP_OK;
     for (int i = 0; i < SHRINK_SEARCH_MAX && !found && err == SP_OK; i++) {
-        struct sim_plan again = { .test = plan->test, .seed = plan->seed, .strategy = strategy };
+        struct sim_plan again = {
+            .test = plan->test, .seed = plan->seed, .strategy = strategy, .draws = &shrink->schedule
+        };
         struct sim_result result;
         if (!sim_strategy_begin(strategy, plan->seed))
             break;
@@ -140,7 +171,9 @@ sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
         return err;
     if (!kept)
         return SP_ERR_INVALID;
-    err = shrink_down(plan, failure, out);
+    err = shrink_faults(plan, failure, out);
+    if (err == SP_OK)
+        err = shrink_down(plan, failure, out);
     if (err == SP_OK)
         err = shrink_better(plan, failure, SIM_DELAYS, out);
     if (err == SP_OK)

@@ -54,3 +54,25 @@ void sim_tell_failed(struct sp_sim *s)
     sim_trace_end(s->plan->trace, s->world);
     (void)sim_memory_switch(inside);
 }
+
+void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *name)
+{
+    struct sim_trace *trace = s->plan->trace;
+    if (trace == NULL || trace->told_count == SIM_TOLD_MAX)
+        return;
+    struct sim_told *told = &trace->told[trace->told_count++];
+    *told = (struct sim_told){ .event = trace->count,
+                               .time_ns = sp__world_now(s->world),
+                               .fault = *fault };
+    (void)snprintf(told->name, sizeof(told->name), "%s", name);
+}
+
+void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth)
+{
+    char name[SIM_NAME_MAX];
+    if (s->plan->trace == NULL)
+        return;
+    sim_task_name(s, sp__world_running(s->world), name);
+    struct sim_choice fault = { .kind = SP__CHOICE_MEMORY, .at = task, .step = nth, .to = 1 };
+    sim_tell_fault(s, &fault, name);
+}

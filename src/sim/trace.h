@@ -15,9 +15,11 @@
 
 #include "base/map.h"
 #include "runtime/sim/world.h"
+#include "sim/schedule.h"
 
 enum {
     SIM_NAME_MAX = 48,
+    SIM_TOLD_MAX = 32, /* faults; later ones are not told */
     SIM_FRAMES_MAX = 8,
     SIM_CAUSES_MAX = 8,
     SIM_ACCESSES_MAX = 8,
@@ -90,6 +92,14 @@ struct sim_lane {
     uint32_t waits_for; /* lane whose answer a call waits for, or SIM_NO_LANE */
 };
 
+/** A fault that happened before an event. */
+struct sim_told {
+    size_t event;
+    int64_t time_ns;
+    struct sim_choice fault;
+    char name[SIM_NAME_MAX]; /* whom it befell */
+};
+
 struct sim_trace {
     struct sim_event *events;
     size_t count;
@@ -97,6 +107,8 @@ struct sim_trace {
     struct sim_lane *lanes;
     size_t lane_count;
     size_t lane_capacity;
+    struct sim_told told[SIM_TOLD_MAX];
+    size_t told_count;
     bool several_nodes;
     bool cut;                  /* it is longer than what is here */
     struct trace_state *state; /* while the run lasts */

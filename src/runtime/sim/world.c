@@ -389,6 +389,11 @@ void sp__world_set_alarm(struct sp__world *world, int64_t at_ns)
     world->alarm = at_ns;
 }
 
+void sp__world_advance(struct sp__world *world, int64_t by_ns)
+{
+    world->now += by_ns;
+}
+
 void sp__world_set_exact_memory(struct sp__world *world)
 {
     world->exact_memory = true;

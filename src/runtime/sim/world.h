@@ -187,6 +187,10 @@ uint32_t sp__world_draw_here(struct sp__world *world, enum sp__choice kind, uint
  *  something that is left to happen. Context: any in the world. */
 void sp__world_set_alarm(struct sp__world *world, int64_t at_ns) SP_NONNULL;
 
+/** The clock goes on, and nobody does anything. Units: nanoseconds, at least 0.
+ *  Context: the loop's thread, not a task. */
+void sp__world_advance(struct sp__world *world, int64_t by_ns) SP_NONNULL;
+
 /** Every allocation of the nodes that are created from here on is one of the system's, so that
  *  each can be made to fail by its number. Context: the loop. */
 void sp__world_set_exact_memory(struct sp__world *world) SP_NONNULL;
