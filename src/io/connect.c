@@ -165,6 +165,7 @@ sp_err sp_connect(const char *address, const struct sp_socket_options *options,
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
+    sp__io_point(self, "connect");
     struct connect connect = {
         .self = self,
         .options = options,

@@ -116,6 +116,7 @@ sp_err sp_listen(const char *address, const struct sp_socket_options *options,
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
     int system = 0;
+    sp__io_point(self, "listen");
     sp_err err = listener_open(self, address, options, &system, out_listener);
     if (err != SP_OK)
         sp__socket_report(options, "listen on", address, err, system);
@@ -155,6 +156,7 @@ sp_err sp_accept(struct sp_listener *listener, sp_deadline deadline, struct sp_s
 {
     if (!listener_owned(listener))
         return SP_ERR_NOTCONTEXT;
+    sp__io_point(listener->owner, "accept");
     struct sp__until until = { .deadline = deadline, .fallback = sp_never() };
     sp_err err;
     while ((err = sp__listener_take(listener, out_stream)) == SP__IO_AGAIN) {

@@ -168,6 +168,7 @@ sp_err sp_stream_read(struct sp_stream *stream, void *bytes, size_t size, sp_dea
         return err;
     if (size == 0)
         return SP_ERR_INVALID;
+    sp__io_point(stream->owner, "read");
     struct sp__until until = { .deadline = deadline, .fallback = sp_never() };
     size_t count = 0;
     err = stream_read_some(stream, bytes, size, &until, &count);
@@ -180,6 +181,8 @@ sp_err sp_stream_read_exact(struct sp_stream *stream, void *bytes, size_t size,
                             sp_deadline deadline)
 {
     sp_err err = stream_check_read(stream);
+    if (err == SP_OK)
+        sp__io_point(stream->owner, "read");
     struct sp__until until = { .deadline = deadline, .fallback = sp_never() };
     char *to = bytes;
     size_t have = 0;

@@ -61,6 +61,13 @@ static inline bool sp__stream_owned(const struct sp_stream *stream)
     return stream->owner != NULL && stream->owner == sp__process_self();
 }
 
+/** The process is about to do something with a socket: see runtime/point.h. Context: process; may
+ *  suspend, so state is looked at afterwards. */
+static inline void sp__io_point(struct sp_process *self, const char *what)
+{
+    sp__point(SP__POINT_NET, sp__point_pid(sp__process_pid(self)), what);
+}
+
 /** A stream of the calling process over `moved_io`.
  *  Errors: NOMEM. Ownership: takes the io, also on failure. Context: process. */
 SP_NODISCARD sp_err sp__stream_create(struct sp_process *self, struct sp__io *moved_io,

@@ -45,6 +45,7 @@ sp_err sp_stream_close(struct sp_stream *moved_stream, sp_deadline deadline)
 {
     if (!sp__stream_owned(moved_stream))
         return SP_ERR_NOTCONTEXT;
+    sp__io_point(moved_stream->owner, "close");
     struct sp__until until = { .deadline = deadline, .fallback = sp_after_sec(5) };
     sp__attached_detach(moved_stream);
     sp_err err = close_outgoing(moved_stream, &until);

@@ -216,6 +216,7 @@ sp_err sp_stream_write_parts(struct sp_stream *stream, const struct sp_part *par
     sp_err err = output_check(stream);
     if (err != SP_OK)
         return err;
+    sp__io_point(stream->owner, "write");
     struct sp__until until = { .deadline = deadline, .fallback = sp_after_sec(30) };
     return sp__stream_write_all(stream, parts, count, &until);
 }

@@ -108,12 +108,10 @@ void sp__socket_break(struct sp__io *io, sp_err error, int system)
 {
     if (io->state == SP__SOCKET_BROKEN)
         return;
-    struct sp__wire *wire = &io->connection->wire[io->side];
     io->state = SP__SOCKET_BROKEN;
     io->error = error;
     io->system = system;
-    sp__wire_clear(wire);
-    sp__wire_schedule(wire);
+    sp__wire_schedule(&io->connection->wire[io->side]);
     sp__socket_fire(io, SP__IO_IN);
     sp__socket_fire(io, SP__IO_OUT);
 }

@@ -175,7 +175,7 @@ void sp__socket_detach(struct sp__io *io, bool reset, bool silent) SP_NONNULL;
 /** Whoever waits goes on. Context: the socket's node's, inside an epoch section. */
 void sp__socket_fire(struct sp__io *io, enum sp__io_way way) SP_NONNULL;
 
-/** It is broken: what was to be sent is dropped. Context: as sp__socket_fire(). */
+/** It is broken. What is under way already still arrives. Context: as sp__socket_fire(). */
 void sp__socket_break(struct sp__io *io, sp_err error, int system) SP_NONNULL;
 
 /* ---- net_open.c: contracts in runtime/io.h ---- */

@@ -422,9 +422,12 @@ static void wire_arrive(struct sp__wire *wire, struct sp__segment *segment)
     }
 }
 
-static void wire_give_up(struct sp__io *from)
+/* It is not sent again, either. */
+static void wire_give_up(struct sp__wire *wire)
 {
+    struct sp__io *from = wire->connection->end[wire->side];
     bool connects = from->state == SP__SOCKET_CONNECTS;
+    sp__wire_clear(wire);
     wire_enter(from->node);
     sp__socket_break(from, connects ? SP_ERR_TIMEOUT : SP_ERR_RESET, ETIMEDOUT);
     wire_leave(from->node);
@@ -437,7 +440,7 @@ void sp__net_step(struct sp__world *world, struct sp__task *task)
     if (head != NULL && wire_arrival(wire, head) <= world->now)
         wire_arrive(wire, head);
     else if (wire_gives_up(wire, head) <= world->now)
-        wire_give_up(wire->connection->end[wire->side]);
+        wire_give_up(wire);
     sp__wire_schedule(wire);
 }
 

@@ -305,8 +305,12 @@ static bool world_jump(struct sp__world *world, int64_t until_ns, enum sp__world
 {
     int64_t next = world_next(world);
     *out_end = next == INT64_MAX ? SP__WORLD_IDLE : SP__WORLD_TIME;
-    if (next > until_ns || next == INT64_MAX)
+    if (next == INT64_MAX)
         return false;
+    if (next > until_ns) {
+        world->now = until_ns > world->now ? until_ns : world->now;
+        return false;
+    }
     if (world->hooks.quiet != NULL)
         world->hooks.quiet(world->hooks.arg);
     *out_end = SP__WORLD_STOPPED;
