@@ -14,7 +14,7 @@
  * both) are sequentially consistent: so not both find the same item theirs without the swap.
  * `top` only grows, with 64 bits, so a swap cannot succeed by wrap-around.
  *
- * Threads: one owner (push, pop); any number of thieves. Neighbours: runtime/real/scheduler.c;
+ * Threads: one owner (push, pop); any number of thieves. Neighbours: runtime/real/search.c;
  * run_queue.h is first in first out. Source: D. Chase, Y. Lev, "Dynamic Circular Work-Stealing
  * Deque" (2005), bounded; the order of the accesses as in N. Le et al., "Correct and Efficient
  * Work-Stealing for Weak Memory Models" (2013).

@@ -36,7 +36,7 @@
  *
  * Threads: sp__poller_harvest() and _dispatch() by one at a time, which the scheduler sees to; a
  * way is armed and disarmed by its one user; sp__poller_interrupt() and _remove() by any.
- * Neighbours: runtime/real/net.c holds the files, the scheduler of this folder polls.
+ * Neighbours: runtime/real/net.c holds the files, search.c polls.
  */
 #ifndef SPAWNED_RUNTIME_REAL_POLLER_H
 #define SPAWNED_RUNTIME_REAL_POLLER_H

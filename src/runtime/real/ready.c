@@ -1,6 +1,6 @@
 /* Making actors runnable: the queues, and waking whoever can take from them.
  *
- * real.h has the drawing and the waking protocol. Threads: any. Neighbours: scheduler.c.
+ * real.h has the drawing and the waking protocol. Threads: any. Neighbours: search.c.
  */
 #include "runtime/real/futex.h"
 #include "runtime/real/real.h"

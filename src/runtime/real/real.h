@@ -13,11 +13,11 @@
  * visible, a worker then looks at the idle list: one of both sees the other.
  *
  * For the events of one harvest nobody is woken while they are little work, by what events cost
- * so far (worker_wants_help() in scheduler.c): whoever harvested them has done them before another
+ * so far (worker_wants_help() in search.c): whoever harvested them has done them before another
  * worker is there. The watcher sees to it where that is a mistake.
  *
- * Threads: as marked. Neighbours: scheduler.c, ready.c, runner.h, handoff.h, thread.c, watcher.h,
- * poller.h, blocking.h.
+ * Threads: as marked. Neighbours: scheduler.c, search.c, ready.c, runner.h, handoff.h, thread.c,
+ * watcher.h, poller.h, blocking.h.
  * Source of the waking protocol: the Go scheduler (D. Vyukov, 2012) and its descendants.
  */
 #ifndef SPAWNED_RUNTIME_REAL_REAL_H

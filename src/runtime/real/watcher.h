@@ -9,7 +9,7 @@
  * for some rounds the watcher sleeps too, without a timeout, until one of them wakes: an idle
  * runtime uses no CPU.
  *
- * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: scheduler.c, handoff.h.
+ * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: search.c, handoff.h.
  */
 #ifndef SPAWNED_RUNTIME_REAL_WATCHER_H
 #define SPAWNED_RUNTIME_REAL_WATCHER_H
