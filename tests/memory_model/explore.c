@@ -200,7 +200,7 @@ static void offer_restrict(const struct offer *offer, struct graph *graph)
 {
     graph_copy(graph, offer->graph);
     for (int t = 0; t < MODEL_THREADS_MAX; t++)
-        graph->count[t] = (uint8_t)offer->keep[t];
+        graph->count[t] = (uint16_t)offer->keep[t];
     for (int i = 0; i < GRAPH_LOCATIONS_MAX; i++) {
         int kept = 0;
         for (int place = 0; place < graph->writes[i]; place++) {
@@ -315,12 +315,14 @@ static bool extend_update(struct run *run, int thread)
     event_ref from = explore_half(run, thread);
     int place = graph_place(graph, location, from) + 1;
     bool possible = !graph_is_update(graph, location, place);
+    bool newest = place == graph->writes[location];
     explore_add_write(graph, thread, location, place, from, true);
     explore_offer(run, thread);
     if (!possible)
         return false;
     run_step(run, thread);
-    return run->failed || graph_sc_consistent(graph, &run->play);
+    /* The newest of all takes part in no cycle. */
+    return run->failed || newest || graph_sc_consistent(graph, &run->play);
 }
 
 /* A loop that goes on as long as it reads old values: in the code as it is there must be none. An

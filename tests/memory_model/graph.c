@@ -84,8 +84,8 @@ void play_event(struct play *play, const struct graph *graph, int thread)
     struct view *view = &play->views[thread];
     if (event->kind == EVENT_READ)
         play_read(play, event, view);
-    view->before.at[thread] = (uint8_t)(index + 1);
-    view->cause.at[thread] = (uint8_t)(index + 1);
+    view->before.at[thread] = (uint16_t)(index + 1);
+    view->cause.at[thread] = (uint16_t)(index + 1);
     if (event->kind == EVENT_FENCE)
         play_fence(event, view);
     clocks->before = view->before;

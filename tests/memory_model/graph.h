@@ -18,27 +18,27 @@
 #include "model.h"
 
 enum {
-    GRAPH_EVENTS_MAX = 80, /* of one thread */
+    GRAPH_EVENTS_MAX = 480, /* of one thread */
     GRAPH_LOCATIONS_MAX = 64,
     GRAPH_WRITES_MAX = 40, /* to one location */
 };
 
-/** An event: thread << 8 | index. */
+/** An event: thread << 12 | index. */
 typedef uint16_t event_ref;
 
 #define EVENT_INIT ((event_ref)0xffff) /* the initial value of any location */
 
 static inline event_ref event_make(int thread, int index)
 {
-    return (event_ref)(thread << 8 | index);
+    return (event_ref)(thread << 12 | index);
 }
 static inline int event_thread(event_ref ref)
 {
-    return ref >> 8;
+    return ref >> 12;
 }
 static inline int event_index(event_ref ref)
 {
-    return ref & 0xff;
+    return ref & 0xfff;
 }
 
 enum event_kind { EVENT_READ, EVENT_WRITE, EVENT_FENCE };
@@ -62,12 +62,12 @@ struct event {
 
 /** How many events of each thread. */
 struct clock {
-    uint8_t at[MODEL_THREADS_MAX];
+    uint16_t at[MODEL_THREADS_MAX];
 };
 
 struct graph {
     uint32_t stamps;
-    uint8_t count[MODEL_THREADS_MAX];
+    uint16_t count[MODEL_THREADS_MAX];
     uint8_t writes[GRAPH_LOCATIONS_MAX];
     event_ref order[GRAPH_LOCATIONS_MAX][GRAPH_WRITES_MAX];
     struct event events[MODEL_THREADS_MAX][GRAPH_EVENTS_MAX];
@@ -91,7 +91,7 @@ struct view {
 /** A graph being played. */
 struct play {
     struct view views[MODEL_THREADS_MAX];
-    uint8_t done[MODEL_THREADS_MAX]; /* events played of each */
+    uint16_t done[MODEL_THREADS_MAX]; /* events played of each */
     struct event_clocks clocks[MODEL_THREADS_MAX][GRAPH_EVENTS_MAX];
 };
 

@@ -30,6 +30,34 @@ static struct fiber model_fibers[MODEL_THREADS_MAX];
 static jmp_buf model_driver;
 static void *model_snapshot;
 
+/* ---- futexes ---- */
+
+enum { MODEL_FUTEXES = 8 };
+
+static struct {
+    const void *word;
+    _Atomic uint32_t wakes;
+} model_futexes[MODEL_FUTEXES];
+
+_Atomic uint32_t *model_futex(const void *word);
+
+_Atomic uint32_t *model_futex(const void *word)
+{
+    int i = 0;
+    while (model_futexes[i].word != NULL && model_futexes[i].word != word)
+        i++;
+    assert(i < MODEL_FUTEXES - 1);
+    model_futexes[i].word = word;
+    return &model_futexes[i].wakes;
+}
+
+/* Which word has which place stays as it is. */
+static void model_futex_reset(void)
+{
+    for (int i = 0; i < MODEL_FUTEXES; i++)
+        atomic_init(&model_futexes[i].wakes, 0);
+}
+
 /* ---- fibers ---- */
 
 /* Stands at its request, until the driver goes on with it. */
@@ -52,6 +80,8 @@ static void fiber_main(void)
 static void fiber_go(struct run *run, int thread, bool first)
 {
     struct fiber *fiber = &model_fibers[thread];
+    if (run->model->enter != NULL)
+        run->model->enter(thread + 1);
     run->current = thread + 1;
     if (_setjmp(model_driver) == 0) {
         if (!first)
@@ -76,6 +106,7 @@ void run_start(struct run *run)
     run->log_count = 0;
     run->failed = false;
     race_reset();
+    model_futex_reset();
     for (int t = 0; t < run->thread_count && !run->failed; t++)
         fiber_go(run, t, true);
 }

@@ -40,6 +40,8 @@ struct model {
     void (*setup)(void); /**< makes it what all executions start from, from zeroes; or NULL */
     void (*threads[MODEL_THREADS_MAX])(void); /**< up to the first NULL */
     const char *thread_names[MODEL_THREADS_MAX];
+    /** Called when a thread (from 1) goes on: for what each has of its own; or NULL. */
+    void (*enter)(int thread);
     /** Looks at the state when all have ended, or sleep; or NULL. */
     void (*final)(void);
     /** A weak compare-and-swap that fails is not followed: right where it is tried again with the
@@ -77,7 +79,7 @@ struct model_result {
     uint64_t fingerprint; /**< of the set of executions, whatever their order */
     uint64_t fault_hits;  /**< how often the planted bug was passed */
     double seconds;
-    char report[16384]; /**< what was found and how it came to it; else empty */
+    char report[131072]; /**< what was found and how it came to it; else empty */
 };
 
 /** Go through all executions of `model`. `options` may be NULL. */

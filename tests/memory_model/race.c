@@ -15,7 +15,7 @@ enum race_kind { RACE_READ, RACE_WRITE, RACE_ATOMIC_READ, RACE_ATOMIC_WRITE, RAC
 struct race_cell {
     uintptr_t address; /* of eight bytes */
     uint32_t round;
-    uint8_t last[RACE_BYTES][RACE_KINDS][MODEL_THREADS_MAX];
+    uint16_t last[RACE_BYTES][RACE_KINDS][MODEL_THREADS_MAX];
 };
 
 static struct race_cell race_cells[RACE_CELLS];
@@ -53,7 +53,7 @@ static const char *race_verb(enum race_kind kind)
     return verbs[kind];
 }
 
-static void race_look(const struct run *run, int thread, const uint8_t last[][MODEL_THREADS_MAX],
+static void race_look(const struct run *run, int thread, const uint16_t last[][MODEL_THREADS_MAX],
                       enum race_kind kind, const void *at)
 {
     const struct clock *before = &run->play.views[thread].before;
@@ -72,9 +72,9 @@ static void race_access(struct run *run, int thread, const void *at, size_t size
 {
     for (size_t i = 0; i < size && !run->failed; i++) {
         uintptr_t address = (uintptr_t)at + i;
-        uint8_t(*last)[MODEL_THREADS_MAX] = race_cell(address)->last[address % RACE_BYTES];
-        race_look(run, thread, (const uint8_t(*)[MODEL_THREADS_MAX])last, kind, at);
-        last[kind][thread] = (uint8_t)(clock + 1);
+        uint16_t(*last)[MODEL_THREADS_MAX] = race_cell(address)->last[address % RACE_BYTES];
+        race_look(run, thread, (const uint16_t(*)[MODEL_THREADS_MAX])last, kind, at);
+        last[kind][thread] = (uint16_t)(clock + 1);
     }
 }
 

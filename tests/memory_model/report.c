@@ -109,8 +109,11 @@ void model_must_hold(const struct model *model)
     static struct model_result result;
     model_explore(model, NULL, &result);
     report_counts(model, &result);
-    if (result.verdict == MODEL_FOUND)
-        FAIL("%s", result.report);
+    if (result.verdict == MODEL_FOUND) {
+        printf("%s", result.report);
+        fflush(stdout);
+        FAIL("%s: see its execution above", model->name);
+    }
     CHECK_INT(result.verdict, MODEL_COMPLETE);
     CHECK(result.executions > 0);
 }

@@ -12,13 +12,14 @@
  */
 #include "graph.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <string.h>
 
 enum {
     SC_EVENTS_MAX = MODEL_THREADS_MAX * GRAPH_EVENTS_MAX,
     SC_WORDS = (SC_EVENTS_MAX + 63) / 64,
-    SC_NODES_MAX = 64,
+    SC_NODES_MAX = 256,
 };
 
 struct set {
@@ -31,13 +32,17 @@ struct sc {
     int count;
     event_ref refs[SC_EVENTS_MAX];
     int base[MODEL_THREADS_MAX]; /* number of the first event of each thread */
-    uint8_t after[SC_EVENTS_MAX]
-                 [MODEL_THREADS_MAX]; /* the first of each thread that it is before */
-    uint8_t place[SC_EVENTS_MAX];     /* in modification order, of a write or of what a read got */
+    uint16_t after[SC_EVENTS_MAX]
+                  [MODEL_THREADS_MAX]; /* the first of each thread that it is before */
+    uint8_t place[SC_EVENTS_MAX];      /* in modification order, of a write or of what a read got */
     struct set location[GRAPH_LOCATIONS_MAX];
     int node_count;
     int nodes[SC_NODES_MAX];
+    bool successors[SC_NODES_MAX][SC_NODES_MAX];
 };
+
+/* So many words are in use. */
+static int set_words;
 
 static void set_add(struct set *set, int number)
 {
@@ -49,17 +54,12 @@ static bool set_has(const struct set *set, int number)
 }
 static void set_join(struct set *set, const struct set *other)
 {
-    for (int i = 0; i < SC_WORDS; i++)
+    for (int i = 0; i < set_words; i++)
         set->words[i] |= other->words[i];
-}
-static void set_remove(struct set *set, const struct set *other)
-{
-    for (int i = 0; i < SC_WORDS; i++)
-        set->words[i] &= ~other->words[i];
 }
 static bool set_meets(const struct set *set, const struct set *other)
 {
-    for (int i = 0; i < SC_WORDS; i++)
+    for (int i = 0; i < set_words; i++)
         if (set->words[i] & other->words[i])
             return true;
     return false;
@@ -76,13 +76,24 @@ static int sc_number(const struct sc *sc, event_ref ref)
 
 /* ---- images of a set under the relations ---- */
 
+/* All numbers from `begin` on, up to `end`. */
+static void set_add_range(struct set *set, int begin, int end)
+{
+    while (begin < end) {
+        int stop = begin / 64 * 64 + 64 < end ? begin / 64 * 64 + 64 : end;
+        uint64_t upper = stop % 64 == 0 ? UINT64_MAX : (UINT64_C(1) << (stop % 64)) - 1;
+        set->words[begin / 64] |= upper & (UINT64_MAX << (begin % 64));
+        begin = stop;
+    }
+}
+
 /* All events of each thread from `first` on. */
 static struct set sc_from(const struct sc *sc, const int *first)
 {
     struct set image = { { 0 } };
     for (int t = 0; t < MODEL_THREADS_MAX; t++)
-        for (int i = first[t]; i < sc->graph->count[t]; i++)
-            set_add(&image, sc->base[t] + i);
+        if (first[t] < sc->graph->count[t])
+            set_add_range(&image, sc->base[t] + first[t], sc->base[t] + sc->graph->count[t]);
     return image;
 }
 
@@ -106,19 +117,23 @@ static struct set sc_later(const struct sc *sc, const struct set *from)
     return sc_from(sc, first);
 }
 
+enum { SC_NONE = -1, SC_ANY = -2 };
+
 /* Program order, to another location. */
 static struct set sc_later_other(const struct sc *sc, const struct set *from)
 {
     struct set image = { { 0 } };
-    for (int a = 0; a < sc->count; a++) {
-        if (!set_has(from, a))
-            continue;
-        struct set one = { { 0 } };
-        set_add(&one, a);
-        one = sc_later(sc, &one);
-        if (sc_event(sc, a)->kind != EVENT_FENCE)
-            set_remove(&one, &sc->location[sc_event(sc, a)->location]);
-        set_join(&image, &one);
+    for (int t = 0; t < MODEL_THREADS_MAX; t++) {
+        int before = SC_NONE; /* the one location of those before in `from` */
+        for (int i = 0; i < sc->graph->count[t]; i++) {
+            int number = sc->base[t] + i;
+            const struct event *event = &sc->graph->events[t][i];
+            int location = event->kind == EVENT_FENCE ? SC_ANY : event->location;
+            if (before != SC_NONE && (before == SC_ANY || location != before))
+                set_add(&image, number);
+            if (set_has(from, number))
+                before = before == SC_NONE || before == location ? location : SC_ANY;
+        }
     }
     return image;
 }
@@ -178,7 +193,7 @@ static struct set sc_scb(const struct sc *sc, const struct set *from)
         struct set one = { { 0 } };
         set_add(&one, a);
         one = sc_after(sc, &one);
-        for (int i = 0; i < SC_WORDS; i++)
+        for (int i = 0; i < set_words; i++)
             image.words[i] |= one.words[i] & sc->location[sc_event(sc, a)->location].words[i];
     }
     return image;
@@ -201,7 +216,7 @@ static void sc_place_event(struct sc *sc, int number)
         while (i < sc->graph->count[t] && (!clock_has(&sc->play->clocks[t][i].before, ref) ||
                                            (t == event_thread(ref) && i == event_index(ref))))
             i++;
-        sc->after[number][t] = (uint8_t)i;
+        sc->after[number][t] = (uint16_t)i;
     }
     if (event->kind == EVENT_FENCE)
         return;
@@ -219,8 +234,7 @@ static void sc_number_events(struct sc *sc)
             int number = sc->count++;
             sc->refs[number] = event_make(t, i);
             sc_place_event(sc, number);
-            /* Without the later ones more executions are allowed, never fewer. */
-            if (sc_is_node(event) && sc->node_count < SC_NODES_MAX)
+            if (sc_is_node(event))
                 sc->nodes[sc->node_count++] = number;
         }
     }
@@ -256,64 +270,77 @@ static bool sc_fences_pair(const struct event *a, const struct event *b)
     return b->order != ORDER_LIGHT || a->order == ORDER_HEAVY;
 }
 
-/* The nodes that must come after node `n`, as bits. */
-static uint64_t sc_successors(const struct sc *sc, int n)
+/* The nodes that must come after node `n`. */
+static void sc_successors(const struct sc *sc, int n, bool found[SC_NODES_MAX])
 {
     int a = sc->nodes[n];
     const struct event *event = sc_event(sc, a);
     struct set self = { { 0 } };
     set_add(&self, a);
     struct set after = sc_after(sc, &self);
-    bool fence = event->kind == EVENT_FENCE;
     struct set far = { { 0 } };
-    if (fence) {
+    if (event->kind == EVENT_FENCE) {
         far = sc_eco(sc, &after);
         set_join(&self, &after);
     }
     struct set base = sc_scb(sc, &self);
-    uint64_t found = 0;
     for (int m = 0; m < sc->node_count; m++) {
         int b = sc->nodes[m];
         const struct event *other = sc_event(sc, b);
         bool light = event->order == ORDER_LIGHT || other->order == ORDER_LIGHT;
         bool pair = sc_fences_pair(event, other);
-        if ((!light && sc_reaches(sc, &base, b, true)) ||
-            (pair && (sc_hb(sc, a, b) || sc_reaches(sc, &far, b, false))))
-            found |= UINT64_C(1) << m;
+        found[m] = (!light && sc_reaches(sc, &base, b, true)) ||
+                   (pair && (sc_hb(sc, a, b) || sc_reaches(sc, &far, b, false)));
     }
-    return found;
 }
 
-static bool sc_acyclic(const uint64_t *successors, int count)
+static bool sc_blocked(const struct sc *sc, int n, const bool *left)
 {
-    uint64_t left = count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-    bool moved = true;
-    while (left != 0 && moved) {
+    for (int m = 0; m < sc->node_count; m++)
+        if (left[m] && sc->successors[n][m])
+            return true;
+    return false;
+}
+
+/* Takes away nodes that have no successors left, until there are none. */
+static bool sc_acyclic(const struct sc *sc)
+{
+    bool left[SC_NODES_MAX];
+    int count = sc->node_count;
+    memset(left, true, sizeof(left));
+    for (bool moved = true; moved && count > 0;) {
         moved = false;
-        for (int n = 0; n < count; n++)
-            if ((left >> n & 1) && (successors[n] & left) == 0) {
-                left &= ~(UINT64_C(1) << n);
+        for (int n = 0; n < sc->node_count; n++)
+            if (left[n] && !sc_blocked(sc, n, left)) {
+                left[n] = false;
+                count--;
                 moved = true;
             }
     }
-    return left == 0;
+    return count == 0;
 }
 
 bool graph_sc_consistent(const struct graph *graph, const struct play *play)
 {
+    static struct sc sc;
+    int events = 0;
     int nodes = 0;
-    for (int t = 0; t < MODEL_THREADS_MAX; t++)
+    for (int t = 0; t < MODEL_THREADS_MAX; t++) {
+        events += graph->count[t];
         for (int i = 0; i < graph->count[t]; i++)
             nodes += sc_is_node(&graph->events[t][i]);
+    }
     if (nodes < 2)
         return true;
-    static struct sc sc;
-    memset(&sc, 0, sizeof(sc));
+    assert(nodes <= SC_NODES_MAX);
+    set_words = (events + 63) / 64;
     sc.graph = graph;
     sc.play = play;
+    sc.count = 0;
+    sc.node_count = 0;
+    memset(sc.location, 0, sizeof(sc.location));
     sc_number_events(&sc);
-    uint64_t successors[SC_NODES_MAX];
     for (int n = 0; n < sc.node_count; n++)
-        successors[n] = sc_successors(&sc, n);
-    return sc_acyclic(successors, sc.node_count);
+        sc_successors(&sc, n, sc.successors[n]);
+    return sc_acyclic(&sc);
 }
