@@ -48,6 +48,9 @@ if(SPAWNED_BUILD_TESTS)
             ${PROJECT_SOURCE_DIR}/tests/sim_programs/chat_room.c)
         spawned_add_sim_program_test(sim_kv spawned-kv ${PROJECT_SOURCE_DIR}/tests/sim_programs/kv.c)
     endif()
+    # What a run must not depend on, planted: tests/sim_leaks_test.c.
+    file(GLOB spawned_sim_leaks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_leaks/*.c)
+    spawned_add_sim_test(sim_leaks ${spawned_sim_leaks})
     # The program of docs/testing.md, which fails on purpose.
     spawned_add_sim_test(sim_tutorial ${PROJECT_SOURCE_DIR}/tests/tutorial/flaky_counter.c)
 endif()

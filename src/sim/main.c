@@ -7,7 +7,9 @@
 #include "sim/campaign.h"
 #include "sim/detect.h"
 #include "sim/failure.h"
+#include "sim/memory.h"
 #include "sim/options.h"
+#include "sim/traps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 enum {
     MAIN_RUNS = 10000,
     MAIN_SECONDS = 60,
+    MAIN_CHECKED = 2, /* runs of each test that are checked for what is not determined */
 };
 
 struct campaign {
@@ -23,6 +26,7 @@ struct campaign {
     const struct sp_sim_test *test;
     struct sim_campaign search;
     double seconds;
+    bool noted; /* that it asks for what is not determined */
 };
 
 /* ---- the campaign ---- */
@@ -31,6 +35,24 @@ static bool campaign_goes_on(const struct campaign *campaign, double since)
 {
     return campaign->search.runs < campaign->options->runs &&
            sim_seconds() - since < (double)campaign->options->seconds;
+}
+
+/* Is the run determined? The first ones are looked at in any case. */
+static bool campaign_determined(struct campaign *campaign, const struct sim_plan *plan,
+                                const struct sim_result *result)
+{
+    const struct sim_options *options = campaign->options;
+    bool first = campaign->search.runs <= MAIN_CHECKED;
+    if (!sim_memory_started() || (!first && !options->twice))
+        return true;
+    if (first && !options->no_traps && !campaign->noted &&
+        !sim_detect_trap(plan, result, !options->twice)) {
+        campaign->noted = true;
+        if (options->twice)
+            return false;
+        sim_silence(true);
+    }
+    return sim_detect_twin(plan, result, campaign->search.runs);
 }
 
 /* True: no run failed. */
@@ -47,7 +69,7 @@ static bool campaign_run(struct campaign *campaign)
             break;
         if (err != SP_OK)
             sim_no_memory();
-        good = !campaign->options->twice || sim_detect_twin(&plan, &result, campaign->search.runs);
+        good = campaign_determined(campaign, &plan, &result);
         if (good && result.failed) {
             good = false;
             sim_failure_found(
@@ -106,6 +128,7 @@ int sim_main(int argc, char **argv)
     };
     sim_options_parse(&options, argc, argv);
     sim_silence(false); /* finds out where errors go, which runs must not take back */
+    sim_traps_prepare();
     if (sim_run_start(!options.no_reset) != SP_OK)
         sim_no_memory();
     if (options.replay != NULL)

@@ -44,9 +44,9 @@ bool sim_memory_inside(void)
     return true;
 }
 
-void sim_memory_shift(size_t bytes)
+void sim_memory_set_layout(const struct sim_layout *layout)
 {
-    (void)bytes;
+    (void)layout;
 }
 
 #else
@@ -59,6 +59,7 @@ void sim_memory_shift(size_t bytes)
 enum {
     MEMORY_PAGE = 4096,
     MEMORY_ALIGN = 16,
+    MEMORY_FILL = 4096,  /* bytes of a block that a layout fills: large ones are mostly not used */
     MEMORY_SMALL = 1024, /* classes of 16 bytes up to here, powers of two above */
     MEMORY_SMALL_CLASSES = MEMORY_SMALL / MEMORY_ALIGN + 1,
     MEMORY_CLASSES = MEMORY_SMALL_CLASSES + 48,
@@ -90,8 +91,10 @@ struct memory_free {
 struct memory {
     bool on;
     char *base;
-    size_t used;  /* bytes of the arena, in this run */
-    size_t shift; /* where a run begins */
+    size_t used;        /* bytes of the arena, in this run */
+    size_t upper;       /* and in its upper half, where blocks are scattered */
+    uint64_t scattered; /* state of the scatter */
+    struct sim_layout layout;
     uint8_t *pages;
     uint32_t *dirty; /* numbers of dirty pages */
     size_t dirty_count;
@@ -200,12 +203,23 @@ static size_t class_size(unsigned class)
                                         : (size_t)2048 << (class - MEMORY_SMALL_CLASSES);
 }
 
+/* In either half, after a gap: neither distances nor the order of addresses say anything. */
+static size_t *memory_scatter(void)
+{
+    uint64_t *state = &memory->scattered;
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    size_t *end = *state >> 63 ? &memory->upper : &memory->used;
+    *end += (size_t)(*state >> 56 & 7) * MEMORY_ALIGN;
+    return end;
+}
+
 static char *memory_bump(size_t size, size_t align)
 {
-    size_t at = (memory->used + align - 1) & ~(align - 1);
+    size_t *end = memory->layout.scatter == 0 ? &memory->used : memory_scatter();
+    size_t at = (*end + align - 1) & ~(align - 1);
     if (size > MEMORY_SIZE - at)
         return NULL;
-    memory->used = at + size;
+    *end = at + size;
     return memory->base + at;
 }
 
@@ -231,6 +245,8 @@ static void *block_new(size_t align, size_t size)
     ((struct memory_block *)(void *)payload)[-1] = (struct memory_block){
         .class = class, .offset = (uint32_t)(payload - start), .size = size
     };
+    if (memory->layout.fill != 0)
+        memset(payload, memory->layout.fill, size < MEMORY_FILL ? size : MEMORY_FILL);
     return payload;
 }
 
@@ -239,6 +255,9 @@ static void block_free(void *payload)
     struct memory_block *block = (struct memory_block *)payload - 1;
     unsigned class = block->class;
     struct memory_free *start = (struct memory_free *)(void *)((char *)payload - block->offset);
+    if (memory->layout.fill != 0)
+        memset(payload, ~memory->layout.fill,
+               block->size < MEMORY_FILL ? block->size : MEMORY_FILL);
     start->next = memory->free[class];
     memory->free[class] = start;
 }
@@ -447,7 +466,9 @@ void sim_memory_reset(void)
             memset(memory->base + page * MEMORY_PAGE, 0, memory->page_size);
     }
     memset(memory->free, 0, sizeof(memory->free));
-    memory->used = memory->shift;
+    memory->used = memory->layout.shift;
+    memory->upper = MEMORY_SIZE / 2;
+    memory->scattered = memory->layout.scatter;
 }
 
 bool sim_memory_switch(bool on)
@@ -464,10 +485,12 @@ bool sim_memory_inside(void)
     return memory == NULL || memory->on;
 }
 
-void sim_memory_shift(size_t bytes)
+void sim_memory_set_layout(const struct sim_layout *layout)
 {
-    if (memory != NULL)
-        memory->shift = (bytes + MEMORY_ALIGN - 1) & ~(size_t)(MEMORY_ALIGN - 1);
+    if (memory == NULL)
+        return;
+    memory->layout = layout == NULL ? (struct sim_layout){ 0 } : *layout;
+    memory->layout.shift = (memory->layout.shift + MEMORY_ALIGN - 1) & ~(size_t)(MEMORY_ALIGN - 1);
 }
 
 #endif

@@ -38,7 +38,16 @@ bool sim_memory_switch(bool on);
 /** Is it on? True where there is none. */
 bool sim_memory_inside(void);
 
-/** Bytes by which the next run's addresses differ, for the detector of their use. */
-void sim_memory_shift(size_t bytes);
+/** Where blocks lie, and what is in them before the program has written there: what no program
+ *  may depend on. Zero is how it is otherwise. */
+struct sim_layout {
+    size_t shift;     /* bytes by which all addresses differ */
+    uint64_t scatter; /* not 0: blocks are in no order, with gaps, by this number */
+    /* Not 0: what the first 4 KiB of a new block hold; one that was freed, its complement. */
+    unsigned char fill;
+};
+
+/** The layout of the runs from here on; NULL: the usual one. */
+void sim_memory_set_layout(const struct sim_layout *layout);
 
 #endif

@@ -369,6 +369,7 @@ static sp_err run_prepare(struct sp_sim *s)
     }
     sp__world_set_forgets(s->world, sim_memory_started());
     sp__world_set_abstract(s->world, s->plan->test->options.abstract_time);
+    sp__world_set_scribble(s->world, s->plan->scribble);
     sim_current = s;
     sp__properties = &sim_properties;
     sim_faults_begin(s);

@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum {
     SOURCE_BATCH = 512, /* addresses of one call of the tool */
     SOURCE_ARGUMENTS = 5,
@@ -62,7 +60,10 @@ static FILE *tool_start(struct source_batch *batch, pid_t *out_pid)
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     (void)posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    int failed = posix_spawnp(out_pid, arguments[0], &actions, NULL, arguments, environ);
+    /* `environ` is not named: a program that does has it among its data, which runs take back. */
+    static char locale[] = "LC_ALL=C";
+    char *const environment[] = { locale, NULL };
+    int failed = posix_spawnp(out_pid, arguments[0], &actions, NULL, arguments, environment);
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)close(ends[1]);
     FILE *file = failed != 0 ? NULL : fdopen(ends[0], "r");

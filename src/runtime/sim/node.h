@@ -60,6 +60,7 @@ struct sp__world {
     uint64_t faults;   /* contained */
     bool stop;
     bool abstract;
+    unsigned char scribble; /* not 0: on stacks, before each turn */
     bool forgets;
 };
 

@@ -13,6 +13,12 @@
 #include "runtime/real/fault.h"
 #include "runtime/sim/node.h"
 
+#include <string.h>
+
+enum {
+    TURN_SCRIBBLE = 4096, /* bytes of a stack */
+};
+
 static void turn_fiber(void *unused);
 
 static struct sp__fiber *turn_take_fiber(struct sp__node *node)
@@ -57,6 +63,14 @@ static void turn_ended(struct sp__world *world, struct sp__task *task, enum sp__
         sp__sim_ready(task->actor);
 }
 
+/* What a stack has in it before it is used is not the program's business. */
+static SP_NOINLINE void turn_scribble(unsigned char byte)
+{
+    unsigned char below[TURN_SCRIBBLE];
+    memset(below, byte, sizeof(below));
+    __asm__ volatile("" : : "r"(below) : "memory"); /* it is read, for all that is known */
+}
+
 static void turn_fiber(void *unused)
 {
     (void)unused;
@@ -66,6 +80,8 @@ static void turn_fiber(void *unused)
         struct sp__world *world = node->world;
         bool fault = context->after == SP__AFTER_FAULT;
         enum sp__turn turn = SP__TURN_DEAD;
+        if (world->scribble != 0)
+            turn_scribble(world->scribble);
         if (fault)
             turn_fault(context);
         else

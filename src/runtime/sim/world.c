@@ -418,6 +418,11 @@ void sp__world_set_forgets(struct sp__world *world, bool forgets)
     world->forgets = forgets;
 }
 
+void sp__world_set_scribble(struct sp__world *world, unsigned char byte)
+{
+    world->scribble = byte;
+}
+
 int64_t sp__world_now(const struct sp__world *world)
 {
     return world->now;

@@ -206,6 +206,10 @@ void sp__world_set_abstract(struct sp__world *world, bool abstract) SP_NONNULL;
  *  Context: the loop, before the first node. */
 void sp__world_set_forgets(struct sp__world *world, bool forgets) SP_NONNULL;
 
+/** Not 0: stacks have this in them when a turn begins, instead of what was there. Context: the
+ *  loop. */
+void sp__world_set_scribble(struct sp__world *world, unsigned char byte) SP_NONNULL;
+
 /** The world's clock, nanoseconds. Context: any in the world. */
 int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
 

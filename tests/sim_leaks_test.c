@@ -1,0 +1,92 @@
+/* The detector finds each planted leak of tests/sim_leaks within two runs, and names its line. */
+#include "support/run.h"
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEAKS SP_TEST_BIN_DIR "/sim_leaks"
+#define FOLDER SP_TEST_SOURCE_DIR "/tests/sim_leaks/"
+
+static const char *const files[] = { "memory.c", "state.c", "clocks.c", "system.c" };
+
+/* Check the leak that is marked in a line. */
+static void leak_check(const char *file, int line, const char *name)
+{
+    struct sp_test_output output;
+    char place[128];
+    (void)snprintf(place, sizeof(place), "%s:%d", file, line);
+    sp_test_run(
+        &(struct sp_test_command){ .program = LEAKS,
+                                   .dir = "/tmp",
+                                   .args = (const char *const[]){ "--check-determinism", "--runs",
+                                                                  "2", "--filter", name, NULL } },
+        &output);
+    if (output.status != 1 || strstr(output.out, place) == NULL)
+        fprintf(stderr, "%s at %s:\n%s\n", name, place, output.out);
+    CHECK_INT(output.status, 1);
+    CHECK_CONTAINS(output.out, place);
+    sp_test_output_free(&output);
+}
+
+static int leaks_of(const char *file)
+{
+    char path[512];
+    char line[512];
+    int number = 0;
+    int leaks = 0;
+    (void)snprintf(path, sizeof(path), FOLDER "%s", file);
+    FILE *source = fopen(path, "re");
+    CHECK(source != NULL);
+    while (fgets(line, sizeof(line), source) != NULL) {
+        char name[64];
+        const char *mark = strstr(line, "/* leaks: ");
+        number++;
+        if (mark == NULL || sscanf(mark, "/* leaks: %63[a-z_]", name) != 1)
+            continue;
+        leak_check(file, number, name);
+        leaks++;
+    }
+    (void)fclose(source);
+    return leaks;
+}
+
+TEST(each_planted_leak_is_found_in_two_runs_at_its_line)
+{
+    int leaks = 0;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        leaks += leaks_of(files[i]);
+    CHECK(leaks >= 18);
+}
+
+TEST(a_leak_is_a_remark_in_an_ordinary_campaign)
+{
+    struct sp_test_output output;
+    sp_test_run(
+        &(struct sp_test_command){
+            .program = LEAKS,
+            .dir = "/tmp",
+            .args = (const char *const[]){ "--runs", "10", "--filter", "real_wait", NULL } },
+        &output);
+    CHECK_INT(output.status, 0);
+    CHECK_CONTAINS(output.out, "note  real_wait");
+    CHECK_CONTAINS(output.out, "it asks for clock_nanosleep: it waits in real time");
+    sp_test_output_free(&output);
+}
+
+/* 0 alarms: every planted bug's corrected twin, and the bugs themselves until they are found. */
+TEST(programs_without_leaks_raise_no_alarm)
+{
+    struct sp_test_output output;
+    sp_test_run(
+        &(struct sp_test_command){ .program = SP_TEST_BIN_DIR "/sim_cases",
+                                   .dir = "/tmp",
+                                   .args =
+                                       (const char *const[]){ "--check-determinism", "--runs",
+                                                              "300", "--filter", "_fixed", NULL } },
+        &output);
+    CHECK_INT(output.status, 0);
+    CHECK(strstr(output.out, "note") == NULL);
+    sp_test_output_free(&output);
+}
