@@ -19,10 +19,8 @@ static struct {
     struct sp__worker workers[SEARCH_WORKERS];
     struct sp__runner runners[SEARCH_WORKERS];
     struct sp__actor actors[SEARCH_ACTORS];
-    struct {
-        struct sp__timers timers;
-        struct sp__timer_shard shard;
-    } timers;
+    _Alignas(struct sp__timer_shard) char timers[sizeof(struct sp__timers) +
+                                                 sizeof(struct sp__timer_shard)];
     struct sp__timer_node node;
     int made[SEARCH_ACTORS]; /* plain: written before an actor is made ready */
     int found[SEARCH_ACTORS];
@@ -47,7 +45,7 @@ static int64_t clock_now(struct sp_runtime *runtime)
     return 0;
 }
 
-void sp__lock_slow(struct sp__lock *lock)
+void sp__lock_slow(struct sp__lock *lock) SP__NO_THREAD_SAFETY
 {
     (void)lock;
     model_wait();
@@ -138,14 +136,14 @@ static void search_setup_for(uint32_t workers)
     state.runtime.ops = &search_ops;
     state.runtime.real = true;
     state.runtime.backend = &state.real;
-    state.runtime.timers = &state.timers.timers;
+    state.runtime.timers = (struct sp__timers *)(void *)state.timers;
     state.real.runtime = &state.runtime;
     state.real.worker_count = workers;
     state.real.workers = state.workers;
     state.real.poller = (struct sp__poller *)(uintptr_t)&state.event;
     sp__list_init(&state.real.idle);
-    state.timers.timers.shard_count = 1;
-    struct sp__timer_shard *shard = &state.timers.timers.shards[0];
+    state.runtime.timers->shard_count = 1;
+    struct sp__timer_shard *shard = &state.runtime.timers->shards[0];
     sp__lock_init(&shard->lock);
     atomic_init(&shard->next, INT64_MAX);
     sp__wheel_init(&shard->wheel, 0);
