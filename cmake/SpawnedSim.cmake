@@ -42,6 +42,11 @@ if(SPAWNED_BUILD_TESTS)
     target_include_directories(sim-suite PRIVATE ${PROJECT_SOURCE_DIR}/src)
     file(GLOB spawned_sim_net_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_net/*.c)
     spawned_add_sim_test(sim_net ${spawned_sim_net_tests})
+    # A bug for each kind of fault, with a main function of its own; and things that never end.
+    file(GLOB spawned_sim_fault_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_faults/*.c)
+    spawned_add_sim_test(sim-faults ${PROJECT_SOURCE_DIR}/tests/sim_faults.c
+        ${spawned_sim_fault_tests})
+    target_include_directories(sim-faults PRIVATE ${PROJECT_SOURCE_DIR}/src)
     # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
     if(SPAWNED_BUILD_EXAMPLES)
         spawned_add_sim_program_test(sim_chat_room chat_room

@@ -84,6 +84,13 @@ foreach(program IN LISTS spawned_sim_programs)
     set_tests_properties(${program} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()
 
+set(spawned_sim_fault_runs 3000)
+if(SPAWNED_SANITIZE OR SPAWNED_COVERAGE OR CMAKE_CROSSCOMPILING_EMULATOR)
+    set(spawned_sim_fault_runs 50)
+endif()
+add_test(NAME sim_faults COMMAND sim-faults ${spawned_sim_fault_runs})
+set_tests_properties(sim_faults PROPERTIES LABELS sim TIMEOUT 600)
+
 # Instrumented for other purposes they cannot be.
 if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
     include(cmake/SpawnedModel.cmake)

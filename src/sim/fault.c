@@ -243,7 +243,8 @@ static uint64_t fault_random(const struct sp_sim *s, const struct sim_choice *fa
 static sp_duration fault_time(uint64_t random)
 {
     unsigned log = 11 + (unsigned)(random % 23);
-    return (sp_duration){ (int64_t)((UINT64_C(1) << log) + ((random >> 8) & ((1U << log) - 1))) };
+    return (sp_duration){ (int64_t)((UINT64_C(1) << log) +
+                                    ((random >> 8) & ((UINT64_C(1) << log) - 1))) };
 }
 
 static void fault_mends(struct sp_sim *s, void *arg)
@@ -366,12 +367,10 @@ static void fault_drawn(struct sp_sim *s, const struct sp__task *task)
 }
 
 /* Each of the schedule's before this step. */
-static void fault_followed(struct sp_sim *s, const struct sp__task *task)
+static void fault_followed(struct sp_sim *s, uint64_t label, uint64_t step)
 {
     for (int kind = SP__CHOICE_KILL; kind < SP__CHOICE_MEMORY; kind++) {
-        struct sim_choice fault = { .kind = (enum sp__choice)kind,
-                                    .at = task->label,
-                                    .step = task->steps };
+        struct sim_choice fault = { .kind = (enum sp__choice)kind, .at = label, .step = step };
         if (!(s->swarm.followed & UINT32_C(1) << kind))
             continue;
         while (sim_follower_fault(&s->follower, fault.kind, fault.at, fault.step, &fault.to))
@@ -380,12 +379,12 @@ static void fault_followed(struct sp_sim *s, const struct sp__task *task)
     }
 }
 
-static bool fault_is_there(const struct sp_sim *s, const struct sp__task *task)
+static bool fault_is_there(const struct sp_sim *s, const struct sp__task *task, uint64_t label)
 {
     struct sp__list *tasks = sp__world_tasks(s->world);
     for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at))
         if (sp__container_of(at, struct sp__task, link) == task)
-            return true;
+            return task->label == label;
     return false;
 }
 
@@ -394,16 +393,18 @@ static bool fault_is_there(const struct sp_sim *s, const struct sp__task *task)
 static bool fault_points_passed(struct sp_sim *s, const struct sp__task *task)
 {
     struct sim_faults *faults = &s->swarm;
+    uint64_t label = task->label;
+    uint64_t step = task->steps;
     bool there = true;
     while (there && faults->next < faults->count &&
            faults->at[faults->next] <= sp__world_steps(s->world)) {
         faults->next++;
         fault_drawn(s, task);
-        there = fault_is_there(s, task);
+        there = fault_is_there(s, task, label);
     }
     if (there && faults->followed >> SP__CHOICE_KILL != 0) {
-        fault_followed(s, task);
-        there = fault_is_there(s, task);
+        fault_followed(s, label, step);
+        there = fault_is_there(s, task, label);
     }
     return there;
 }

@@ -197,11 +197,12 @@ struct sp__task *sim_task(struct sp_sim *s, uint64_t label)
     return NULL;
 }
 
+/* Of a node whose main process has not begun nobody can be told from it yet. */
 static bool task_is_main(const struct sp_sim *s, const struct sp__task *task)
 {
     for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
-        if (node->main == task->label)
-            return true;
+        if (node->host == task->host)
+            return node->program == NULL && (node->main == 0 || node->main == task->label);
     return false;
 }
 

@@ -17,6 +17,7 @@
 enum {
     RUN_STEP_NS = 1000,
     RUN_STREAK_MAX = 64,
+    RUN_STEPS_KEPT = 4096,
     RUN_BUGGIFY_ODDS = 4,
 };
 
@@ -219,6 +220,14 @@ static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t 
     return value;
 }
 
+static void run_keep(struct sp_sim *s, const struct sp__task *task)
+{
+    bool inside = sim_memory_switch(false);
+    struct sim_choice step = { .at = task->label, .step = task->steps };
+    sp_ignore(sim_schedule_add(s->plan->steps, step)); /* without memory there are fewer */
+    (void)sim_memory_switch(inside);
+}
+
 static int64_t run_step(void *arg, struct sp__task *task)
 {
     struct sp_sim *s = arg;
@@ -231,6 +240,8 @@ static int64_t run_step(void *arg, struct sp__task *task)
     result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
     if (s->plan->strategy != NULL)
         sim_strategy_step(s->plan->strategy, task);
+    if (s->plan->steps != NULL && s->plan->steps->count < RUN_STEPS_KEPT)
+        run_keep(s, task);
     if (s->live.laps != NULL)
         sim_lasso_step(s, task);
     if (s->plan->trace != NULL)

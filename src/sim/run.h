@@ -40,6 +40,7 @@ struct sim_plan {
     uint64_t faults;                  /* bits of enum sp_sim_fault */
     uint64_t length;                  /* usual steps of a run; 0: no fault before a step */
     uint64_t allocations;             /* usual number; 0: none of them fails */
+    struct sim_schedule *steps;       /* or NULL: `at` and `step` of each step, the first ones */
     struct sim_trace *trace;          /* or NULL; not with a strategy */
     unsigned char scribble;           /* not 0: on stacks, before they are used */
     bool stop_in_debugger;            /* SIGTRAP where the run fails */

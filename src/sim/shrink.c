@@ -6,6 +6,7 @@
 
 enum {
     SHRINK_RUNS_MAX = 20000,
+    SHRINK_ANCHORS_MAX = 256, /* places where a fault is tried alone */
     SHRINK_SEARCH_MAX = 3000, /* schedules with few decisions that are tried, too */
 };
 
@@ -99,6 +100,48 @@ static sp_err shrink_faults(const struct sim_plan *plan, const struct sim_result
     return err;
 }
 
+/* The reference and nothing but `fault`, before each of the first steps, or some of many. */
+static sp_err shrink_one_fault(const struct sim_plan *plan, const struct sim_result *failure,
+                               struct sim_choice fault, const struct sim_schedule *steps,
+                               struct sim_shrink *shrink, bool *out_kept)
+{
+    size_t stride = 1 + steps->count / SHRINK_ANCHORS_MAX;
+    sp_err err = SP_OK;
+    for (size_t i = 0; err == SP_OK && i < steps->count && !*out_kept; i += stride) {
+        struct sim_schedule one = { 0 };
+        fault.at = steps->choices[i].at;
+        fault.step = steps->choices[i].step;
+        err = sim_schedule_add(&one, fault);
+        if (err == SP_OK)
+            err = shrink_try(plan, failure, &one, shrink, out_kept);
+    }
+    return err;
+}
+
+/* A fault may stand before a step that only another fault has made possible, as of a process of a
+ * node that was started again. Then each of them is tried alone, elsewhere. */
+static sp_err shrink_anchors(const struct sim_plan *plan, const struct sim_result *failure,
+                             struct sim_shrink *shrink)
+{
+    struct sim_schedule steps = { 0 };
+    struct sim_schedule before = { 0 };
+    struct sim_plan reference = { .test = plan->test, .seed = plan->seed, .steps = &steps };
+    struct sim_result result;
+    bool kept = false;
+    if (shrink->schedule.count < 2)
+        return SP_OK;
+    sp_err err = sim_run(&reference, &result);
+    sim_schedule_finish(&result.schedule);
+    if (err == SP_OK)
+        err = sim_schedule_without(&shrink->schedule, 0, 0, &before);
+    for (size_t i = 0; err == SP_OK && i < before.count && !kept; i++)
+        if (sim_choice_is_fault(before.choices[i].kind))
+            err = shrink_one_fault(plan, failure, before.choices[i], &steps, shrink, &kept);
+    sim_schedule_finish(&before);
+    sim_schedule_finish(&steps);
+    return err;
+}
+
 /* Leave out what can be, until no single decision can. */
 static sp_err shrink_down(const struct sim_plan *plan, const struct sim_result *failure,
                           struct sim_shrink *shrink)
@@ -174,6 +217,8 @@ sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
     err = shrink_faults(plan, failure, out);
     if (err == SP_OK)
         err = shrink_down(plan, failure, out);
+    if (err == SP_OK)
+        err = shrink_anchors(plan, failure, out);
     if (err == SP_OK)
         err = shrink_better(plan, failure, SIM_DELAYS, out);
     if (err == SP_OK)
