@@ -19,6 +19,8 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/SpawnedConfig.cmake.in
     ${PROJECT_BINARY_DIR}/SpawnedConfig.cmake INSTALL_DESTINATION ${spawned_cmake_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/SpawnedConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/spawned-sim-lint DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/SpawnedSimLint.cmake DESTINATION ${spawned_cmake_dir})
 install(FILES ${PROJECT_BINARY_DIR}/SpawnedConfig.cmake
     ${PROJECT_BINARY_DIR}/SpawnedConfigVersion.cmake DESTINATION ${spawned_cmake_dir})
 

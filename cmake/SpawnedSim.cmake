@@ -56,6 +56,12 @@ if(SPAWNED_BUILD_TESTS)
     # What a run must not depend on, planted: tests/sim_leaks_test.c.
     file(GLOB spawned_sim_leaks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_leaks/*.c)
     spawned_add_sim_test(sim_leaks ${spawned_sim_leaks})
+    if(NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT CMAKE_CROSSCOMPILING)
+        add_test(NAME sim_lint COMMAND ${PROJECT_SOURCE_DIR}/tests/sim_leaks/lint.sh
+            ${PROJECT_SOURCE_DIR}/scripts/spawned-sim-lint $<TARGET_OBJECTS:sim_leaks>
+            COMMAND_EXPAND_LISTS)
+        set_tests_properties(sim_lint PROPERTIES LABELS sim)
+    endif()
     # The program of docs/testing.md, which fails on purpose.
     spawned_add_sim_test(sim_tutorial ${PROJECT_SOURCE_DIR}/tests/tutorial/flaky_counter.c)
 endif()

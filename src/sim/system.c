@@ -1,4 +1,5 @@
-/* What a program asks the C library for although the runtime has it: time, and randomness.
+/* What a program asks the C library for although the runtime has it: time, randomness, and how
+ * many processors there are.
  *
  * A test program is linked with these instead of the C library's. While a task of a world makes
  * its step, they tell the world's time and give its randomness; at any other moment, the
@@ -9,6 +10,7 @@
 #include "runtime/sim/machine.h"
 #include "sim/inside.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -76,4 +78,18 @@ int getentropy(void *bytes, size_t size)
         return -1;
     }
     return getrandom(bytes, size, 0) == (ssize_t)size ? 0 : -1;
+}
+
+/* A simulated machine has one processor. */
+long sysconf(int name)
+{
+    static long (*next)(int name);
+    if (system_world() != NULL && (name == _SC_NPROCESSORS_ONLN || name == _SC_NPROCESSORS_CONF))
+        return 1;
+    if (next == NULL)
+        *(void **)(void *)&next = dlsym(RTLD_NEXT, "sysconf");
+    if (next != NULL)
+        return next(name);
+    errno = ENOSYS;
+    return -1;
 }
