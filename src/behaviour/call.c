@@ -377,8 +377,10 @@ static sp_err start_send(struct sp_process *self, struct sp_process *process, co
 /* Too slow: it is killed, and gone when we return, unless its init never suspends. */
 static void start_kill(sp_pid pid)
 {
+    bool before = sp_shield(true);
     sp_ignore(sp_kill(pid));
     sp_ignore(sp_join(pid, sp_after_sec(1), NULL));
+    (void)sp_shield(before);
 }
 
 static sp_err start_wait(struct sp_process *self, struct sp__pending_slot *slot, uint64_t token,
