@@ -47,6 +47,7 @@ if(SPAWNED_BUILD_TESTS)
     spawned_add_sim_test(sim-faults ${PROJECT_SOURCE_DIR}/tests/sim_faults.c
         ${spawned_sim_fault_tests})
     target_include_directories(sim-faults PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    spawned_add_sim_test(sim_net_bugs ${PROJECT_SOURCE_DIR}/tests/sim_net_bugs/bugs.c)
     # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
     if(SPAWNED_BUILD_EXAMPLES)
         spawned_add_sim_program_test(sim_chat_room chat_room
