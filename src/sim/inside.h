@@ -134,6 +134,7 @@ void sim_label(struct sp_sim *s, const char *label);
 /** A fault happens to `name`: tell it, where the plan has a trace (tell.c). */
 void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *name);
 void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth);
+void sim_tell_network(struct sp_sim *s, const struct sim_choice *drawn);
 
 /** Every process of every node is killed, so that the nodes' main functions come back. */
 void sim_drain(struct sp_sim *s);

@@ -7,6 +7,7 @@
 #include "runtime/slab.h"
 #include "sim/inside.h"
 #include "sim/memory.h"
+#include "sim/net_words.h"
 #include "sim/output.h"
 
 #include <signal.h>
@@ -217,6 +218,8 @@ static uint32_t run_draw(void *arg, enum sp__choice kind, uint64_t at, uint64_t 
     s->asking = asking;
     if (value != 0 && kind == SP__CHOICE_MEMORY)
         sim_tell_allocation(s, at, nth);
+    else if (value != 0 && sim_is_of_network(kind))
+        sim_tell_network(s, &(struct sim_choice){ kind, at, nth, value });
     return value;
 }
 

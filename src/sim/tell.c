@@ -67,6 +67,31 @@ void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char
     (void)snprintf(told->name, sizeof(told->name), "%s", name);
 }
 
+/* The task with this label. */
+static const struct sp__task *tell_task(const struct sp_sim *s, uint64_t label)
+{
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        const struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->label == label)
+            return task;
+    }
+    return NULL;
+}
+
+void sim_tell_network(struct sp_sim *s, const struct sim_choice *drawn)
+{
+    char name[SP__NET_TEXT_MAX];
+    const struct sp__task *task = s->plan->trace == NULL ? NULL : tell_task(s, drawn->at);
+    if (task == NULL)
+        return;
+    if (task->kind == SP__TASK_NET)
+        sp__net_task_name(task, name);
+    else
+        sim_task_name(s, task, name);
+    sim_tell_fault(s, drawn, name);
+}
+
 void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth)
 {
     char name[SIM_NAME_MAX];

@@ -85,13 +85,14 @@ static void lane_name(struct sim_lane *lane, const struct sp__task *task,
                       const struct sim_trace_names *names)
 {
     char text[64];
+    char net[SP__NET_TEXT_MAX];
     const char *name = names == NULL ? "thread" : names->main;
     if (task->kind == SP__TASK_TIMERS)
         name = "timers";
     else if (task->kind == SP__TASK_JOB)
         name = "blocking job";
     else if (task->kind == SP__TASK_NET)
-        name = "network";
+        name = sp__net_task_name(task, net);
     else if (task->kind == SP__TASK_ACTOR) {
         name = sp__process_text(trace_process(task), text);
         if (name[0] == '<' && lane->name[0] != '\0')

@@ -65,7 +65,33 @@ void sp__net_reset(struct sp__host *a, struct sp__host *b) SP_NONNULL;
 void sp__net_heal(struct sp__world *world, const struct sp__host *a, const struct sp__host *b)
     SP_NONNULL_ARGS(1);
 
-/** What a task of the network does next, in words. */
+/** What is drawn, by the value that is drawn; [0] is nothing. Of SP__CHOICE_NET_CUT the value is
+ *  1 + 3 * (which time) + way; ways: both, there, back. */
+enum {
+    SP__NET_STRETCHES = 6,
+    SP__NET_CLOGS = 6,
+    SP__NET_CUTS = 4,
+    SP__NET_SLOWS = 4,
+    SP__NET_BREAKS = 5,
+};
+extern const int64_t sp__net_stretch_ms[SP__NET_STRETCHES];
+extern const int64_t sp__net_clog_ms[SP__NET_CLOGS];
+extern const int64_t sp__net_cut_ms[SP__NET_CUTS];
+extern const int64_t sp__net_slow_bytes[SP__NET_SLOWS]; /* a second */
+
+/** How a connection breaks, when something is sent on it. */
+enum sp__net_break {
+    SP__NET_BREAK_NOT,
+    SP__NET_BREAK_BEFORE, /* what is sent is lost, and both learn of it */
+    SP__NET_BREAK_AFTER,  /* what is sent arrives, and both learn of it */
+    SP__NET_BREAK_SENDER, /* only who sends learns of it */
+    SP__NET_BREAK_SILENT, /* neither learns of it */
+};
+
+/** Which way a task of the network goes: "client > server". */
+const char *sp__net_task_name(const struct sp__task *task, char text[SP__NET_TEXT_MAX]) SP_NONNULL;
+
+/** What it does next, in words. */
 const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEXT_MAX]) SP_NONNULL;
 
 /* ---- for the world's loop ---- */

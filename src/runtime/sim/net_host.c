@@ -12,7 +12,13 @@ enum {
     PATH_LOOPBACK_MIN_US = 15,
     PATH_LOOPBACK_MAX_US = 85,
     HOST_PORT_FIRST = 32768,
+    /* Ways of a cut. */
+    PATH_CUT_THERE = 1,
+    PATH_CUT_BACK = 2,
 };
+
+const int64_t sp__net_clog_ms[SP__NET_CLOGS] = { 0, 10, 100, 1000, 6000, 30000 };
+const int64_t sp__net_cut_ms[SP__NET_CUTS] = { 100, 1000, 6000, 60000 };
 
 /* ---- machines ---- */
 
@@ -219,9 +225,8 @@ void sp__net_reset(struct sp__host *a, struct sp__host *b)
 
 static void path_may_clog(struct sp__wire *wire)
 {
-    static const int64_t ms[] = { 0, 10, 100, 1000, 6000, 30000 };
     struct sp__path *path = wire->path;
-    int64_t for_ms = ms[sp__wire_draw(wire, SP__CHOICE_NET_CLOG, 6)];
+    int64_t for_ms = sp__net_clog_ms[sp__wire_draw(wire, SP__CHOICE_NET_CLOG, SP__NET_CLOGS)];
     if (for_ms != 0)
         path_block(path, &path->clogged_until, path->from->world->now + for_ms * SP_NS_PER_MS);
 }
@@ -229,16 +234,17 @@ static void path_may_clog(struct sp__wire *wire)
 /* Both ways, the way that was taken, or the way back; and for how long. */
 static void path_may_be_cut(struct sp__wire *wire)
 {
-    static const int64_t ms[] = { 100, 1000, 6000, 60000 };
     struct sp__path *there = wire->path;
     struct sp__path *back = wire->connection->wire[1 - wire->side].path;
-    uint32_t drawn = there == back ? 0 : sp__wire_draw(wire, SP__CHOICE_NET_CUT, 13);
+    uint32_t drawn =
+        there == back ? 0 : sp__wire_draw(wire, SP__CHOICE_NET_CUT, 1 + 3 * SP__NET_CUTS);
     if (drawn == 0)
         return;
-    int64_t until = there->from->world->now + ms[(drawn - 1) / 3] * SP_NS_PER_MS;
-    if (drawn % 3 != 0)
+    int64_t until = there->from->world->now + sp__net_cut_ms[(drawn - 1) / 3] * SP_NS_PER_MS;
+    uint32_t way = (drawn - 1) % 3;
+    if (way != PATH_CUT_BACK)
         path_block(there, &there->cut_until, until);
-    if (drawn % 3 != 2)
+    if (way != PATH_CUT_THERE)
         path_block(back, &back->cut_until, until);
 }
 

@@ -22,6 +22,9 @@ enum {
     WIRE_LOCAL_NS = 5000,   /* how long a Unix-domain socket takes */
 };
 
+const int64_t sp__net_stretch_ms[SP__NET_STRETCHES] = { 0, 100, 1000, 6000, 11000, 40000 };
+const int64_t sp__net_slow_bytes[SP__NET_SLOWS] = { 0, 1000000, 20000, 1000 };
+
 /* ---- life ---- */
 
 static bool wire_init(struct sp__connection *connection, unsigned side, struct sp__path *path)
@@ -77,8 +80,8 @@ struct sp__connection *sp__connection_new(struct sp__io *from, struct sp__host *
     connection->end[0] = from;
     from->connection = connection;
     sp__list_push_back(&world->connections, &connection->link);
-    static const int64_t slow[] = { 0, 1000000, 20000, 1000 };
-    int64_t bytes_per_s = slow[sp__wire_draw(&connection->wire[0], SP__CHOICE_NET_SLOW, 4)];
+    uint32_t slow = sp__wire_draw(&connection->wire[0], SP__CHOICE_NET_SLOW, SP__NET_SLOWS);
+    int64_t bytes_per_s = sp__net_slow_bytes[slow];
     connection->wire[0].bytes_per_s = bytes_per_s;
     connection->wire[1].bytes_per_s = bytes_per_s;
     return connection;
@@ -232,15 +235,14 @@ uint32_t sp__wire_draw(struct sp__wire *wire, enum sp__choice kind, uint32_t cou
 
 static int64_t wire_latency(struct sp__wire *wire)
 {
-    static const int64_t stretch_ms[] = { 0, 100, 1000, 6000, 11000, 40000 };
     const struct sp__path *path = wire->path;
     if (wire->connection->local)
         return WIRE_LOCAL_NS;
     int64_t more = sp__wire_draw(wire, SP__CHOICE_NET_LATENCY, WIRE_LATENCIES);
-    int64_t stretch = stretch_ms[sp__wire_draw(wire, SP__CHOICE_NET_STRETCH, 6)];
+    uint32_t stretch = sp__wire_draw(wire, SP__CHOICE_NET_STRETCH, SP__NET_STRETCHES);
     return path->latency_min +
            (path->latency_max - path->latency_min) * more / (WIRE_LATENCIES - 1) +
-           stretch * SP_NS_PER_MS;
+           sp__net_stretch_ms[stretch] * SP_NS_PER_MS;
 }
 
 static int64_t wire_duration(const struct sp__segment *segment, int64_t bytes_per_s)
@@ -280,19 +282,19 @@ void sp__wire_send(struct sp__wire *wire, struct sp__segment *segment)
 static void wire_break(struct sp__wire *wire, struct sp__segment *data)
 {
     struct sp__wire *back = &wire->connection->wire[1 - wire->side];
-    uint32_t how = sp__wire_draw(wire, SP__CHOICE_NET_BREAK, 5);
-    if (how == 1) /* both learn of it, and the data is lost */
+    uint32_t how = sp__wire_draw(wire, SP__CHOICE_NET_BREAK, SP__NET_BREAKS);
+    if (how == SP__NET_BREAK_BEFORE)
         sp__wire_send(wire, &wire->reset);
     wire_put(wire, data);
-    if (how == 2) /* both learn of it, and the data arrives */
+    if (how == SP__NET_BREAK_AFTER)
         sp__wire_send(wire, &wire->reset);
-    if (how == 1 || how == 2 || how == 3) /* 3: who receives never learns */
+    if (how != SP__NET_BREAK_NOT && how != SP__NET_BREAK_SILENT)
         sp__wire_send(back, &back->reset);
-    if (how == 3 || how == 4) { /* 4: nobody does, but by waiting */
+    if (how == SP__NET_BREAK_SENDER || how == SP__NET_BREAK_SILENT) {
         wire->lost = true;
         sp__wire_schedule(wire);
     }
-    if (how == 4) {
+    if (how == SP__NET_BREAK_SILENT) {
         back->lost = true;
         sp__wire_schedule(back);
     }
@@ -446,24 +448,29 @@ void sp__net_step(struct sp__world *world, struct sp__task *task)
 
 /* ---- in words ---- */
 
+const char *sp__net_task_name(const struct sp__task *task, char text[SP__NET_TEXT_MAX])
+{
+    const struct sp__path *path = task->wire->path;
+    (void)snprintf(text, SP__NET_TEXT_MAX, "%s > %s", path->from->name, path->to->name);
+    return text;
+}
+
 const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEXT_MAX])
 {
     static const char *const what[] = {
-        [SP__SEGMENT_OPEN] = "asks to connect",
-        [SP__SEGMENT_ACCEPTED] = "connected",
+        [SP__SEGMENT_OPEN] = "a wish to connect arrives",
+        [SP__SEGMENT_ACCEPTED] = "the connection is made",
         [SP__SEGMENT_WINDOW] = "more may be sent",
-        [SP__SEGMENT_END] = "the end of the stream",
-        [SP__SEGMENT_RESET] = "reset",
+        [SP__SEGMENT_END] = "the end arrives",
+        [SP__SEGMENT_RESET] = "a reset arrives",
     };
     const struct sp__wire *wire = task->wire;
     const struct sp__segment *head = wire_head(wire);
-    const char *from = wire->path->from->name;
-    const char *to = wire->path->to->name;
     if (head == NULL || wire_arrival(wire, head) > wire_now(wire))
-        (void)snprintf(text, SP__NET_TEXT_MAX, "%s hears nothing from %s and gives up", from, to);
-    else if (head->kind == SP__SEGMENT_DATA)
-        (void)snprintf(text, SP__NET_TEXT_MAX, "%s -> %s: %zu bytes", from, to, head->size);
-    else
-        (void)snprintf(text, SP__NET_TEXT_MAX, "%s -> %s: %s", from, to, what[head->kind]);
+        return "is given up, nothing comes back";
+    if (head->kind != SP__SEGMENT_DATA)
+        return what[head->kind];
+    (void)snprintf(text, SP__NET_TEXT_MAX, "%zu byte%s arrive%s", head->size,
+                   head->size == 1 ? "" : "s", head->size == 1 ? "s" : "");
     return text;
 }
