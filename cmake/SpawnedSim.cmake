@@ -54,6 +54,11 @@ if(SPAWNED_BUILD_TESTS)
             ${PROJECT_SOURCE_DIR}/tests/sim_programs/chat_room.c)
         spawned_add_sim_program_test(sim_kv spawned-kv ${PROJECT_SOURCE_DIR}/tests/sim_programs/kv.c)
     endif()
+    # The same, edited in two ways: do stored schedules still fail? tests/sim_edit_test.c.
+    foreach(edit 1 2)
+        spawned_add_sim_test(sim_cases_edited${edit} ${spawned_sim_tests})
+        target_compile_definitions(sim_cases_edited${edit} PRIVATE SUITE_EDITED=${edit})
+    endforeach()
     # What a run must not depend on, planted: tests/sim_leaks_test.c.
     file(GLOB spawned_sim_leaks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_leaks/*.c)
     spawned_add_sim_test(sim_leaks ${spawned_sim_leaks})

@@ -220,6 +220,16 @@ void sim_schedule_build(const char *path, char build[SIM_BUILD_MAX])
         (void)fclose(file);
 }
 
+/* Lines that say where the schedule comes from. */
+static bool line_is_remark(const char *line)
+{
+    static const char *const words[] = { SCHEDULE_BUILD, "name ", "fails " };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strncmp(line, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
 static sp_err load_lines(FILE *file, char *test, uint64_t *out_seed, struct sim_schedule *out,
                          int *out_line)
 {
@@ -235,7 +245,7 @@ static sp_err load_lines(FILE *file, char *test, uint64_t *out_seed, struct sim_
             ok = sscanf(line, "test %255s", test) == 1;
         else if (*out_line == 3)
             ok = sscanf(line, "seed 0x%" SCNx64, out_seed) == 1;
-        else if (strncmp(line, SCHEDULE_BUILD, strlen(SCHEDULE_BUILD)) == 0)
+        else if (line_is_remark(line))
             continue;
         else
             ok = choice_parse(line, &choice);
