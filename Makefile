@@ -49,10 +49,11 @@ bench-peers: build ## beside Erlang, Go, tokio, CAF: 20 minutes (SHORT=1: 3; PAG
 bench-peers-short:
 	@$(MAKE) --no-print-directory bench-peers SHORT=1
 
-soak: build ## load and crashes for SECONDS=60 seconds, and the stress tests, about as long
+soak: build ## SECONDS=60 of load and crashes, of the stress tests, of simulated races
 	@build/release/bin/spawned-bench soak --seconds $(SECONDS)
 	@SPAWNED_STRESS=$(SECONDS) SP_TEST_TIMEOUT=$$((20 * $(SECONDS) + 120)) \
 		ctest --test-dir build/release -L stress --output-on-failure
+	@scripts/soak-sim.sh $(SECONDS)
 
 lint: build ## the checks of scripts/checks
 	@python3 scripts/checks/run.py --build build/release

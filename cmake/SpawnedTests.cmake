@@ -99,6 +99,17 @@ if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AN
     include(cmake/SpawnedModel.cmake)
 endif()
 
+# Acceptance cases that are races: a short campaign of each; `make soak` makes long ones.
+foreach(name IN LISTS spawned_acceptance_tests)
+    if(SPAWNED_SANITIZE OR SPAWNED_COVERAGE OR CMAKE_CROSSCOMPILING_EMULATOR)
+        set(budget --runs 100)
+    else()
+        set(budget --runs 1500)
+    endif()
+    add_test(NAME ${name} COMMAND ${name} ${budget} --output ${PROJECT_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES LABELS sim TIMEOUT 600)
+endforeach()
+
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
 target_link_libraries(harness_cases PRIVATE spawned_test_support)

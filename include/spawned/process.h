@@ -25,7 +25,8 @@ enum sp_overflow {
     SP_OVERFLOW_REFUSE = 0,  /**< the send returns SP_ERR_FULL */
     SP_OVERFLOW_DROP_NEWEST, /**< the send succeeds, the message is dropped and counted */
     SP_OVERFLOW_DROP_OLDEST, /**< the oldest queued message is dropped and counted; those that a
-                                selective receive passed over are kept: only such, and it is full */
+                                selective receive passed over are kept, and the start of a server
+                                that has not run its init: only such, and it is full */
     SP_OVERFLOW_STOP,        /**< the receiver ends with reason error(FULL), trapping or not */
 };
 

@@ -358,6 +358,8 @@ static sp_err start_push(struct sp_process *process, struct sp_message *message)
     sp_err err = sp__mailbox_push(&process->actor, message, false, &number);
     if (err != SP_OK)
         sp__message_release(message);
+    else if (process->actor.shared_fetch)
+        sp__process_fetch_all(process); /* else a sender could drop it as the oldest */
     return err;
 }
 

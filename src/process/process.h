@@ -401,6 +401,10 @@ static inline void sp__process_put_back(struct sp__context *context, struct sp_p
     atomic_store_explicit(&context->counters.handled, count - 1, memory_order_relaxed);
 }
 
+/** Take all that is in the mailbox into the process's own hands, in order: no sender drops it any
+ *  more. Context: the owner, or who makes it and alone knows of it. */
+void sp__process_fetch_all(struct sp_process *self) SP_NONNULL;
+
 /** Put a notice (or any message of its own) behind all that is in the mailbox, or ahead.
  *  Context: the owner. */
 void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first) SP_NONNULL;

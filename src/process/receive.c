@@ -50,7 +50,7 @@ static struct sp_message *receive_fetch(struct sp_process *self)
     return message;
 }
 
-static void receive_fetch_all(struct sp_process *self)
+void sp__process_fetch_all(struct sp_process *self)
 {
     for (unsigned spins = 0; sp__mailbox_waiting(&self->actor);) {
         struct sp_message *message = receive_fetch(self);
@@ -64,7 +64,7 @@ static void receive_fetch_all(struct sp_process *self)
 void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first)
 {
     if (!first) {
-        receive_fetch_all(self);
+        sp__process_fetch_all(self);
         saved_push_back(self, moved);
         return;
     }

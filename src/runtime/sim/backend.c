@@ -114,7 +114,8 @@ static sp_err sim_start(struct sp_runtime *runtime)
     return SP_OK;
 }
 
-/* Until the last job is done and the last thread has detached, the others go on. */
+/* Until the last job is done and the last thread has detached, the others go on; and until who
+ * has ended already is through with it: answers to those it leaves waiting are points. */
 static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
 {
     struct sp__node *node = sp__sim_node(runtime);
@@ -125,6 +126,10 @@ static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
         sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label, NULL);
         sp__task_leave(world, world->running->fiber);
     }
+    node->stopper = world->running;
+    if (node->actors != 0)
+        sp__task_leave(world, world->running->fiber);
+    node->stopper = NULL;
     return true;
 }
 

@@ -120,8 +120,10 @@ static void crash_forget(struct sp__world *world, const struct sp__host *host)
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL; at = next) {
         next = sp__list_next(&world->nodes, at);
         struct sp__node *node = sp__container_of(at, struct sp__node, link);
-        if (node->host == host)
-            sp__list_remove(&node->link);
+        if (node->host != host)
+            continue;
+        node->stopper = NULL; /* its thread may go before the actors it waits for */
+        sp__list_remove(&node->link);
     }
     for (struct sp__list *at = sp__list_first(&world->tasks); at != NULL; at = next) {
         next = sp__list_next(&world->tasks, at);

@@ -23,8 +23,10 @@ struct sp__node {
     struct sp__task *timers;
     struct sp__fiber *idle; /* its turn is over; the next one runs on it */
     uint64_t label;
-    uint32_t jobs;    /* that are not done */
-    uint32_t foreign; /* MAINs attached to it */
+    uint32_t jobs;            /* that are not done */
+    uint32_t foreign;         /* MAINs attached to it */
+    uint32_t actors;          /* its tasks of that kind */
+    struct sp__task *stopper; /* waits until there is none */
     void (*notify)(void *arg, int signo);
     void *notify_arg;
 };

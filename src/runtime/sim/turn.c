@@ -210,13 +210,10 @@ void sp__sim_yield(struct sp__actor *actor)
 void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object,
                    const char *what)
 {
-    /* The loop itself (timers, ends of jobs) does all of its step at once; and so does who is
-     * dead for everybody else, because its runtime waits no longer for it. */
-    struct sp__actor *actor = context->current;
-    if (actor == NULL || sp__epoch_inside(&context->epoch) ||
-        (atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_CLOSED))
-        return;
-    turn_aside(context, kind, object, what);
+    /* The loop itself (timers, ends of jobs) does all of its step at once. Who is dead for everybody
+     * else still has points: whom it left waiting is told in any order, see sim_stop(). */
+    if (context->current != NULL && !sp__epoch_inside(&context->epoch))
+        turn_aside(context, kind, object, what);
 }
 
 void sp__sim_abandon(struct sp__actor *actor)

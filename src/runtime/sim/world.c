@@ -62,6 +62,8 @@ struct sp__task *sp__task_new(struct sp__world *world, struct sp__node *node,
     };
     sp__list_push_back(&world->tasks, &task->link);
     world->task_count++;
+    if (kind == SP__TASK_ACTOR)
+        node->actors++;
     if (world->hooks.life != NULL)
         world->hooks.life(world->hooks.arg, task, true);
     return task;
@@ -85,8 +87,17 @@ void sp__task_unready(struct sp__world *world, struct sp__task *task)
         }
 }
 
+/* Who stops the node goes on when the last of its actors is over. */
+static void task_count_out(struct sp__world *world, const struct sp__task *task)
+{
+    struct sp__node *node = task->node;
+    if (task->kind == SP__TASK_ACTOR && --node->actors == 0 && node->stopper != NULL)
+        sp__task_ready(world, node->stopper, SP__POINT_MAIN, node->stopper->label, NULL);
+}
+
 void sp__task_delete(struct sp__world *world, struct sp__task *moved_task)
 {
+    task_count_out(world, moved_task);
     if (world->hooks.life != NULL)
         world->hooks.life(world->hooks.arg, moved_task, false);
     if (moved_task->ready)
@@ -515,11 +526,20 @@ bool sp__world_restart(struct sp__world *world, const struct sp__world_hooks *ho
     return true;
 }
 
+/* They may be deleted before the actors they wait for. */
+static void world_forget_stoppers(struct sp__world *world)
+{
+    for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
+         at = sp__list_next(&world->nodes, at))
+        sp__container_of(at, struct sp__node, link)->stopper = NULL;
+}
+
 void sp__world_destroy(struct sp__world *moved_world)
 {
     struct sp__world *world = moved_world;
     world->hooks = (struct sp__world_hooks){ 0 };
     (void)sp__net_finish(world); /* what is open leaks, as said */
+    world_forget_stoppers(world);
     for (struct sp__list *at; (at = sp__list_first(&world->tasks)) != NULL;) {
         struct sp__task *task = sp__container_of(at, struct sp__task, link);
         if (task->kind == SP__TASK_MAIN)
