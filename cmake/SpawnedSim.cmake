@@ -3,7 +3,7 @@
 #
 # spawned_add_sim_test(name file...) makes a test program of SP_SIM_TEST()s.
 
-file(GLOB spawned_sim_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/sim/*.c)
+file(GLOB_RECURSE spawned_sim_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/sim/*.c)
 set(spawned_sim_unit_tests ${spawned_sim_sources})
 list(FILTER spawned_sim_sources EXCLUDE REGEX "_test\\.c$")
 list(FILTER spawned_sim_unit_tests INCLUDE REGEX "_test\\.c$")
@@ -48,6 +48,10 @@ if(SPAWNED_BUILD_TESTS)
         ${spawned_sim_fault_tests})
     target_include_directories(sim-faults PRIVATE ${PROJECT_SOURCE_DIR}/src)
     spawned_add_sim_test(sim_net_bugs ${PROJECT_SOURCE_DIR}/tests/sim_net_bugs/bugs.c)
+    # A planted bug and its twin, judged by their histories: sim_history_test.c runs it.
+    file(GLOB spawned_sim_history_tests CONFIGURE_DEPENDS
+        ${PROJECT_SOURCE_DIR}/tests/sim_history/*.c)
+    spawned_add_sim_test(sim_history ${spawned_sim_history_tests})
     # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
     if(SPAWNED_BUILD_EXAMPLES)
         spawned_add_sim_program_test(sim_chat_room chat_room

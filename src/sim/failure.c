@@ -21,6 +21,7 @@ struct failure_files {
     char svg[FAILURE_PATH_MAX];
     char lines[FAILURE_PATH_MAX];
     char pass[FAILURE_PATH_MAX];
+    char history[FAILURE_PATH_MAX];
     char text[4 * FAILURE_PATH_MAX]; /* those that were written */
 };
 
@@ -46,6 +47,7 @@ static void files_name(struct failure_files *files, const struct sim_failure *fa
         path_beside(files->svg, files->schedule, ".svg");
         path_beside(files->lines, files->schedule, ".jsonl");
         path_beside(files->pass, files->schedule, ".pass.sim");
+        path_beside(files->history, files->schedule, ".history.svg");
     }
     if (options->svg != NULL)
         (void)snprintf(files->svg, FAILURE_PATH_MAX, "%s", options->svg);
@@ -63,6 +65,15 @@ static void files_wrote(struct failure_files *files, const char *path, const cha
                        length == 0 ? "" : ", ", path, what);
 }
 
+static sp_err file_write(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    if (file == NULL)
+        return SP_ERR_IO;
+    bool written = fputs(text, file) >= 0;
+    return fclose(file) == 0 && written ? SP_OK : SP_ERR_IO;
+}
+
 /* Before the report, which names them. */
 static void files_write(struct failure_files *files, const struct sim_report *report,
                         const struct sim_plan *plan)
@@ -75,6 +86,9 @@ static void files_write(struct failure_files *files, const struct sim_report *re
     if (files->pass[0] != '\0' && races->passing != 0)
         files_wrote(files, files->pass, "nearest schedule that passes",
                     sim_schedule_save(files->pass, plan->test->name, plan->seed, &races->pass));
+    if (files->history[0] != '\0' && plan->trace->picture != NULL)
+        files_wrote(files, files->history, "history",
+                    file_write(files->history, plan->trace->picture));
 }
 
 /* How often of `*out_replays` the same schedule did the same. */
@@ -126,7 +140,8 @@ static void failure_report(const struct sim_failure *failure, const struct sim_s
                                  .shrink_runs = shrink->runs,
                                  .schedule = &shrink->schedule,
                                  .result = &result,
-                                 .story = &story };
+                                 .story = &story,
+                                 .detail = trace.detail };
     report.agreed = failure_agrees(&plan, &result, &report.replays);
     if (sim_races_find(&plan, &trace, &races) != SP_OK ||
         sim_story_make(&trace, &races, &story) != SP_OK)

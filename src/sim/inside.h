@@ -62,6 +62,7 @@ struct sp_sim {
     struct sp_sim_node *nodes;
     struct sim_invariant invariants[SIM_INVARIANTS_MAX];
     size_t invariant_count;
+    struct sp_sim_history *histories;
     struct sim_follower follower; /* of sim_followed() */
     struct sim_faults swarm;
     struct sim_liveness live;
@@ -157,6 +158,9 @@ void sim_entropy(struct sp_sim *s, void *bytes, size_t size);
 
 /** Free what a node of a program has. */
 void sim_program_free(struct sp_sim_node *node);
+
+/** Free the histories of a run. */
+void sim_histories_finish(struct sp_sim *s);
 
 /** Counts of sp_sometimes() from here on. Errors: NOMEM. */
 SP_NODISCARD sp_err sim_property_start(void);

@@ -349,6 +349,8 @@ void sim_report_print(FILE *out, const struct sim_report *report)
     bool circle = strncmp(report->result->text, "deadlock", 8) == 0;
     report_head(out, report);
     report_story(out, report);
+    if (report->detail != NULL)
+        fprintf(out, "%s\n", report->detail);
     if (report->story->races->passing != 0)
         why_race(out, report->story);
     why_decisions(out, report);

@@ -25,7 +25,8 @@ struct sim_report {
     const struct sim_schedule *schedule;
     const struct sim_result *result;
     const struct sim_story *story;
-    const char *also; /* names of the files with the rest, or NULL */
+    const char *detail; /* of a history that was judged, or NULL */
+    const char *also;   /* names of the files with the rest, or NULL */
 };
 
 /** Print it. */

@@ -344,6 +344,7 @@ static void run_finish(struct sp_sim *s)
             sim_program_free(node); /* else it is gone with the world's memory */
         sp__free(node);
     }
+    sim_histories_finish(s);
     s->result->window = s->swarm.window;
     s->result->allocations = s->swarm.allocations;
     sim_faults_finish(s);

@@ -570,6 +570,8 @@ void sim_trace_finish(struct sim_trace *trace)
         sp__free(trace->state->tasks);
         sp__free(trace->state);
     }
+    sp__free(trace->detail);
+    sp__free(trace->picture);
     sp__free(trace->events);
     sp__free(trace->lanes);
     *trace = (struct sim_trace){ .count = 0 };

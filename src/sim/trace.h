@@ -110,6 +110,8 @@ struct sim_trace {
     struct sim_told told[SIM_TOLD_MAX];
     size_t told_count;
     bool several_nodes;
+    char *detail;              /* of a history that was judged, or NULL: for the report */
+    char *picture;             /* the same, SVG */
     bool cut;                  /* it is longer than what is here */
     struct trace_state *state; /* while the run lasts */
 };

@@ -1,0 +1,67 @@
+/* The program of tests/sim_history: its stale reads are found, shrunk, drawn and found again; its
+ * corrected twin has none. */
+#include "support/run.h"
+#include "support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRAM SP_TEST_BIN_DIR "/sim_history"
+#define PLANTED "a_value_is_said_to_be_written_before_it_can_be_read"
+#define CORRECTED "a_value_can_be_read_before_it_is_said_to_be_written"
+
+static void planted_run(const char *folder, const char *const *args,
+                        struct sp_test_output *out_output)
+{
+    sp_test_run(&(struct sp_test_command){ .program = PROGRAM, .args = args, .dir = folder },
+                out_output);
+    CHECK_INT(out_output->status, 1);
+    CHECK_CONTAINS(out_output->out, "the history is not linearizable (register)");
+    CHECK_CONTAINS(out_output->out, "these have no order that explains them:\n\nclient ");
+    CHECK_CONTAINS(out_output->out, "| write ");
+    CHECK_CONTAINS(out_output->out, "| read: ");
+    CHECK_CONTAINS(out_output->out, "does not fit, and no other order gets further");
+}
+
+static void folder_remove(const char *folder)
+{
+    struct sp_test_output output;
+    sp_test_run(&(struct sp_test_command){ .program = "rm",
+                                           .args = (const char *const[]){ "-r", folder, NULL } },
+                &output);
+    sp_test_output_free(&output);
+}
+
+TEST(a_stale_read_is_found_drawn_and_found_again)
+{
+    struct sp_test_output output;
+    char path[512];
+    char folder[] = "/tmp/sim_history.XXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    planted_run(folder, (const char *const[]){ "--filter", PLANTED, "--output", ".", NULL },
+                &output);
+    CHECK_CONTAINS(output.out, ".history.svg (history)");
+    const char *at = strstr(output.out, "--replay ");
+    CHECK(at != NULL);
+    CHECK_INT(sscanf(at, "--replay %511s", path), 1);
+    sp_test_output_free(&output);
+    planted_run(folder, (const char *const[]){ "--replay", path, NULL }, &output);
+    sp_test_output_free(&output);
+    folder_remove(folder);
+}
+
+TEST(without_the_bug_every_history_is_linearizable)
+{
+    struct sp_test_output output;
+    const char *runs = sp_test_slow() ? "200" : "10000";
+    sp_test_run(
+        &(struct sp_test_command){ .program = PROGRAM,
+                                   .args =
+                                       (const char *const[]){ "--filter", CORRECTED, "--runs", runs,
+                                                              "--check-determinism", NULL } },
+        &output);
+    if (output.status != 0)
+        FAIL("%s", output.out);
+    sp_test_output_free(&output);
+}
