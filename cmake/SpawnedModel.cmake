@@ -16,7 +16,7 @@ function(spawned_add_model name)
     target_include_directories(test_model_${name} BEFORE PRIVATE ${spawned_model}/shim)
     # The library's own branches for the sanitizer are not what is checked: SP__TSAN is 0.
     target_compile_definitions(test_model_${name} PRIVATE
-        SP__TSAN=0 SP__RUN_QUEUE_SLOTS=4 SP__YOUNG_STACK_SLOTS=2)
+        SP__TSAN=0 SP__RUN_QUEUE_SLOTS=4 SP__YOUNG_STACK_SLOTS=2 SP__LOCK_SPINS=1)
     target_compile_options(test_model_${name} PRIVATE -O1 -fsanitize=thread)
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         target_compile_options(test_model_${name} PRIVATE -Wno-tsan)
@@ -32,3 +32,6 @@ spawned_add_model(run_queue runtime/run_queue.c)
 spawned_add_model(young_stack runtime/young_stack.c)
 spawned_add_model(search runtime/real/search.c runtime/real/ready.c runtime/run_queue.c
     runtime/young_stack.c runtime/timers.c runtime/timer_wheel.c runtime/actor.c base/alloc.c)
+spawned_add_model(reply process/reply.c runtime/actor.c)
+spawned_add_model(epoch runtime/epoch.c)
+spawned_add_model(lock base/lock_linux.c)

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 /* About 4 us on a machine where `pause` takes 40 cycles: a guarded section is under 1 us, and
- * sleeping and being woken costs about 5 us. */
-enum { LOCK_SPINS = 100 };
+ * sleeping and being woken costs about 5 us. tests/memory_model looks once. */
+#ifndef SP__LOCK_SPINS
+#define SP__LOCK_SPINS 100
+#endif
 
 /* Returns at once if `state` is no longer 2. Failures (EAGAIN, EINTR) mean: look again. */
 static void lock_wait(struct sp__lock *lock)
@@ -29,7 +31,7 @@ void sp__lock_wake(struct sp__lock *lock)
 
 static bool lock_spin(struct sp__lock *lock) SP__TRY_ACQUIRE(true, *lock) SP__NO_THREAD_SAFETY
 {
-    for (int i = 0; i < LOCK_SPINS; i++) {
+    for (int i = 0; i < SP__LOCK_SPINS; i++) {
         /* relaxed: only a hint; the attempt itself acquires. */
         if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 && sp__lock_try(lock))
             return true;

@@ -130,7 +130,7 @@ struct offer {
     struct clock prefix; /* what led to the write */
     event_ref write;
     event_ref read;
-    int keep[MODEL_THREADS_MAX];
+    uint16_t keep[MODEL_THREADS_MAX];
 };
 
 static bool offer_precedes(const struct offer *offer, uint32_t stamp, event_ref ref)
@@ -176,12 +176,12 @@ static void offer_cut(struct offer *offer)
 {
     uint32_t stamp = graph_look(offer->graph, offer->read)->stamp;
     for (int t = 0; t < MODEL_THREADS_MAX; t++) {
-        int keep = offer->prefix.at[t];
+        uint16_t keep = offer->prefix.at[t];
         while (keep < offer->graph->count[t] && offer->graph->events[t][keep].stamp <= stamp)
             keep++;
         offer->keep[t] = keep;
     }
-    offer->keep[event_thread(offer->write)] = event_index(offer->write);
+    offer->keep[event_thread(offer->write)] = (uint16_t)event_index(offer->write);
 }
 
 static bool offer_allowed(const struct offer *offer)
@@ -193,23 +193,6 @@ static bool offer_allowed(const struct offer *offer)
             if (event_make(t, i) != offer->write && !offer_is_newest(offer, event_make(t, i)))
                 return false;
     return true;
-}
-
-/* The graph without what goes away, and without the write. */
-static void offer_restrict(const struct offer *offer, struct graph *graph)
-{
-    graph_copy(graph, offer->graph);
-    for (int t = 0; t < MODEL_THREADS_MAX; t++)
-        graph->count[t] = (uint16_t)offer->keep[t];
-    for (int i = 0; i < GRAPH_LOCATIONS_MAX; i++) {
-        int kept = 0;
-        for (int place = 0; place < graph->writes[i]; place++) {
-            event_ref ref = graph->order[i][place];
-            if (ref == EVENT_INIT || event_index(ref) < offer->keep[event_thread(ref)])
-                graph->order[i][kept++] = ref;
-        }
-        graph->writes[i] = (uint8_t)kept;
-    }
 }
 
 static void offer_note(const struct run *run, const struct offer *offer,
@@ -230,7 +213,8 @@ static void offer_make(const struct run *run, const struct offer *offer)
 {
     static struct graph restricted;
     static const struct clock nothing;
-    offer_restrict(offer, &restricted);
+    /* Without what goes away, and without the write. */
+    graph_restrict(&restricted, offer->graph, offer->keep);
     const struct event *write = graph_look(offer->graph, offer->write);
     int location = write->location;
     int t = event_thread(offer->read);

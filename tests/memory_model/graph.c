@@ -13,6 +13,22 @@ void graph_copy(struct graph *to, const struct graph *from)
         memcpy(to->events[i], from->events[i], from->count[i] * sizeof(from->events[i][0]));
 }
 
+void graph_restrict(struct graph *to, const struct graph *from,
+                    const uint16_t keep[MODEL_THREADS_MAX])
+{
+    graph_copy(to, from);
+    memcpy(to->count, keep, sizeof(to->count));
+    for (int i = 0; i < GRAPH_LOCATIONS_MAX; i++) {
+        int kept = 0;
+        for (int place = 0; place < to->writes[i]; place++) {
+            event_ref ref = to->order[i][place];
+            if (ref == EVENT_INIT || event_index(ref) < keep[event_thread(ref)])
+                to->order[i][kept++] = ref;
+        }
+        to->writes[i] = (uint8_t)kept;
+    }
+}
+
 int graph_place(const struct graph *graph, int location, event_ref ref)
 {
     int place = 0;

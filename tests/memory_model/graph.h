@@ -129,6 +129,10 @@ static inline bool order_releases(int order)
 /** Copies what is used of `from`. */
 void graph_copy(struct graph *to, const struct graph *from);
 
+/** Copies so many events of each thread: none that others of them depend on is left out. */
+void graph_restrict(struct graph *to, const struct graph *from,
+                    const uint16_t keep[MODEL_THREADS_MAX]);
+
 /** Where `ref` stands in the modification order of its location. */
 int graph_place(const struct graph *graph, int location, event_ref ref);
 

@@ -423,6 +423,15 @@ void run_finish(struct run *run)
 
 /* ---- all of them ---- */
 
+/* A finding in the middle of a graph that cannot be is none: the plain accesses behind a read
+ * happen before the graph is looked at as a whole. */
+static bool run_is_possible(const struct run *run)
+{
+    static struct graph played;
+    graph_restrict(&played, &run->graph, run->play.done);
+    return graph_sc_consistent(&played, &run->play);
+}
+
 static void run_one(struct run *run)
 {
     run_start(run);
@@ -480,7 +489,7 @@ void model_explore(const struct model *model, const struct model_options *option
     while (result->verdict == MODEL_COMPLETE && explore_next(&model_run)) {
         result->runs++;
         run_one(&model_run);
-        if (model_run.failed) {
+        if (model_run.failed && run_is_possible(&model_run)) {
             result->verdict = MODEL_FOUND;
             report_write(&model_run);
         } else if (result->runs >= max) {
