@@ -52,6 +52,9 @@ if(SPAWNED_BUILD_TESTS)
     file(GLOB spawned_sim_history_tests CONFIGURE_DEPENDS
         ${PROJECT_SOURCE_DIR}/tests/sim_history/*.c)
     spawned_add_sim_test(sim_history ${spawned_sim_history_tests})
+    spawned_add_sim_test(sim-liveness ${PROJECT_SOURCE_DIR}/tests/sim_liveness.c
+        ${PROJECT_SOURCE_DIR}/tests/sim_liveness/liveness.c)
+    target_include_directories(sim-liveness PRIVATE ${PROJECT_SOURCE_DIR}/src)
     # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
     if(SPAWNED_BUILD_EXAMPLES)
         spawned_add_sim_program_test(sim_chat_room chat_room

@@ -92,7 +92,8 @@ if(SPAWNED_SANITIZE OR SPAWNED_COVERAGE OR CMAKE_CROSSCOMPILING_EMULATOR)
     set(spawned_sim_fault_runs 50)
 endif()
 add_test(NAME sim_faults COMMAND sim-faults ${spawned_sim_fault_runs})
-set_tests_properties(sim_faults PROPERTIES LABELS sim TIMEOUT 600)
+add_test(NAME sim_liveness COMMAND sim-liveness ${spawned_sim_fault_runs})
+set_tests_properties(sim_faults sim_liveness PROPERTIES LABELS sim TIMEOUT 600)
 
 # Instrumented for other purposes they cannot be.
 if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)

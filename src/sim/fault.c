@@ -254,15 +254,53 @@ static void fault_mends(struct sp_sim *s, void *arg)
     sim_faults_mended(s);
 }
 
+/* What is drawn of it besides: how long, how much, and one of two ways. */
+struct fault_how {
+    sp_duration time;
+    int64_t ppm;
+    bool odd;
+};
+
+static void fault_tells(struct sp_sim *s, const struct sp_sim_node *node,
+                        const struct sim_choice *fault, const struct fault_how *how)
+{
+    double ms = (double)how->time.ns / 1e6;
+    switch (fault->kind) {
+    case SP__CHOICE_CRASH:
+        sim_tell_fault(s, fault, "%.40s %s, and starts again %.3f ms later", node->name,
+                       how->odd ? "loses its power" : "crashes", ms);
+        break;
+    case SP__CHOICE_STOP:
+        sim_tell_fault(s, fault, "%.40s gets SIGTERM, and starts again %.3f ms later", node->name,
+                       ms);
+        break;
+    case SP__CHOICE_PAUSE:
+        sim_tell_fault(s, fault, "%.40s stands still for %.3f ms", node->name, ms);
+        break;
+    case SP__CHOICE_STEP:
+        sim_tell_fault(s, fault, "the wall clock of %.40s is set %s by %.3f ms", node->name,
+                       how->odd ? "back" : "forth", ms + 1);
+        break;
+    case SP__CHOICE_DRIFT:
+        sim_tell_fault(s, fault, "the clocks of %.40s go %lld ppm too %s for %.3f ms", node->name,
+                       (long long)how->ppm, how->odd ? "slowly" : "fast", ms);
+        break;
+    default:
+        sim_tell_fault(s, fault, "the wall clock of %.40s stands for %.3f ms", node->name, ms);
+        break;
+    }
+}
+
 static void fault_befalls_node(struct sp_sim *s, struct sp_sim_node *node,
                                const struct sim_choice *fault, uint64_t random)
 {
-    bool odd = (random >> 40) & 1;
-    int64_t ppm = 16LL << (random >> 41) % 15;
-    sp_duration time = fault_time(random);
+    struct fault_how how = { .time = fault_time(random),
+                             .ppm = 16LL << (random >> 41) % 15,
+                             .odd = (random >> 40) & 1 };
+    fault_tells(s, node, fault, &how);
     switch (fault->kind) {
     case SP__CHOICE_CRASH:
-        sim_node_crash(node, odd ? SP__NET_GONE_DARK : SP__NET_GONE_KILLED);
+        sim_node_crash(node, how.odd ? SP__NET_GONE_DARK : SP__NET_GONE_KILLED);
         break;
     case SP__CHOICE_STOP:
         node->stopped = true;
@@ -272,17 +310,17 @@ static void fault_befalls_node(struct sp_sim *s, struct sp_sim_node *node,
         sp__host_pause(node->host, true);
         break;
     case SP__CHOICE_STEP:
-        sp__clock_step(node->host, (odd ? -1 : 1) * (time.ns + SP_NS_PER_MS));
+        sp__clock_step(node->host, (how.odd ? -1 : 1) * (how.time.ns + SP_NS_PER_MS));
         sim_faults_mended(s); /* a clock may show anything */
         return;
     case SP__CHOICE_DRIFT:
-        sp__clock_drift(node->host, odd ? -ppm : ppm);
+        sp__clock_drift(node->host, how.odd ? -how.ppm : how.ppm);
         break;
     default:
         sp__clock_freeze(node->host, true);
         break;
     }
-    sim_at(s, sp__world_now(s->world) + time.ns, fault_mends, node);
+    sim_at(s, sp__world_now(s->world) + how.time.ns, fault_mends, node);
 }
 
 static void fault_opens(struct sp_sim *s)
@@ -305,7 +343,7 @@ static bool fault_happens(struct sp_sim *s, const struct sim_choice *fault)
             return false;
         sim_task_name(s, task, name);
         fault_opens(s);
-        sim_tell_fault(s, fault, name);
+        sim_tell_fault(s, fault, "%s is killed", name);
         sim_task_kill(task);
         sim_faults_mended(s);
         return true;
@@ -315,7 +353,6 @@ static bool fault_happens(struct sp_sim *s, const struct sim_choice *fault)
     if (node == NULL || !sim_node_runs(node))
         return false;
     fault_opens(s);
-    sim_tell_fault(s, fault, node->name);
     fault_befalls_node(s, node, fault, random);
     return true;
 }

@@ -132,8 +132,9 @@ void sim_kill_all(struct sp_runtime *runtime);
 /** A process is at sp_label(). */
 void sim_label(struct sp_sim *s, const char *label);
 
-/** A fault happens to `name`: tell it, where the plan has a trace (tell.c). */
-void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *name);
+/** A fault happens: tell whom it befalls and what it is, where the plan has a trace (tell.c). */
+void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *format, ...)
+    SP_PRINTF(3, 4);
 void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth);
 void sim_tell_network(struct sp_sim *s, const struct sim_choice *drawn);
 

@@ -42,7 +42,7 @@ void sim_owed(struct sp_sim *s, const char *what, bool begin, const char *file, 
     const struct sp__host *host = task == NULL ? NULL : task->host;
     struct sim_owed *owed = owed_find(&s->live, what, host);
     if (owed != NULL) {
-        owed->count += begin ? 1U : -1U;
+        owed->count = begin ? owed->count + 1 : owed->count - 1;
         return;
     }
     if (!begin)
@@ -182,7 +182,8 @@ void sim_lasso_step(struct sp_sim *s, const struct sp__task *task)
         return;
     struct sim_lap *lap = &live->laps[live->lap_count++];
     sim_task_name(s, task, lap->name);
-    (void)snprintf(lap->what, sizeof(lap->what), "%.*s", SIM_NAME_MAX - 1, lap_what(task));
+    (void)snprintf(lap->what, sizeof(lap->what), "%s%.32s",
+                   task->point == SP__POINT_SEND ? "sends " : "", lap_what(task));
     lap->hash = lap_hash(lap_hash(task->point, lap->name), lap->what);
 }
 

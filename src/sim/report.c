@@ -144,31 +144,12 @@ static void list_event(FILE *out, const struct sim_story *story, uint32_t index)
     event_mark(out, story, index, sim_story_sentence(story->trace, index, text), 36);
 }
 
-static const char *fault_sentence(const struct sim_choice *choice, char text[SIM_NET_WORDS_MAX])
-{
-    static const char *const sentences[SP__CHOICE_COUNT] = {
-        [SP__CHOICE_KILL] = "is killed",
-        [SP__CHOICE_CRASH] = "crashes, and starts again later",
-        [SP__CHOICE_STOP] = "is told to stop, and starts again later",
-        [SP__CHOICE_PAUSE] = "stands still for a while",
-        [SP__CHOICE_STEP] = "has its wall clock jump",
-        [SP__CHOICE_DRIFT] = "has its clocks go wrong for a while",
-        [SP__CHOICE_FREEZE] = "has its wall clock stand for a while",
-        [SP__CHOICE_MEMORY] = "gets no memory",
-    };
-    if (sim_is_of_network(choice->kind))
-        return sim_net_words(choice, text);
-    return sentences[choice->kind];
-}
-
 /* The faults that came before an event and were not told yet. */
 static void report_faults(FILE *out, const struct sim_trace *trace, size_t event, size_t *told)
 {
     for (; *told < trace->told_count && trace->told[*told].event <= event; ++*told) {
-        char text[SIM_NET_WORDS_MAX];
         const struct sim_told *fault = &trace->told[*told];
-        fprintf(out, " %10.3f %4s  ** %s %s\n", (double)fault->time_ns / 1e6, "", fault->name,
-                fault_sentence(&fault->fault, text));
+        fprintf(out, " %10.3f %4s  ** %s\n", (double)fault->time_ns / 1e6, "", fault->text);
     }
 }
 
@@ -251,17 +232,16 @@ static void why_choice(FILE *out, const struct sim_trace *trace, const struct si
 {
     char to[2 * SIM_STORY_TEXT];
     char at[2 * SIM_STORY_TEXT];
-    char text[SIM_NET_WORDS_MAX];
-    const char *sentence = fault_sentence(choice, text);
-    for (size_t i = 0; i < trace->told_count && sentence != NULL; i++) {
-        const struct sim_choice *fault = &trace->told[i].fault;
-        if (fault->kind != choice->kind || fault->at != choice->at || fault->step != choice->step)
+    for (size_t i = 0; i < trace->told_count; i++) {
+        const struct sim_told *told = &trace->told[i];
+        if (told->fault.kind != choice->kind || told->fault.at != choice->at ||
+            told->fault.step != choice->step)
             continue;
-        if (sim_is_of_network(choice->kind))
-            fprintf(out, "%s %s\n", trace->told[i].name, sentence);
-        else
-            fprintf(out, "%s %s before step %" PRIu64 " of %s\n", trace->told[i].name, sentence,
-                    choice->step + 1, report_task(trace, choice->at, at));
+        fputs(told->text, out);
+        if (choice->kind != SP__CHOICE_MEMORY && !sim_is_of_network(choice->kind))
+            fprintf(out, ", before step %" PRIu64 " of %s", choice->step + 1,
+                    report_task(trace, choice->at, at));
+        fputs("\n", out);
         return;
     }
     if (choice->kind == SP__CHOICE_TASK)

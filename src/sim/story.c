@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum {
+    STORY_FAULT_STEPS = 2,    /* that are told before a fault, and behind it */
     STORY_SOURCES_MAX = 5000, /* steps whose lines are all looked up */
 };
 
@@ -325,6 +326,18 @@ static void story_drop_idle(struct sim_story *story)
     }
 }
 
+/* What is just before a fault and just behind it. */
+static void story_keep_faults(struct sim_story *story)
+{
+    const struct sim_trace *trace = story->trace;
+    for (size_t i = 0; i < trace->told_count; i++) {
+        size_t at = trace->told[i].event;
+        size_t from = at < STORY_FAULT_STEPS ? 0 : at - STORY_FAULT_STEPS;
+        for (size_t e = from; e < at + STORY_FAULT_STEPS && e < trace->count; e++)
+            story->kept[e] = true;
+    }
+}
+
 static sp_err story_list(struct sim_story *story)
 {
     const struct sim_trace *trace = story->trace;
@@ -384,6 +397,7 @@ sp_err sim_story_make(const struct sim_trace *trace, const struct sim_races *rac
         story_keep_heart(out);
         story_keep_around(out);
         story_drop_idle(out);
+        story_keep_faults(out);
         err = story_list(out);
     }
     if (err != SP_OK) {

@@ -6,6 +6,9 @@
 #include "runtime/sim/node.h"
 #include "sim/inside.h"
 #include "sim/memory.h"
+#include "sim/net_words.h"
+
+#include <stdarg.h>
 
 static const char *tell_node(const struct sp_sim *s, const struct sp__task *task)
 {
@@ -55,7 +58,7 @@ void sim_tell_failed(struct sp_sim *s)
     (void)sim_memory_switch(inside);
 }
 
-void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *name)
+void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char *format, ...)
 {
     struct sim_trace *trace = s->plan->trace;
     if (trace == NULL || trace->told_count == SIM_TOLD_MAX)
@@ -64,7 +67,10 @@ void sim_tell_fault(struct sp_sim *s, const struct sim_choice *fault, const char
     *told = (struct sim_told){ .event = trace->count,
                                .time_ns = sp__world_now(s->world),
                                .fault = *fault };
-    (void)snprintf(told->name, sizeof(told->name), "%s", name);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(told->text, sizeof(told->text), format, args);
+    va_end(args);
 }
 
 /* The task with this label. */
@@ -89,7 +95,8 @@ void sim_tell_network(struct sp_sim *s, const struct sim_choice *drawn)
         sp__net_task_name(task, name);
     else
         sim_task_name(s, task, name);
-    sim_tell_fault(s, drawn, name);
+    char text[SIM_NET_WORDS_MAX];
+    sim_tell_fault(s, drawn, "%.60s %.90s", name, sim_net_words(drawn, text));
 }
 
 void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth)
@@ -99,5 +106,6 @@ void sim_tell_allocation(struct sp_sim *s, uint64_t task, uint64_t nth)
         return;
     sim_task_name(s, sp__world_running(s->world), name);
     struct sim_choice fault = { .kind = SP__CHOICE_MEMORY, .at = task, .step = nth, .to = 1 };
-    sim_tell_fault(s, &fault, name);
+    sim_tell_fault(s, &fault, "%.40s gets no memory at its allocation %llu", name,
+                   (unsigned long long)nth + 1);
 }

@@ -97,7 +97,7 @@ struct sim_told {
     size_t event;
     int64_t time_ns;
     struct sim_choice fault;
-    char name[SIM_NAME_MAX]; /* whom it befell */
+    char text[160]; /* whom, and what */
 };
 
 struct sim_trace {
