@@ -49,8 +49,9 @@ bench-peers: build ## beside Erlang, Go, tokio, CAF: 20 minutes (SHORT=1: 3; PAG
 bench-peers-short:
 	@$(MAKE) --no-print-directory bench-peers SHORT=1
 
-soak: build ## SECONDS=60 of load and crashes, of the stress tests, of simulated races
+soak: build ## load and crashes for SECONDS=60 seconds, the stress tests, about as long; simulation
 	@build/release/bin/spawned-bench soak --seconds $(SECONDS)
+	@scripts/sim-determinism.sh --builds
 	@SPAWNED_STRESS=$(SECONDS) SP_TEST_TIMEOUT=$$((20 * $(SECONDS) + 120)) \
 		ctest --test-dir build/release -L stress --output-on-failure
 	@scripts/soak-sim.sh $(SECONDS)

@@ -15,7 +15,7 @@ SP_EXTERN_C_BEGIN
 /** Who listens; set by the simulation. */
 struct sp__property_ops {
     void (*always_failed)(const char *what, const char *file, int line);
-    void (*sometimes)(const char *what, const char *file, int line);
+    void (*sometimes)(bool came, const char *what, const char *file, int line);
     bool (*buggify)(const char *what);
     void (*eventually)(const char *what, bool begin, const char *file, int line);
     void (*label)(const char *what);
@@ -32,9 +32,10 @@ SP_API extern const struct sp__property_ops *sp__properties;
          : (void)0)
 
 /** `condition` should be true at some time in some run: if never, the tests are weak. */
-#define sp_sometimes(condition, what)                                                            \
-    (sp__properties != NULL && (condition) ? sp__properties->sometimes(what, __FILE__, __LINE__) \
-                                           : (void)0)
+#define sp_sometimes(condition, what)                                                      \
+    (sp__properties != NULL                                                                \
+         ? sp__properties->sometimes((condition) ? true : false, what, __FILE__, __LINE__) \
+         : (void)0)
 
 /** From here on something is owed, until sp_eventually_end() of the same text in the same node; as
  *  many ends as begins. If the run ends before, or it takes longer than a fair schedule needs,

@@ -15,6 +15,7 @@
 
 enum {
     SIM_INVARIANTS_MAX = 64,
+    SIM_ORDERS = 256, /* a power of two */
 };
 
 struct sp_sim_node {
@@ -66,11 +67,12 @@ struct sp_sim {
     struct sim_follower follower; /* of sim_followed() */
     struct sim_faults swarm;
     struct sim_liveness live;
-    struct sim_later *later; /* in the order of their moments */
-    const char *stop_label;  /* sp_sim_stop_at() waits for it */
-    uint64_t last;           /* label of who made the last step */
-    uint32_t streak;         /* steps since the longest ready was taken */
-    uint64_t chance;         /* random stream of entropy */
+    struct sim_later *later;     /* in the order of their moments */
+    const char *stop_label;      /* sp_sim_stop_at() waits for it */
+    uint64_t last;               /* label of who made the last step */
+    uint32_t streak;             /* steps since the longest ready was taken */
+    uint64_t chance;             /* random stream of entropy */
+    uint64_t orders[SIM_ORDERS]; /* of what was done to each object, by a hash of it */
     uint64_t faults;
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */

@@ -7,8 +7,10 @@
 #include "sim/campaign.h"
 #include "sim/detect.h"
 #include "sim/failure.h"
+#include "sim/inside.h"
 #include "sim/memory.h"
 #include "sim/options.h"
+#include "sim/summary.h"
 #include "sim/traps.h"
 
 #include <inttypes.h>
@@ -25,7 +27,11 @@ struct campaign {
     const struct sim_options *options;
     const struct sp_sim_test *test;
     struct sim_campaign search;
+    struct sim_summary *summary; /* of all tests */
+    struct sim_seen seen;
     double seconds;
+    uint64_t digest; /* of all runs */
+    uint64_t failures;
     bool noted; /* that it asks for what is not determined */
 };
 
@@ -69,8 +75,11 @@ static bool campaign_run(struct campaign *campaign)
             break;
         if (err != SP_OK)
             sim_no_memory();
+        sim_summary_add(campaign->summary, &campaign->seen, campaign->search.kind, &result);
         good = campaign_determined(campaign, &plan, &result);
-        if (good && result.failed) {
+        campaign->digest = sim_mix(campaign->digest, result.hash);
+        campaign->failures += result.failed;
+        if (good && result.failed && !campaign->options->keep_going) {
             good = false;
             sim_failure_found(
                 &(struct sim_failure){ .options = campaign->options,
@@ -88,15 +97,22 @@ static bool campaign_run(struct campaign *campaign)
 
 static void campaign_print(const struct campaign *campaign)
 {
-    printf("ok    %s: %" PRIu64 " schedules%s, %" PRIu64 " steps, %.1f virtual seconds, %.2f s\n",
+    printf("ok    %s: %" PRIu64 " schedules%s, %" PRIu64 " different (%u %% of the last), %" PRIu64
+           " steps, %.1f virtual seconds, %.2f s\n",
            campaign->test->name, campaign->search.runs,
-           campaign->search.complete ? ", complete" : "", campaign->search.steps,
+           campaign->search.complete ? ", complete" : "", campaign->seen.count,
+           sim_seen_rate(&campaign->seen), campaign->search.steps,
            (double)campaign->search.time_ns / 1e9, campaign->seconds);
+    if (campaign->failures != 0)
+        printf("      %" PRIu64 " of them failed\n", campaign->failures);
+    if (campaign->options->digest)
+        printf("digest %s %016" PRIx64 "\n", campaign->test->name, campaign->digest);
 }
 
-static bool main_test(const struct sim_options *options, const struct sp_sim_test *test)
+static bool main_test(const struct sim_options *options, const struct sp_sim_test *test,
+                      struct sim_summary *summary)
 {
-    struct campaign campaign = { .options = options, .test = test };
+    struct campaign campaign = { .options = options, .test = test, .summary = summary };
     sim_campaign_init(&campaign.search,
                       &(struct sim_campaign_options){
                           .test = test,
@@ -111,6 +127,7 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
     if (good)
         campaign_print(&campaign);
     sim_campaign_finish(&campaign.search);
+    sim_seen_finish(&campaign.seen);
     (void)fflush(stdout);
     return good;
 }
@@ -118,11 +135,13 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
 static void sometimes_print(void *arg, const char *what, uint64_t count)
 {
     (void)arg;
-    printf("sometimes \"%s\": %" PRIu64 " times\n", what, count);
+    printf(count == 0 ? "sometimes \"%s\": NEVER\n" : "sometimes \"%s\": %" PRIu64 " times\n", what,
+           count);
 }
 
 int sim_main(int argc, char **argv)
 {
+    struct sim_summary summary = { .steps = 0 };
     struct sim_options options = {
         .program = argv[0], .output = ".", .runs = MAIN_RUNS, .seconds = MAIN_SECONDS, .seed = 1
     };
@@ -140,13 +159,14 @@ int sim_main(int argc, char **argv)
             continue;
         if (options.list)
             printf("%s\n", test->name);
-        else if (main_test(&options, test))
+        else if (main_test(&options, test, &summary))
             passed++;
         else
             failed++;
     }
     if (options.list)
         return 0;
+    sim_summary_print(&summary);
     sim_sometimes_each(sometimes_print, NULL);
     sim_run_finish();
     printf("%d passed, %d failed\n", passed, failed);

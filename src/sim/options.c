@@ -64,6 +64,10 @@ static const char options_help[] =
     "  --check-determinism  every run twice, in another layout of memory, with traps for what\n"
     "                       is not determined\n"
     "  --no-traps           without them: the first runs of a test have them, too\n"
+    "  --keep-going         failures are only counted: with --check-determinism, for programs "
+    "that\n"
+    "                       are known to fail\n"
+    "  --digest             of each test, one number of all its runs: the same for every compiler\n"
     "  --replay FILE        the schedule of a failure, and its report\n"
     "  --explain FILE       the same\n"
     "  --shrink FILE        the same, after it was shrunk once more; FILE is rewritten\n"
@@ -151,6 +155,8 @@ void sim_options_parse(struct sim_options *options, int argc, char **argv)
         { "--json", &options->json, NULL, NULL },
         { "--svg", &options->svg, NULL, NULL },
         { "--no-traps", NULL, NULL, &options->no_traps },
+        { "--keep-going", NULL, NULL, &options->keep_going },
+        { "--digest", NULL, NULL, &options->digest },
         { "--no-reset", NULL, NULL, &options->no_reset },
         { "--output", &options->output, NULL, NULL },
     };

@@ -30,6 +30,8 @@ struct sim_options {
     bool exhaust;
     bool no_reset;
     bool no_traps;
+    bool keep_going; /* failures are counted, and nothing else */
+    bool digest;
     bool shrink; /* the schedule of `replay`, once more */
     bool gdb;    /* stop at the failing step */
 };

@@ -45,7 +45,7 @@ static void property_always_failed(const char *what, const char *file, int line)
     sim_halt(s);
 }
 
-static void property_sometimes(const char *what, const char *file, int line)
+static void property_sometimes(bool came, const char *what, const char *file, int line)
 {
     (void)file;
     (void)line;
@@ -53,7 +53,7 @@ static void property_sometimes(const char *what, const char *file, int line)
         if (sometimes_seen[i].what == NULL)
             sometimes_seen[i].what = what;
         if (strcmp(sometimes_seen[i].what, what) == 0) {
-            sometimes_seen[i].count++;
+            sometimes_seen[i].count += came;
             return;
         }
     }

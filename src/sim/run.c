@@ -231,6 +231,12 @@ static void run_keep(struct sp_sim *s, const struct sp__task *task)
     (void)sim_memory_switch(inside);
 }
 
+static uint64_t *run_order(struct sp_sim *s, uint64_t object)
+{
+    uint64_t mixed = object * UINT64_C(0x9e3779b97f4a7c15);
+    return &s->orders[(mixed >> 32) & (SIM_ORDERS - 1)];
+}
+
 static int64_t run_step(void *arg, struct sp__task *task)
 {
     struct sp_sim *s = arg;
@@ -241,6 +247,8 @@ static int64_t run_step(void *arg, struct sp__task *task)
     result->hash = sim_mix(result->hash, task->label);
     result->hash = sim_mix(result->hash, task->object + task->point);
     result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
+    uint64_t *order = run_order(s, task->object);
+    *order = sim_mix(*order, task->label + task->steps);
     if (s->plan->strategy != NULL)
         sim_strategy_step(s->plan->strategy, task);
     if (s->plan->steps != NULL && s->plan->steps->count < RUN_STEPS_KEPT)
@@ -447,6 +455,8 @@ sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
         run_body(s);
         run_finish(s);
     }
+    for (size_t i = 0; i < SIM_ORDERS; i++)
+        out_result->order = sim_mix(out_result->order, s->orders[i]);
     sp__free(s);
     return err;
 }

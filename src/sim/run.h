@@ -56,6 +56,7 @@ struct sim_result {
     uint64_t window;             /* steps in which faults were allowed */
     uint64_t allocations;        /* of the nodes, where they were counted */
     uint64_t hash;               /* of all that happened */
+    uint64_t order;              /* of who did what to whom in which order, and nothing else */
     uint64_t steps;
     uint64_t choices; /* decisions between several */
     int64_t time_ns;
