@@ -20,6 +20,7 @@ struct sp__context;
 struct sp_runtime;
 struct sp__io;
 struct sp__io_address;
+struct sp__file_ops;
 struct sp__job;
 
 /** A piece of work for a thread that may block. Embedded by its owner. */
@@ -90,6 +91,9 @@ struct sp__backend_ops {
 
     /* ---- byte streams: see runtime/io.h ---- */
     const struct sp__io_ops *io;
+
+    /* ---- files: see runtime/file.h ---- */
+    const struct sp__file_ops *file;
 };
 
 /** The backend on threads, epoll and the system's clocks. */

@@ -1,6 +1,7 @@
 #include "runtime/real/real.h"
 
 #include "base/alloc.h"
+#include "runtime/file.h"
 #include "runtime/real/clock.h"
 #include "runtime/real/fault.h"
 #include "runtime/real/futex.h"
@@ -202,4 +203,5 @@ const struct sp__backend_ops sp__backend_real = {
     .blocking = real_blocking,
     .os_signals = sp__os_signals,
     .io = &sp__io_real,
+    .file = &sp__file_real,
 };

@@ -3,6 +3,7 @@
  * Threads: the world's. Neighbours: world.h, turn.c, runtime/backend.h.
  */
 #include "base/alloc.h"
+#include "runtime/sim/disk.h"
 #include "runtime/sim/machine.h"
 #include "runtime/sim/node.h"
 #include "runtime/scheduler.h"
@@ -246,4 +247,5 @@ const struct sp__backend_ops sp__backend_sim = {
     .blocking = sim_blocking,
     .os_signals = sim_os_signals,
     .io = &sp__io_sim,
+    .file = &sp__file_sim,
 };

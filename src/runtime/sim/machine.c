@@ -1,5 +1,6 @@
 #include "runtime/sim/machine.h"
 
+#include "runtime/sim/disk.h"
 #include "runtime/sim/net.h"
 
 enum {
@@ -157,6 +158,8 @@ void sp__host_crash(struct sp__host *host, enum sp__net_gone how,
         crash_run(world, host);
     }
     crash_forget(world, host);
+    if (how == SP__NET_GONE_DARK)
+        sp__disk_lose(host->disk);
 }
 
 /* ---- clocks ---- */

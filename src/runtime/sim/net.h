@@ -43,6 +43,7 @@ struct sp__host {
     bool dark;               /* it has no power */
     bool held;               /* what is sent to it has to wait */
     struct sp__list sockets; /* listeners and ends, by sp__io.link */
+    struct sp__disk *disk;   /* NULL: nothing was ever kept */
     char name[SP__HOST_NAME_MAX];
 };
 

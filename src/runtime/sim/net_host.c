@@ -1,5 +1,6 @@
 /* Machines, and the paths between them; see net.h and host.h. */
 #include "base/alloc.h"
+#include "runtime/sim/disk.h"
 #include "runtime/sim/net.h"
 
 #include <stdio.h>
@@ -298,7 +299,10 @@ bool sp__net_finish(struct sp__world *world)
         return false;
     for (struct sp__list *at; (at = sp__list_pop_front(&world->paths)) != NULL;)
         sp__free(sp__container_of(at, struct sp__path, link));
-    for (struct sp__list *at; (at = sp__list_pop_front(&world->hosts)) != NULL;)
-        sp__free(sp__container_of(at, struct sp__host, link));
+    for (struct sp__list *at; (at = sp__list_pop_front(&world->hosts)) != NULL;) {
+        struct sp__host *host = sp__container_of(at, struct sp__host, link);
+        sp__disk_destroy(host->disk);
+        sp__free(host);
+    }
     return true;
 }
