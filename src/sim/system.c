@@ -5,10 +5,23 @@
  * its step, they tell the world's time and give its randomness; at any other moment, the
  * system's.
  *
+ * Not under the thread sanitizer, whose start calls them before it can: there a program has the
+ * system's.
+ *
  * Threads: any; the world's is the one that has a world. Neighbours: run.c, memory.c.
  */
 #include "runtime/sim/machine.h"
 #include "sim/inside.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define SYSTEM_NOT_HERE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SYSTEM_NOT_HERE
+#endif
+#endif
+
+#ifndef SYSTEM_NOT_HERE
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -93,3 +106,5 @@ long sysconf(int name)
     errno = ENOSYS;
     return -1;
 }
+
+#endif
