@@ -17,7 +17,9 @@ function(spawned_add_model name)
     # The library's own branches for the sanitizer are not what is checked: SP__TSAN is 0.
     target_compile_definitions(test_model_${name} PRIVATE
         SP__TSAN=0 SP__RUN_QUEUE_SLOTS=4 SP__YOUNG_STACK_SLOTS=2 SP__LOCK_SPINS=1)
-    target_compile_options(test_model_${name} PRIVATE -O1 -fsanitize=thread)
+    # What a model does not call of these files needs nothing of others.
+    target_compile_options(test_model_${name} PRIVATE -O1 -fsanitize=thread -ffunction-sections)
+    target_link_options(test_model_${name} PRIVATE -Wl,--gc-sections)
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         target_compile_options(test_model_${name} PRIVATE -Wno-tsan)
     endif()
@@ -35,3 +37,11 @@ spawned_add_model(search runtime/real/search.c runtime/real/ready.c runtime/run_
 spawned_add_model(reply process/reply.c runtime/actor.c)
 spawned_add_model(epoch runtime/epoch.c)
 spawned_add_model(lock base/lock_linux.c)
+spawned_add_model(handoff runtime/real/handoff.c runtime/real/runner.c runtime/real/ready.c
+    runtime/run_queue.c runtime/young_stack.c)
+# What only threads that are created and reports that are written need; the model calls none of it, and
+# what it has itself goes first.
+target_link_libraries(test_model_handoff PRIVATE spawned)
+target_link_options(test_model_handoff PRIVATE -Wl,-z,muldefs)
+spawned_add_model(deadline runtime/scheduler.c runtime/timers.c runtime/timer_wheel.c runtime/actor.c
+    base/alloc.c)
