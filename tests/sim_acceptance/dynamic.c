@@ -51,6 +51,34 @@ SP_ON_CAST(job, end);
 SP_ON_TERMINATE(job);
 SP_CLASS(job, .init = job__init, .terminate = job__terminate);
 
+/* The answer to a start of this kind, if the supervisor lives and has room. */
+static const sp_err pool_answers[3] = { SP_OK, SP_ERR_IGNORED, SP_ERR_REFUSED };
+
+static bool pool_gone(sp_err err)
+{
+    return err == SP_ERR_NOPROC || err == SP_ERR_DIED;
+}
+
+static void pool_ends(sp_pid boss, job_ref ref)
+{
+    sp_err err;
+    switch (sp_choose(4)) {
+    case 0:
+        sp_ignore(job_end(ref, &(int){ (int)sp_choose(2) }));
+        break;
+    case 1:
+        sp_ignore(sp_kill(ref.pid));
+        break;
+    case 2:
+        err = sp_dynamic_supervisor_terminate_child(boss, ref.pid, sp_never());
+        EXPECT(err == SP_OK || err == SP_ERR_NOTFOUND || pool_gone(err));
+        EXPECT(pool_gone(err) || !sp_is_alive(ref.pid));
+        break;
+    default:
+        break;
+    }
+}
+
 static void pool_user(void *arg)
 {
     sp_pid boss = *(sp_pid *)arg;
@@ -59,26 +87,9 @@ static void pool_user(void *arg)
         int kind = (int)sp_choose(3);
         const struct sp_dynamic_child child = { .args = &kind, .args_size = sizeof(kind) };
         sp_err err = sp_dynamic_supervisor_start_child(boss, &child, sp_never(), &ref.pid);
-        EXPECT(err == SP_OK || err == SP_ERR_LIMIT || (err == SP_ERR_IGNORED && kind == 1) ||
-               (err == SP_ERR_REFUSED && kind == 2) || err == SP_ERR_NOPROC || err == SP_ERR_DIED);
-        if (err != SP_OK)
-            continue;
-        switch (sp_choose(4)) {
-        case 0:
-            sp_ignore(job_end(ref, &(int){ (int)sp_choose(2) }));
-            break;
-        case 1:
-            sp_ignore(sp_kill(ref.pid));
-            break;
-        case 2:
-            err = sp_dynamic_supervisor_terminate_child(boss, ref.pid, sp_never());
-            EXPECT(err == SP_OK || err == SP_ERR_NOTFOUND || err == SP_ERR_NOPROC ||
-                   err == SP_ERR_DIED);
-            EXPECT(err == SP_ERR_NOPROC || err == SP_ERR_DIED || !sp_is_alive(ref.pid));
-            break;
-        default:
-            break;
-        }
+        EXPECT(err == pool_answers[kind] || err == SP_ERR_LIMIT || pool_gone(err));
+        if (err == SP_OK)
+            pool_ends(boss, ref);
     }
 }
 

@@ -140,6 +140,7 @@ ACCEPT(applications_are_killed_at_their_deadline, deadline_main);
 /* ---- case 134: the whole ends while everything is going on ---- */
 
 SP_MESSAGE(whole_word, int);
+SP_MESSAGE(whole_tick, int);
 
 static struct {
     int deferred;
@@ -163,12 +164,12 @@ static void busy(void *unused)
     if (sp_choose(3) == 2)
         sp_ignore(sp_spawn(busy, NULL, &options, NULL));
     const struct sp_timer_options often = { .after = sp_ms(1), .period = sp_ms(200) };
-    sp_ignore(sp_timer_start(sp_self(), &whole_word_type, &(int){ 1 }, &often, NULL));
+    sp_ignore(sp_timer_start(sp_self(), &whole_tick_type, &(int){ 1 }, &often, NULL));
     sp_ignore(sp_group_join("g", sp_self()));
     for (;;) {
         struct sp_message *message = accept_next();
         bool told = sp_message_exit(message) != NULL;
-        bool tick = sp_pid_equal(sp_message_from(message), sp_self());
+        bool tick = whole_tick_of(message) != NULL;
         sp_message_free(message);
         if (tick)
             sp_ignore(sp_group_send("g", &whole_word_type, &(int){ 1 }, NULL));
