@@ -42,7 +42,11 @@ foreach(file IN LISTS spawned_examples)
     add_executable(${name} ${file})
     target_link_libraries(${name} PRIVATE spawned spawned_flags)
     set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    spawned_lint_example(${name})
+    set(allowed)
+    if(name STREQUAL "word_count")
+        set(allowed fopen scandir) # of files that lie outside of any world
+    endif()
+    spawned_lint_example(${name} ${allowed})
     spawned_add_example_test(${name} ${PROJECT_SOURCE_DIR}/examples/${name}_)
 endforeach()
 
