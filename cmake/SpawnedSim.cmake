@@ -40,6 +40,9 @@ if(SPAWNED_BUILD_TESTS)
     # The same tests with a main function of its own: how well the planted bugs are found.
     spawned_add_sim_test(sim-suite ${PROJECT_SOURCE_DIR}/tests/sim_suite.c ${spawned_sim_tests})
     target_include_directories(sim-suite PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    # Does a reduced exhaustive search make one run of each class?
+    spawned_add_sim_test(sim-classes ${PROJECT_SOURCE_DIR}/tests/sim_classes.c)
+    target_include_directories(sim-classes PRIVATE ${PROJECT_SOURCE_DIR}/src)
     file(GLOB spawned_sim_net_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_net/*.c)
     spawned_add_sim_test(sim_net ${spawned_sim_net_tests})
     # A bug for each kind of fault, with a main function of its own; and things that never end.

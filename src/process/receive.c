@@ -225,7 +225,8 @@ static inline sp_err receive_begin(struct sp_process *self, sp_deadline deadline
     *out_until = sp__scheduler_never(deadline, sp_never())
                      ? INT64_MAX
                      : sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
-    sp__point(SP__POINT_TURN, sp__point_pid(sp__process_pid(self)), "receive");
+    sp__point(SP__POINT_TURN, sp__point_pid(sp__process_pid(self)),
+              *out_until == INT64_MAX ? "receive" : "receive or time out");
     return SP_OK;
 }
 

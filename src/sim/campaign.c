@@ -21,8 +21,10 @@ void sim_campaign_finish(struct sim_campaign *campaign)
 static enum sim_strategy_kind campaign_kind(const struct sim_campaign *campaign)
 {
     const struct sim_campaign_options *options = &campaign->options;
+    /* In abstract time a timer touches everything and may always go first: nothing to reduce. */
+    bool plain = options->plain || options->test->options.abstract_time;
     if (options->exhaust)
-        return options->depth != 0 ? SIM_DELAYS : SIM_EXHAUST;
+        return options->depth != 0 ? SIM_DELAYS : plain ? SIM_EXHAUST : SIM_DPOR;
     for (int kind = 0; options->strategy != NULL && kind < SIM_STRATEGIES; kind++)
         if (strcmp(options->strategy, sim_strategy_name((enum sim_strategy_kind)kind)) == 0)
             return (enum sim_strategy_kind)kind;
@@ -45,6 +47,8 @@ static sp_err campaign_strategy(struct sim_campaign *campaign, uint64_t seed,
             *strategy = sim_strategy_create(kind, campaign->options.depth);
         if (*strategy == NULL)
             return SP_ERR_NOMEM;
+        if (campaign->options.exhaust)
+            sim_strategy_set_exact(*strategy);
         sim_strategy_set_abstract(*strategy, campaign->options.test->options.abstract_time);
         if (sim_strategy_begin(*strategy, seed)) {
             *out = *strategy;
@@ -52,7 +56,8 @@ static sp_err campaign_strategy(struct sim_campaign *campaign, uint64_t seed,
         }
         bool again = campaign->spent[kind];
         campaign->spent[kind] = true;
-        campaign->complete = campaign->options.exhaust && !sim_strategy_shallow(*strategy);
+        campaign->refused = sim_strategy_refused(*strategy);
+        campaign->complete = campaign->options.exhaust && campaign->refused == NULL;
         if (again || campaign->options.exhaust || campaign->options.strategy != NULL)
             return SP_ERR_NOTFOUND;
     }
@@ -63,6 +68,8 @@ static uint64_t campaign_seed(const struct sim_campaign *campaign)
     uint64_t seed = campaign->options.seed;
     if (campaign->options.seed_of_run && campaign->runs == 0)
         return seed;
+    if (campaign->options.exhaust)
+        return seed; /* what the program draws from its own generator is the same in all */
     uint64_t state = sp__random_start(seed, campaign->runs);
     return sp__random_next(&state);
 }
@@ -95,9 +102,10 @@ sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_pla
     sp_err err = campaign_strategy(campaign, seed, &strategy);
     if (err != SP_OK)
         return err;
-    *out_plan = (struct sim_plan){
-        .test = campaign->options.test, .seed = seed, .strategy = strategy, .chance = true
-    };
+    *out_plan = (struct sim_plan){ .test = campaign->options.test,
+                                   .seed = seed,
+                                   .strategy = strategy,
+                                   .chance = !campaign->options.exhaust };
     campaign_faults(campaign, out_plan);
     err = sim_run(out_plan, out_result);
     if (err != SP_OK)
@@ -105,7 +113,8 @@ sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_pla
     sim_strategy_end(strategy, out_result->choices);
     campaign->length = campaign_usual(campaign->length, out_result->window);
     campaign->allocations = campaign_usual(campaign->allocations, out_result->allocations);
-    campaign->runs++;
+    campaign->runs += !out_result->cut;
+    campaign->cuts += out_result->cut;
     campaign->steps += out_result->steps;
     campaign->time_ns += out_result->time_ns;
     return SP_OK;

@@ -18,6 +18,7 @@ struct sim_campaign_options {
     uint64_t seed;
     bool seed_of_run; /* `seed` is that of the first run itself */
     bool exhaust;
+    bool plain;         /* with `exhaust`: schedules that differ in nothing that matters, too */
     const char *faults; /* --faults: changes of those that the test allows; or NULL */
 };
 
@@ -27,11 +28,13 @@ struct sim_campaign {
     bool spent[SIM_STRATEGIES];  /* has tried everything */
     enum sim_strategy_kind kind; /* of the present run */
     uint64_t runs;
+    uint64_t cuts; /* runs that were left because their like was made before */
     uint64_t steps;
     uint64_t length;      /* usual steps of a run while faults are allowed; 0 before the first */
     uint64_t allocations; /* usual ones of a run */
     int64_t time_ns;      /* on the worlds' clocks */
     bool complete;        /* everything there is was tried */
+    const char *refused;  /* why not, where that was wanted; or NULL */
 };
 
 /** Begin. Ownership: the caller's, sim_campaign_finish(). */

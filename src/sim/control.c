@@ -90,9 +90,9 @@ static enum sp__world_end control_run(struct sp_sim *s, int64_t until)
 static void control_until(struct sp_sim *s, int64_t until, bool all)
 {
     enum sp__world_end end = control_run(s, until);
-    if (!s->result->failed)
+    if (!s->result->failed && !s->result->cut)
         control_judge(s, end, all);
-    if (s->result->failed)
+    if (s->result->failed || s->result->cut)
         sim_leave(s);
 }
 

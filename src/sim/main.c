@@ -75,6 +75,10 @@ static bool campaign_run(struct campaign *campaign)
             break;
         if (err != SP_OK)
             sim_no_memory();
+        if (result.cut) {
+            sim_schedule_finish(&result.schedule);
+            continue;
+        }
         sim_summary_add(campaign->summary, &campaign->seen, campaign->search.kind, &result);
         good = campaign_determined(campaign, &plan, &result);
         campaign->digest = sim_mix(campaign->digest, result.hash);
@@ -97,6 +101,9 @@ static bool campaign_run(struct campaign *campaign)
 
 static void campaign_print(const struct campaign *campaign)
 {
+    const char *refused = campaign->search.refused;
+    if (campaign->options->exhaust && refused != NULL)
+        printf("      %s: not every schedule: %s\n", campaign->test->name, refused);
     printf("ok    %s: %" PRIu64 " schedules%s, %" PRIu64 " different (%u %% of the last), %" PRIu64
            " steps, %.1f virtual seconds, %.2f s\n",
            campaign->test->name, campaign->search.runs,
@@ -121,6 +128,7 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
                           .seed = options->seed,
                           .seed_of_run = options->seed_given && options->runs == 1,
                           .exhaust = options->exhaust,
+                          .plain = options->plain,
                           .faults = options->faults,
                       });
     bool good = campaign_run(&campaign);

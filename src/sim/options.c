@@ -59,8 +59,9 @@ static const char options_help[] =
     "pause,\n"
     "                       clock, memory, all; net-cut, clock-step ... for one; -NAME without; "
     "none\n"
-    "  --exhaust            every schedule; with --delays N those with at most N delays\n"
-    "  --delays N           see --exhaust\n"
+    "  --exhaust            every schedule, of those that differ in nothing that matters one\n"
+    "  --plain              with --exhaust: those, too\n"
+    "  --delays N           with --exhaust: only those with at most N delays\n"
     "  --check-determinism  every run twice, in another layout of memory, with traps for what\n"
     "                       is not determined\n"
     "  --no-traps           without them: the first runs of a test have them, too\n"
@@ -147,6 +148,7 @@ void sim_options_parse(struct sim_options *options, int argc, char **argv)
         { "--depth", NULL, &options->depth, NULL },
         { "--delays", NULL, &options->depth, NULL },
         { "--exhaust", NULL, NULL, &options->exhaust },
+        { "--plain", NULL, NULL, &options->plain },
         { "--check-determinism", NULL, NULL, &options->twice },
         { "--replay", &options->replay, NULL, NULL },
         { "--explain", &options->replay, NULL, NULL },

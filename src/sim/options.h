@@ -28,6 +28,7 @@ struct sim_options {
     bool list;
     bool twice; /* --check-determinism */
     bool exhaust;
+    bool plain; /* see --plain */
     bool no_reset;
     bool no_traps;
     bool keep_going; /* failures are counted, and nothing else */

@@ -249,8 +249,11 @@ static int64_t run_step(void *arg, struct sp__task *task)
     result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
     uint64_t *order = run_order(s, task->object);
     *order = sim_mix(*order, task->label + task->steps);
-    if (s->plan->strategy != NULL)
+    if (s->plan->strategy != NULL) {
+        bool inside = sim_memory_switch(false);
         sim_strategy_step(s->plan->strategy, task);
+        (void)sim_memory_switch(inside);
+    }
     if (s->plan->steps != NULL && s->plan->steps->count < RUN_STEPS_KEPT)
         run_keep(s, task);
     if (s->live.laps != NULL)
@@ -260,12 +263,26 @@ static int64_t run_step(void *arg, struct sp__task *task)
     return RUN_STEP_NS;
 }
 
+/* The strategy looks at what the step did. */
+static void run_search(struct sp_sim *s)
+{
+    bool inside = sim_memory_switch(false);
+    sim_strategy_stepped(s->plan->strategy, s->world);
+    (void)sim_memory_switch(inside);
+    if (!sim_strategy_cut(s->plan->strategy) || s->result->failed)
+        return;
+    s->result->cut = true;
+    sp__world_stop(s->world);
+}
+
 static void run_stepped(void *arg)
 {
     struct sp_sim *s = arg;
     uint64_t faults = sp__world_faults(s->world);
     s->crashed = s->crashed || (faults > s->faults && !s->plan->test->options.crashes);
     s->faults = faults;
+    if (s->plan->strategy != NULL && !s->draining)
+        run_search(s);
     if (s->plan->trace != NULL)
         sim_tell_stepped(s);
     for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
@@ -335,6 +352,14 @@ void sim_entropy(struct sp_sim *s, void *bytes, size_t size)
         at[i] = (unsigned char)(sp__random_next(&s->chance) >> 56);
 }
 
+static void run_quiet(void *arg)
+{
+    struct sp_sim *s = arg;
+    if (s->plan->strategy != NULL && !s->draining)
+        sim_strategy_quiet(s->plan->strategy);
+    sim_quiet(s);
+}
+
 /* ---- a run ---- */
 
 static void run_finish(struct sp_sim *s)
@@ -372,7 +397,7 @@ static sp_err run_prepare(struct sp_sim *s)
                                                   .draw = run_draw,
                                                   .step = run_step,
                                                   .stepped = run_stepped,
-                                                  .quiet = sim_quiet,
+                                                  .quiet = run_quiet,
                                                   .life = run_life,
                                                   .entropy = run_entropy };
     struct sp__world_hooks mine = hooks;

@@ -49,6 +49,7 @@ struct sim_plan {
 /** What came of it. */
 struct sim_result {
     bool failed;
+    bool cut; /* not run to its end: nothing was to be learnt from it */
     char text[SIM_TEXT_MAX];
     char file[SIM_TEXT_MAX];
     int line;

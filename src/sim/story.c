@@ -70,7 +70,7 @@ static const char *turn_text(const struct sim_event *event)
 {
     if (event->took)
         return "takes ";
-    return strcmp(event->what, "receive") == 0 ? "looks for a message" : "goes on";
+    return strncmp(event->what, "receive", 7) == 0 ? "looks for a message" : "goes on";
 }
 
 const char *sim_story_text(const struct sim_trace *trace, uint32_t index, char text[SIM_STORY_TEXT])

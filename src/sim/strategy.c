@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "runtime/random.h"
+#include "sim/reduce.h"
 
 #include <string.h>
 
@@ -56,11 +57,14 @@ struct sim_strategy {
     struct strategy_branch *branches;
     size_t branch_capacity;
     size_t branch_count;
-    bool shallow; /* no memory for more: what is deeper is not searched */
+    bool shallow;      /* no memory for more: what is deeper is not searched */
+    bool exact;        /* delays: draws are branches */
+    uint64_t branched; /* exhaust, and delays that are exact: branches of this run */
+    struct sim_reduce *reduce;
 };
 
 static const char *const strategy_names[SIM_STRATEGIES] = {
-    "delays", "random", "pct", "pos", "urw", "exhaust", "switches",
+    "delays", "random", "pct", "pos", "urw", "exhaust", "dpor", "switches",
 };
 
 const char *sim_strategy_name(enum sim_strategy_kind kind)
@@ -78,12 +82,14 @@ struct sim_strategy *sim_strategy_create(enum sim_strategy_kind kind, unsigned d
     if (strategy->depth > STRATEGY_DEPTH_MAX)
         strategy->depth = STRATEGY_DEPTH_MAX;
     strategy->length = STRATEGY_LENGTH_MIN;
-    if (kind == SIM_URW) {
+    if (kind == SIM_URW)
         strategy->labels = sp__calloc(STRATEGY_LABELS, sizeof(struct strategy_label));
-        if (strategy->labels == NULL) {
-            sp__free(strategy);
-            return NULL;
-        }
+    if (kind == SIM_DPOR)
+        strategy->reduce = sim_reduce_create();
+    if ((kind == SIM_URW && strategy->labels == NULL) ||
+        (kind == SIM_DPOR && strategy->reduce == NULL)) {
+        sp__free(strategy);
+        return NULL;
     }
     return strategy;
 }
@@ -92,9 +98,15 @@ void sim_strategy_destroy(struct sim_strategy *moved_strategy)
 {
     if (moved_strategy == NULL)
         return;
+    sim_reduce_destroy(moved_strategy->reduce);
     sp__free(moved_strategy->branches);
     sp__free(moved_strategy->labels);
     sp__free(moved_strategy);
+}
+
+void sim_strategy_set_exact(struct sim_strategy *strategy)
+{
+    strategy->exact = strategy->kind == SIM_DELAYS;
 }
 
 void sim_strategy_set_abstract(struct sim_strategy *strategy, bool abstract)
@@ -294,7 +306,7 @@ static bool exhaust_next(struct sim_strategy *strategy)
 
 static size_t exhaust_choose(struct sim_strategy *strategy, size_t count, size_t reference)
 {
-    size_t at = (size_t)strategy->decision;
+    size_t at = (size_t)strategy->branched++;
     if (strategy->shallow && at >= strategy->branch_count)
         return reference;
     if (at == strategy->branch_count) {
@@ -338,15 +350,29 @@ static bool fires_now(const struct sim_strategy *strategy)
 
 /* ---- all ---- */
 
+/* To what is tried next. False: all was. */
+static bool strategy_next(struct sim_strategy *strategy)
+{
+    switch (strategy->kind) {
+    case SIM_DELAYS:
+        return (strategy->exact && exhaust_next(strategy)) || delays_next(strategy);
+    case SIM_SWITCHES:
+        return switches_next(strategy);
+    case SIM_EXHAUST:
+        return exhaust_next(strategy);
+    default:
+        return true;
+    }
+}
+
 bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed)
 {
     strategy->random = sp__random_start(seed, 1);
     strategy->decision = 0;
-    if (strategy->kind == SIM_DELAYS && strategy->begun && !delays_next(strategy))
+    strategy->branched = 0;
+    if (strategy->reduce != NULL && !sim_reduce_begin(strategy->reduce))
         return false;
-    if (strategy->kind == SIM_SWITCHES && strategy->begun && !switches_next(strategy))
-        return false;
-    if (strategy->kind == SIM_EXHAUST && strategy->begun && !exhaust_next(strategy))
+    if (strategy->begun && !strategy_next(strategy))
         return false;
     strategy->begun = true;
     memset(strategy->of, 0, sizeof(strategy->of));
@@ -361,17 +387,45 @@ void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task)
 {
     if (strategy->kind == SIM_PCT)
         task->mind = strategy_priority(strategy);
+    if (strategy->reduce != NULL)
+        sim_reduce_born(strategy->reduce, task);
 }
 
 void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task)
 {
     if (strategy->kind == SIM_POS)
         task->mind = 0;
+    if (strategy->reduce != NULL)
+        sim_reduce_step(strategy->reduce, task);
     if (strategy->kind != SIM_URW)
         return;
     struct strategy_label *entry = urw_find(strategy, task->label, true);
     if (entry != NULL)
         entry->now++;
+}
+
+void sim_strategy_stepped(struct sim_strategy *strategy, struct sp__world *world)
+{
+    if (strategy->reduce != NULL)
+        sim_reduce_stepped(strategy->reduce, world);
+}
+
+void sim_strategy_quiet(struct sim_strategy *strategy)
+{
+    if (strategy->reduce != NULL)
+        sim_reduce_quiet(strategy->reduce);
+}
+
+bool sim_strategy_cut(const struct sim_strategy *strategy)
+{
+    return strategy->reduce != NULL && sim_reduce_cut(strategy->reduce);
+}
+
+const char *sim_strategy_refused(const struct sim_strategy *strategy)
+{
+    if (strategy->reduce != NULL)
+        return sim_reduce_refused(strategy->reduce);
+    return strategy->shallow ? "there is not the memory for it" : NULL;
 }
 
 static size_t strategy_sample(struct sim_strategy *strategy, struct sp__task *const *tasks,
@@ -419,6 +473,8 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
         index = switches_choose(strategy, count, reference);
     else if (strategy->kind == SIM_EXHAUST)
         index = exhaust_choose(strategy, count, reference);
+    else if (strategy->kind == SIM_DPOR)
+        index = sim_reduce_choose(strategy->reduce, tasks, count, reference);
     else if (strategy->abstract)
         index = strategy_sample_abstract(strategy, tasks, count);
     else
@@ -429,19 +485,14 @@ size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const
 
 bool sim_strategy_draws(const struct sim_strategy *strategy)
 {
-    return strategy->kind == SIM_EXHAUST;
+    return strategy->kind == SIM_EXHAUST || strategy->kind == SIM_DPOR || strategy->exact;
 }
 
 uint32_t sim_strategy_draw(struct sim_strategy *strategy, uint32_t count)
 {
-    size_t value = exhaust_choose(strategy, count, 0);
-    strategy->decision++;
-    return (uint32_t)value;
-}
-
-bool sim_strategy_shallow(const struct sim_strategy *strategy)
-{
-    return strategy->shallow;
+    if (strategy->reduce != NULL)
+        return sim_reduce_draw(strategy->reduce, count);
+    return (uint32_t)exhaust_choose(strategy, count, 0);
 }
 
 void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions)

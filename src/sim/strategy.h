@@ -7,6 +7,7 @@
  *   urw      as random, but weighted by how much each task is thought to have left
  *
  *   exhaust  every schedule, depth first: for small tests
+ *   dpor     one of each class of schedules that differ in nothing that matters (reduce.h)
  *   switches the reference left at n decisions, for any other task: the shortest schedules
  *            there are, so many that they are only for shrinking
  *
@@ -36,6 +37,7 @@ enum sim_strategy_kind {
     SIM_POS,
     SIM_URW,
     SIM_EXHAUST,
+    SIM_DPOR,
     SIM_SWITCHES,
     SIM_STRATEGIES,
 };
@@ -54,6 +56,9 @@ const char *sim_strategy_name(enum sim_strategy_kind kind);
 /** In abstract time timers that are not due are among the ready tasks. */
 void sim_strategy_set_abstract(struct sim_strategy *strategy, bool abstract) SP_NONNULL;
 
+/** Delays: what is drawn is tried in all ways, too, with each set of delays. */
+void sim_strategy_set_exact(struct sim_strategy *strategy) SP_NONNULL;
+
 /** Begin a run. False: everything of this kind was tried. */
 SP_NODISCARD bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t seed) SP_NONNULL;
 
@@ -62,6 +67,18 @@ void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task) SP_
 
 /** A task makes a step, alone or not. */
 void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
+
+/** It has made it. */
+void sim_strategy_stepped(struct sim_strategy *strategy, struct sp__world *world) SP_NONNULL;
+
+/** Nothing can go on, and the clock is about to jump. */
+void sim_strategy_quiet(struct sim_strategy *strategy) SP_NONNULL;
+
+/** Is there nothing to be learnt from the rest of this run? */
+bool sim_strategy_cut(const struct sim_strategy *strategy) SP_NONNULL;
+
+/** Why it cannot search on, although it has not tried everything; or NULL. */
+const char *sim_strategy_refused(const struct sim_strategy *strategy) SP_NONNULL;
 
 /** Which of several ready tasks goes on, where the reference would take `reference`. */
 size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
@@ -72,9 +89,6 @@ bool sim_strategy_draws(const struct sim_strategy *strategy) SP_NONNULL;
 
 /** A number below `count` that is drawn in the middle of a step. */
 uint32_t sim_strategy_draw(struct sim_strategy *strategy, uint32_t count) SP_NONNULL;
-
-/** Was there not the memory to search as deep as the runs go? Then nothing is complete. */
-bool sim_strategy_shallow(const struct sim_strategy *strategy) SP_NONNULL;
 
 /** The run is over; `decisions` were between several. */
 void sim_strategy_end(struct sim_strategy *strategy, uint64_t decisions) SP_NONNULL;
