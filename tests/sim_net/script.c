@@ -117,6 +117,76 @@ SP_SIM_TEST(a_reset_is_for_both)
     sp_sim_check(s, pair.ended == 2, "%d of 2 are through", pair.ended);
 }
 
+/* ---- what befalls a node, as its peer sees it ---- */
+
+SP_SIM_TEST(the_peer_of_a_program_that_crashes_sees_the_end)
+{
+    struct pair pair = { .left = does_not_wait, .right = waits_for_ever };
+    pair_start(s, &pair);
+    sp_sim_run_for(s, sp_sec(1));
+    sp_sim_crash(pair.a);
+    sp_sim_run_for(s, sp_sec(1));
+    sp_sim_check(s, pair.error == SP_ERR_EOF, "it is told %s", sp_err_text(pair.error));
+}
+
+SP_SIM_TEST(the_peer_of_a_machine_without_power_is_told_by_keepalive)
+{
+    struct sp_socket_options options = { .keepalive = sp_sec(100) };
+    struct pair pair = { .left = does_not_wait, .right = waits_for_ever, .options = &options };
+    pair_start(s, &pair);
+    sp_sim_run_for(s, sp_sec(1));
+    sp_sim_power_off(pair.a);
+    sp_sim_run_for(s, sp_sec(1000));
+    sp_sim_check(s, pair.error == SP_ERR_RESET, "it is told %s", sp_err_text(pair.error));
+    sp_sim_check(s, pair.at.ns / SP_NS_PER_S == 151, "after %lld ms",
+                 (long long)(pair.at.ns / SP_NS_PER_MS));
+}
+
+SP_SIM_TEST(a_paused_node_hears_everything_afterwards)
+{
+    struct pair pair = { .left = sends_a_byte, .right = answers_a_byte };
+    pair_start(s, &pair);
+    sp_sim_run_for(s, sp_sec(1));
+    sp_sim_pause(pair.b);
+    sp_sim_run_for(s, sp_sec(9));
+    sp_sim_check(s, pair.value == 0, "a byte came to one who stands still");
+    sp_sim_resume(pair.b);
+    sp_sim_run(s);
+    sp_sim_check(s, pair.value >= 10000 && pair.value < 15000, "it arrived at %d ms", pair.value);
+}
+
+static void beats_for_ever(struct pair *pair, struct sp_stream *stream)
+{
+    while (pair->error == SP_OK) {
+        sp_sleep(sp_ms(100));
+        pair->error = sp_stream_write(stream, "x", 1, sp_never());
+    }
+    pair->at = sp_now();
+    sp_sleep(sp_sec(1000));
+}
+
+static void hears_for_ever(struct pair *pair, struct sp_stream *stream)
+{
+    char byte;
+    size_t count;
+    (void)pair;
+    while (sp_stream_read(stream, &byte, 1, sp_never(), &count) == SP_OK)
+        ;
+}
+
+SP_SIM_TEST(who_writes_to_a_machine_that_came_back_is_reset)
+{
+    struct pair pair = { .left = beats_for_ever, .right = hears_for_ever };
+    pair_start(s, &pair);
+    sp_sim_run_for(s, sp_sec(1));
+    sp_sim_power_off(pair.b);
+    sp_sim_run_for(s, sp_sec(10));
+    sp_sim_check(s, pair.error == SP_OK, "it knows already: %s", sp_err_text(pair.error));
+    sp_sim_restart(pair.b);
+    sp_sim_run_for(s, sp_sec(20));
+    sp_sim_check(s, pair.error == SP_ERR_RESET, "it is told %s", sp_err_text(pair.error));
+}
+
 static void times_one_way(struct pair *pair, struct sp_stream *stream)
 {
     pair_write(pair, stream, 10000);

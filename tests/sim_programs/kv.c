@@ -24,7 +24,9 @@ struct client {
     sp_sim *s;
     struct sp_stream *stream;
     int number;
-    int lost; /* keys that were gone */
+    int lost;      /* keys that were gone */
+    bool tolerant; /* connections may break */
+    bool broken;   /* this one has */
     bool done;
     char input[512]; /* read and not looked at */
     size_t length;
@@ -37,7 +39,9 @@ static sp_deadline kv_patience(void)
 
 static void kv_connect(struct client *self)
 {
-    for (int i = 0; i < 1000; i++) {
+    self->broken = false;
+    self->length = 0;
+    for (int i = 0; i < 10000; i++) {
         if (sp_connect("kv:7379", NULL, kv_patience(), &self->stream) == SP_OK)
             return;
         sp_sleep(sp_ms(20));
@@ -45,9 +49,18 @@ static void kv_connect(struct client *self)
     sp_sim_fail(self->s, "client %d cannot connect", self->number);
 }
 
-/* The next line of a reply, without its end. */
+/* What became of a connection. */
+static void kv_check(struct client *self, sp_err err)
+{
+    self->broken = self->broken || err != SP_OK;
+    sp_sim_check(self->s, err == SP_OK || self->tolerant, "client %d: %s", self->number,
+                 sp_err_text(err));
+}
+
+/* The next line of a reply, without its end; empty where the connection is broken. */
 static void kv_line(struct client *self, char line[KV_LINE_MAX])
 {
+    line[0] = '\0';
     for (;;) {
         char *end = memchr(self->input, '\n', self->length);
         if (end != NULL) {
@@ -60,29 +73,31 @@ static void kv_line(struct client *self, char line[KV_LINE_MAX])
             return;
         }
         size_t count = 0;
-        sp_err err = sp_stream_read(self->stream, self->input + self->length,
-                                    sizeof(self->input) - self->length, kv_patience(), &count);
-        sp_sim_check(self->s, err == SP_OK, "client %d reads: %s", self->number, sp_err_text(err));
+        kv_check(self, sp_stream_read(self->stream, self->input + self->length,
+                                      sizeof(self->input) - self->length, kv_patience(), &count));
+        if (self->broken)
+            return;
         self->length += count;
     }
 }
 
 static void kv_send(struct client *self, const char *request)
 {
-    sp_err err = sp_stream_write(self->stream, request, strlen(request), kv_patience());
-    sp_sim_check(self->s, err == SP_OK, "client %d writes: %s", self->number, sp_err_text(err));
+    if (!self->broken)
+        kv_check(self, sp_stream_write(self->stream, request, strlen(request), kv_patience()));
 }
 
 /* A reply of one line, or a string ("" for none: `null`). */
 static void kv_reply(struct client *self, char text[KV_LINE_MAX], bool *null)
 {
-    kv_line(self, text);
+    if (!self->broken)
+        kv_line(self, text);
     *null = strcmp(text, "$-1") == 0;
-    if (text[0] == '$' && !*null) {
+    if (text[0] == '$' && !*null && !self->broken) {
         int size = atoi(text + 1);
         kv_line(self, text);
-        sp_sim_check(self->s, (int)strlen(text) == size, "a string of %d bytes is \"%s\"", size,
-                     text);
+        sp_sim_check(self->s, (int)strlen(text) == size || self->broken,
+                     "a string of %d bytes is \"%s\"", size, text);
     }
 }
 
@@ -90,6 +105,15 @@ static void kv_reply(struct client *self, char text[KV_LINE_MAX], bool *null)
 static bool kv_is_loss(const char *text)
 {
     return strncmp(text, "-ERR shard", 10) == 0;
+}
+
+static void kv_again(struct client *self)
+{
+    if (!self->broken)
+        return;
+    sp_sometimes(true, "a connection broke");
+    sp_stream_drop(self->stream);
+    kv_connect(self);
 }
 
 static void kv_work(struct client *self)
@@ -105,11 +129,13 @@ static void kv_work(struct client *self)
                        round, value, self->number, round);
         kv_send(self, request);
         kv_reply(self, reply, &null);
-        sp_sim_check(self->s, strcmp(reply, "+OK") == 0 || kv_is_loss(reply), "SET says \"%s\"",
-                     reply);
+        sp_sim_check(self->s, strcmp(reply, "+OK") == 0 || kv_is_loss(reply) || self->broken,
+                     "SET says \"%s\"", reply);
         kv_reply(self, reply, &null);
-        sp_sim_check(self->s, strcmp(reply, value) == 0 || null || kv_is_loss(reply),
+        sp_sim_check(self->s,
+                     strcmp(reply, value) == 0 || null || kv_is_loss(reply) || self->broken,
                      "client %d asks for \"%s\" and gets \"%s\"", self->number, value, reply);
+        kv_again(self);
         self->lost += null || kv_is_loss(reply);
         sp_sometimes(null, "a key was lost between SET and GET");
         sp_sometimes(kv_is_loss(reply), "a shard crashed while it was asked");
@@ -138,6 +164,7 @@ static void trouble_main(void *arg)
         (void)snprintf(request, sizeof(request), "DEBUG CRASH-SHARD %u\r\n", sp_choose(KV_SHARDS));
         kv_send(self, request);
         kv_reply(self, reply, &null);
+        kv_again(self);
     }
     sp_ignore(sp_stream_close(self->stream, kv_patience()));
     self->done = true;
@@ -148,10 +175,10 @@ static void all_done(void *arg)
     struct client *clients = arg;
     for (int i = 0; i < KV_CLIENTS + 1; i++)
         while (!clients[i].done)
-            sp_sleep(sp_ms(100));
+            sp_sleep(sp_sec(1));
 }
 
-static void kv_test(sp_sim *s, bool trouble)
+static void kv_test(sp_sim *s, bool trouble, bool tolerant)
 {
     struct client clients[KV_CLIENTS + 1];
     const char *const args[] = { "--port", "7379",      "--bind", "0.0.0.0", "--shards",
@@ -160,10 +187,11 @@ static void kv_test(sp_sim *s, bool trouble)
     for (int i = 0; i < KV_CLIENTS; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "client%d", i);
-        clients[i] = (struct client){ .s = s, .number = i };
+        clients[i] = (struct client){ .s = s, .number = i, .tolerant = tolerant };
         sp_sim_start(s, name, client_main, &clients[i]);
     }
-    clients[KV_CLIENTS] = (struct client){ .s = s, .number = KV_CLIENTS, .done = !trouble };
+    clients[KV_CLIENTS] =
+        (struct client){ .s = s, .number = KV_CLIENTS, .tolerant = tolerant, .done = !trouble };
     if (trouble)
         sp_sim_start(s, "trouble", trouble_main, &clients[KV_CLIENTS]);
     sp_sim_node *last = sp_sim_start(s, "last", all_done, clients);
@@ -172,16 +200,24 @@ static void kv_test(sp_sim *s, bool trouble)
     sp_sim_stop(kv);
     sp_sim_run(s);
     sp_sim_check(s, sp_sim_status(kv) == 0, "the program ends with %d", sp_sim_status(kv));
-    for (int i = 0; i < KV_CLIENTS && !trouble; i++)
+    for (int i = 0; i < KV_CLIENTS && !trouble && !tolerant; i++)
         sp_sim_check(s, clients[i].lost == 0, "client %d lost %d keys", i, clients[i].lost);
 }
 
 SP_SIM_TEST(kv_clients_get_what_they_set)
 {
-    kv_test(s, false);
+    kv_test(s, false, false);
 }
 
 SP_SIM_TEST(kv_a_crashing_shard_harms_nobody_else, .crashes = true)
 {
-    kv_test(s, true);
+    kv_test(s, true, false);
+}
+
+/* Clients whose connections break connect again; nobody gets what is not his, and the program ends
+ * in good order. */
+SP_SIM_TEST(kv_a_bad_network_mixes_up_nothing, .crashes = true, .faults = SP_SIM_NET_ALL,
+            .faults_until = { 20 * SP_NS_PER_S })
+{
+    kv_test(s, true, true);
 }
