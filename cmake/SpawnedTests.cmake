@@ -76,7 +76,7 @@ add_test(NAME sim_net_bugs
 set_tests_properties(sim_net_bugs PROPERTIES LABELS sim TIMEOUT 600)
 add_test(NAME sim_classes COMMAND sim-classes)
 set_tests_properties(sim_classes PROPERTIES LABELS sim TIMEOUT 600)
-set(spawned_sim_programs sim_net)
+set(spawned_sim_programs sim_net sim_control sim_nomem)
 if(SPAWNED_BUILD_EXAMPLES)
     list(APPEND spawned_sim_programs sim_chat_room sim_kv)
 endif()

@@ -35,7 +35,8 @@ struct supervisor {
     struct sp__list children;
     struct sp__strmap by_id;
     struct sp__map by_pid;
-    uint64_t serial; /* of the newest child */
+    uint64_t serial;                  /* of the newest child */
+    const struct sp_reason *gives_up; /* its init failed, and it stops who runs; or NULL */
 };
 SP_STATE(sp__supervisor, struct supervisor);
 
@@ -491,6 +492,7 @@ static void supervisor_release(void *state)
     sp__strmap_finish(&self->by_id);
     sp__map_finish(&self->by_pid);
     sp__restart_window_finish(&self->window);
+    sp_reason_unref(self->gives_up);
 }
 
 static void supervisor_stop_all(struct supervisor *self)
@@ -540,10 +542,11 @@ static void supervisor_start_all(struct supervisor *self)
                 supervisor_remove(self, child);
             continue;
         }
-        const struct sp_reason *reason = sp_reason_shutdown_with(
+        /* The state's until then: while it waits for them it may be killed. */
+        self->gives_up = sp_reason_shutdown_with(
             "failed_to_start_child(%s, %s)", child->def->spec.id, sp__child_failure_text(&failure));
         supervisor_stop_all(self);
-        sp_exit(reason);
+        sp_exit(sp_reason_ref(self->gives_up));
     }
 }
 

@@ -88,10 +88,14 @@ static void campaign_faults(const struct sim_campaign *campaign, struct sim_plan
     plan->allocations = campaign->allocations;
 }
 
-/* About the mean of the last few. */
-static uint64_t campaign_usual(uint64_t usual, uint64_t now)
+/* About the mean of the last few, and no less than the first, which had no faults: else runs that
+ * faults cut short would draw the next ones ever nearer to the beginning. */
+static uint64_t campaign_usual(uint64_t *first, uint64_t usual, uint64_t now)
 {
-    return usual == 0 ? now : (3 * usual + now + 3) / 4;
+    if (*first == 0)
+        *first = now;
+    uint64_t mean = (3 * usual + now + 3) / 4;
+    return mean > *first ? mean : *first;
 }
 
 sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_plan,
@@ -111,8 +115,10 @@ sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_pla
     if (err != SP_OK)
         return err;
     sim_strategy_end(strategy, out_result->choices);
-    campaign->length = campaign_usual(campaign->length, out_result->window);
-    campaign->allocations = campaign_usual(campaign->allocations, out_result->allocations);
+    campaign->length =
+        campaign_usual(&campaign->first_length, campaign->length, out_result->window);
+    campaign->allocations = campaign_usual(&campaign->first_allocations, campaign->allocations,
+                                           out_result->allocations);
     campaign->runs += !out_result->cut;
     campaign->cuts += out_result->cut;
     campaign->steps += out_result->steps;

@@ -30,11 +30,13 @@ struct sim_campaign {
     uint64_t runs;
     uint64_t cuts; /* runs that were left because their like was made before */
     uint64_t steps;
-    uint64_t length;      /* usual steps of a run while faults are allowed; 0 before the first */
-    uint64_t allocations; /* usual ones of a run */
-    int64_t time_ns;      /* on the worlds' clocks */
-    bool complete;        /* everything there is was tried */
-    const char *refused;  /* why not, where that was wanted; or NULL */
+    uint64_t length;       /* usual steps of a run while faults are allowed; 0 before the first */
+    uint64_t allocations;  /* usual ones of a run */
+    uint64_t first_length; /* of the first run */
+    uint64_t first_allocations;
+    int64_t time_ns;     /* on the worlds' clocks */
+    bool complete;       /* everything there is was tried */
+    const char *refused; /* why not, where that was wanted; or NULL */
 };
 
 /** Begin. Ownership: the caller's, sim_campaign_finish(). */

@@ -103,7 +103,10 @@ void sp_sim_run(sp_sim *s)
 
 void sp_sim_run_for(sp_sim *s, sp_duration d)
 {
-    control_until(s, sp_time_add(sp_sim_now(s), d).ns, false);
+    int64_t until = sp_time_add(sp_sim_now(s), d).ns;
+    control_until(s, until, false);
+    if (sp__world_now(s->world) < until) /* nothing was left to do before */
+        sp__world_advance(s->world, until - sp__world_now(s->world));
 }
 
 bool sp_sim_step(sp_sim *s)

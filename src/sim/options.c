@@ -1,6 +1,7 @@
 #include "sim/options.h"
 
 #include "sim/fault.h"
+#include "sim/memory.h"
 #include "sim/strategy.h"
 
 #include <errno.h>
@@ -18,6 +19,8 @@ void sim_silence(bool on)
     if (console_stderr < 0)
         console_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     (void)fflush(stderr);
+    if (on && !sim_memory_started())
+        return; /* a sanitizer would say there what it found */
     if (!on) {
         (void)dup2(console_stderr, STDERR_FILENO);
         return;
