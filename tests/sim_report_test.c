@@ -95,7 +95,7 @@ TEST(the_right_pair_is_named_for_planted_bugs_in_a_report_of_one_screen)
     size_t right = 0;
     CHECK(mkdtemp(folder) != NULL);
     sp_test_run(&(struct sp_test_command){ .program = SP_TEST_BIN_DIR "/sim_cases",
-                                           .args = (const char *const[]){ "--runs", "2000", NULL },
+                                           .args = (const char *const[]){ "--runs", "500", NULL },
                                            .dir = folder },
                 &output);
     for (const char *at = strstr(output.out, "FAIL  "); at != NULL;) {

@@ -63,8 +63,11 @@ static void *trace_grow(void *items, size_t *capacity, size_t size)
 
 static struct trace_state *trace_state(struct sim_trace *trace)
 {
-    if (trace->state == NULL)
-        trace->state = sp__calloc(1, sizeof(*trace->state));
+    if (trace->state != NULL)
+        return trace->state;
+    trace->state = sp__calloc(1, sizeof(*trace->state));
+    for (int i = 0; trace->state != NULL && i < 2; i++)
+        sp__map_init(&trace->state->messages[i].by_address, (struct sp__hash_seed){ 0 });
     return trace->state;
 }
 
