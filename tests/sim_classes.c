@@ -345,11 +345,12 @@ struct ends {
 
 static void ends_add(struct ends *ends, const char *text)
 {
+    if (ends->count == CLASSES_ENDS_MAX)
+        return; /* not compared then */
     for (size_t i = 0; i < ends->count; i++)
         if (strncmp(ends->texts[i], text, sizeof(ends->texts[i]) - 1) == 0)
             return;
-    if (ends->count < CLASSES_ENDS_MAX)
-        (void)snprintf(ends->texts[ends->count++], sizeof(ends->texts[0]), "%.63s", text);
+    (void)snprintf(ends->texts[ends->count++], sizeof(ends->texts[0]), "%.63s", text);
 }
 
 struct explored {
@@ -383,6 +384,8 @@ static void explore(const struct sim_campaign_options *options, uint64_t runs, s
 
 static bool ends_same(const struct ends *a, const struct ends *b)
 {
+    if (a->count == CLASSES_ENDS_MAX || b->count == CLASSES_ENDS_MAX)
+        return true;
     for (size_t i = 0; i < a->count; i++) {
         bool found = false;
         for (size_t k = 0; k < b->count && !found; k++)

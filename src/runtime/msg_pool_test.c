@@ -46,6 +46,23 @@ TEST(msg_alloc_gives_every_size_a_class_that_holds_it)
     sp__msg_pool_finish(&pool);
 }
 
+TEST(msg_alloc_brings_a_few_objects_where_it_is_told_to)
+{
+    static struct sp__msg_pool pool;
+    struct sp__msg_cache cache;
+    sp__msg_pool_init(&pool, &(struct sp__msg_pool_options){ .fill = 3 });
+    sp__msg_cache_init(&cache, &pool);
+    struct object objects[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        objects[i] = object_alloc(&cache, &pool, 64);
+        CHECK_INT(cache.racks[objects[i].class_index].count, 2 - i % 3);
+    }
+    for (int i = 0; i < 4; i++)
+        sp__msg_free(&cache, &pool, objects[i].ptr, objects[i].class_index);
+    sp__msg_cache_finish(&cache);
+    sp__msg_pool_finish(&pool);
+}
+
 TEST(msg_alloc_when_large_or_without_cache_is_the_heaps)
 {
     static struct sp__msg_pool pool;

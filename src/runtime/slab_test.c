@@ -162,6 +162,25 @@ static void *take_and_give(void *arg)
     return NULL;
 }
 
+TEST(slab_caches_take_a_few_at_once_where_they_are_told_to)
+{
+    struct sp__slab *slab = slab_of(100);
+    struct sp__slab_cache cache;
+    uint32_t number = UINT32_MAX;
+    void *item;
+    sp__slab_set_fill(slab, 3);
+    sp__slab_cache_init(&cache, slab);
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK_OK(sp__slab_cache_take(&cache, &number, &item));
+        CHECK_INT(number, i);
+    }
+    CHECK_INT(sp__slab_high(slab), 6);
+    sp__slab_set_fill(slab, 10 * SP__SLAB_BATCH);
+    CHECK_INT(slab->fill, SP__SLAB_BATCH);
+    sp__slab_cache_finish(&cache);
+    sp__slab_destroy(slab);
+}
+
 /* What one thread's cache takes, another's gives back. */
 struct exchange {
     struct sp__slab *slab;

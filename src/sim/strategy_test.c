@@ -227,3 +227,23 @@ TEST(names_are_of_every_strategy_and_of_nothing_else)
     CHECK_STR(sim_strategy_name(SIM_EXHAUST), "exhaust");
     CHECK(sim_strategy_name(SIM_STRATEGIES) == NULL);
 }
+
+TEST(delays_that_are_exact_try_each_draw_with_each_set_of_delays)
+{
+    struct model model = { .count = 2, .steps = { 1, 2 } };
+    bool seen[3][2] = { { false } };
+    int runs = 0;
+    struct sim_strategy *strategy = strategy_new(SIM_DELAYS, 1);
+    sim_strategy_set_exact(strategy);
+    CHECK(sim_strategy_draws(strategy));
+    for (; sim_strategy_begin(strategy, 1); runs++) {
+        uint32_t drawn = sim_strategy_draw(strategy, 3);
+        model_run(&model, strategy);
+        CHECK(drawn < 3);
+        seen[drawn][model.order[0]] = true;
+    }
+    for (int drawn = 0; drawn < 3; drawn++)
+        CHECK(seen[drawn][0] && seen[drawn][1]);
+    CHECK_INT(runs % 3, 0);
+    sim_strategy_destroy(strategy);
+}
