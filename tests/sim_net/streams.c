@@ -21,6 +21,12 @@ static void echoes_much(struct pair *pair, struct sp_stream *stream)
     sp_ignore(sp_stream_close(stream, sp_never()));
 }
 
+static void echoes_one(struct pair *pair, struct sp_stream *stream)
+{
+    pair_read(pair, stream, 1);
+    sp_ignore(sp_stream_write(stream, "x", 1, sp_never()));
+}
+
 static void closes_nothing(struct pair *pair, struct sp_stream *stream)
 {
     (void)pair;
@@ -33,6 +39,31 @@ SP_SIM_TEST(every_byte_arrives_in_order)
     struct pair pair = { .left = writes_much, .right = echoes_much, .options = &small };
     pair_run(s, &pair);
     sp_sim_check(s, pair.error == SP_ERR_EOF, "at the end: %s", sp_err_text(pair.error));
+}
+
+/* In abstract time whatever is under way may come next. */
+SP_SIM_TEST(every_byte_arrives_in_order_in_abstract_time, .abstract_time = true)
+{
+    struct sp_socket_options small = { .send_buffer = 4096, .receive_buffer = 4096 };
+    struct pair pair = { .left = writes_much, .right = echoes_much, .options = &small };
+    pair_run(s, &pair);
+    sp_sim_check(s, pair.error == SP_ERR_EOF || pair.error == SP_ERR_RESET, "at the end: %s",
+                 sp_err_text(pair.error));
+}
+
+static void asks_in_time(struct pair *pair, struct sp_stream *stream)
+{
+    char byte;
+    pair_write(pair, stream, 1);
+    pair->error = sp_stream_read_exact(stream, &byte, 1, sp_after_sec(5));
+    sp_sometimes(pair->error == SP_ERR_TIMEOUT, "the deadline came before the answer");
+    sp_sometimes(pair->error == SP_OK, "the answer came before the deadline");
+}
+
+SP_SIM_TEST(a_deadline_may_meet_its_answer, .abstract_time = true)
+{
+    struct pair pair = { .left = asks_in_time, .right = echoes_one };
+    pair_run(s, &pair);
 }
 
 static void writes_until_full(struct pair *pair, struct sp_stream *stream)
