@@ -122,6 +122,14 @@ sp_err sim_lines_write(const char *path, const struct sim_report *report)
     json_failure(out, report);
     for (uint32_t e = 0; e < story->trace->count; e++)
         json_event(out, story, e);
+    for (size_t i = 0; i < story->trace->told_count; i++) {
+        const struct sim_told *fault = &story->trace->told[i];
+        fprintf(out, "{\"kind\":\"fault\",\"before\":%zu,\"time_ns\":%" PRId64, fault->event + 1,
+                fault->time_ns);
+        json_member(out, "what", sim_choice_name(fault->fault.kind));
+        json_member(out, "text", fault->text);
+        fputs("}\n", out);
+    }
     for (size_t i = 0; i < story->races->count; i++)
         fprintf(out,
                 "{\"kind\":\"race\",\"first\":%" PRIu32 ",\"second\":%" PRIu32

@@ -15,6 +15,7 @@ enum {
     SVG_TOP = 90,
     SVG_LANE = 190,
     SVG_ROW = 22,
+    SVG_FAULT = 480,       /* for words about faults */
     SVG_EVENTS_MAX = 2000, /* a longer run is drawn as its story is told */
     SVG_LANES_MAX = 24,
 };
@@ -40,7 +41,7 @@ static const char svg_style[] =
     ".arrow{stroke:var(--faint);fill:none;marker-end:url(#tip)}\n"
     ".arrow.hot{stroke:var(--race);stroke-width:2}.tip{fill:var(--faint)}\n"
     ".dot.hot{fill:var(--race)}.dot.first{fill:var(--first)}.paper{fill:var(--paper)}\n"
-    ".bad{fill:var(--race)}\n"
+    ".bad{fill:var(--race)}.fault{stroke:var(--race);stroke-dasharray:4 4}\n"
     "</style>\n"
     "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" "
     "markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 "
@@ -159,9 +160,24 @@ static void svg_dot(const struct svg *svg, uint32_t index, size_t row)
     fputs("</text>\n", svg->out);
 }
 
+/* A line across, above the first event after the fault. */
+static void svg_fault(const struct svg *svg, const struct sim_told *fault, size_t columns)
+{
+    uint32_t next = (uint32_t)fault->event;
+    while (next < svg->story->trace->count && !svg_has(svg, next))
+        next++;
+    size_t y = svg_y(svg_row(svg, next)) - SVG_ROW / 2;
+    fprintf(svg->out,
+            "<line class=\"fault\" x1=\"%d\" x2=\"%zu\" y1=\"%zu\" y2=\"%zu\"/>"
+            "<text class=\"bad\" x=\"%zu\" y=\"%zu\">** ",
+            SVG_LEFT, svg_x(columns), y, y, svg_x(columns) + 6, y + 4);
+    svg_text(svg->out, fault->text);
+    fputs("</text>\n", svg->out);
+}
+
 static void svg_head(const struct svg *svg, size_t columns)
 {
-    size_t width = svg_x(columns) + 40;
+    size_t width = svg_x(columns) + (svg->story->trace->told_count != 0 ? SVG_FAULT : 40);
     size_t height = svg_y(svg->rows) + 60;
     width = width < 900 ? 900 : width;
     fprintf(svg->out,
@@ -188,6 +204,8 @@ static void svg_draw(struct svg *svg)
     for (uint32_t e = 0; e < trace->count; e++)
         for (uint32_t i = 0; i < trace->events[e].cause_count; i++)
             svg_arrow(svg, trace->events[e].causes[i], e);
+    for (size_t i = 0; i < trace->told_count; i++)
+        svg_fault(svg, &trace->told[i], columns);
     size_t row = 0;
     for (uint32_t e = 0; e < trace->count; e++)
         if (svg_has(svg, e))
