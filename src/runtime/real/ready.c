@@ -120,6 +120,14 @@ static SP_NOINLINE void ready_global(struct sp__real *real, struct sp__actor *ac
     sp__real_notify(real);
 }
 
+/* There is new work in a queue of the runner's worker. Where that is the only worker, the only one
+ * to wake is awake, and the fence is saved. */
+static inline void ready_notify(struct sp__runner *runner)
+{
+    if (runner->real->worker_count > 1)
+        sp__real_notify(runner->real);
+}
+
 /* Next; and what was to be next goes behind what is in the queue. */
 static SP_NOINLINE void ready_before(struct sp__runner *runner, struct sp__actor *actor)
 {
@@ -134,7 +142,7 @@ static SP_NOINLINE void ready_before(struct sp__runner *runner, struct sp__actor
         if (before != NULL) {
             sp__worker_push(worker, before);
             if (!runner->dispatching)
-                sp__real_notify(runner->real);
+                ready_notify(runner);
         }
     }
     sp__runner_leave(runner, place);
@@ -182,7 +190,7 @@ void sp__real_ready_new(struct sp__actor *actor)
     bool pushed = worker != NULL && sp__young_stack_push(&worker->young, actor);
     sp__runner_leave(runner, place);
     if (pushed)
-        sp__real_notify(runner->real);
+        ready_notify(runner);
     else
         sp__real_ready(actor);
 }
