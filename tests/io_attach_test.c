@@ -120,9 +120,10 @@ static void desk_act(struct desk *self, struct sp_stream *stream, const struct s
         CHECK_OK(sp_stream_send_frame(stream, frame));
         break;
     case DESK_WAITS:
-        /* It may end first, with the world. */
-        sp_ignore(
-            barrier_pass((barrier_ref){ self->set.gate }, &(sp_empty){ 0 }, &nothing, sp_never()));
+        /* It may end first, with the world: then nothing holds back the frames that came. */
+        if (barrier_pass((barrier_ref){ self->set.gate }, &(sp_empty){ 0 }, &nothing, sp_never()) !=
+            SP_OK)
+            sp_stream_pause(stream);
         break;
     case DESK_PAUSES:
         sp_stream_pause(stream);
