@@ -5,7 +5,8 @@
  * as over all schedules without reduction, or where they are too many the first of them, and as
  * many at random.
  *
- *     sim-classes [name]     acknowledgements_6 only where it is named: 518,400 runs
+ *     sim-classes [--runs N] [name]    N: of those, 20,000 if it does not say;
+ *                                      acknowledgements_6 (518,400 runs) only where it is named
  *
  * Threads: one. Neighbours: src/sim/reduce.h.
  */
@@ -22,7 +23,7 @@
 enum {
     CLASSES_WORKERS_MAX = 8,
     CLASSES_ENDS_MAX = 4096,
-    CLASSES_PLAIN_MAX = 20000, /* schedules without reduction; where there are more, so many */
+    CLASSES_RUNS = 20000,
 };
 
 struct ping {
@@ -398,18 +399,18 @@ static bool ends_same(const struct ends *a, const struct ends *b)
     return true;
 }
 
-static bool classes_check(const struct sp_sim_test *test, uint64_t known, struct explored *reduced,
-                          struct explored *plain)
+static bool classes_check(const struct sp_sim_test *test, uint64_t known, uint64_t runs,
+                          struct explored *reduced, struct explored *plain)
 {
     struct sim_campaign_options options = { .test = test, .seed = 1, .exhaust = true };
     reduced->ends.count = 0;
     plain->ends.count = 0;
     explore(&options, UINT64_MAX, reduced);
     options.plain = true;
-    explore(&options, CLASSES_PLAIN_MAX, plain);
+    explore(&options, runs, plain);
     struct explored sampled = { .ends = plain->ends };
-    explore(&(struct sim_campaign_options){ .test = test, .seed = 1, .strategy = "random" },
-            CLASSES_PLAIN_MAX, &sampled);
+    explore(&(struct sim_campaign_options){ .test = test, .seed = 1, .strategy = "random" }, runs,
+            &sampled);
     plain->ends = sampled.ends;
     bool good = reduced->complete && (known == 0 || reduced->runs == known);
     /* What was found without reduction must be found with it, and, where all was, the reverse. */
@@ -428,6 +429,12 @@ int main(int argc, char **argv)
 {
     struct explored reduced = { .ends.texts = calloc(CLASSES_ENDS_MAX, 64) };
     struct explored plain = { .ends.texts = calloc(CLASSES_ENDS_MAX, 64) };
+    uint64_t runs = CLASSES_RUNS;
+    if (argc > 2 && strcmp(argv[1], "--runs") == 0) {
+        runs = strtoull(argv[2], NULL, 10);
+        argc -= 2;
+        argv += 2;
+    }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     bool good = sim_run_start(true) == SP_OK;
     for (size_t i = 0; i < sizeof(classes_known) / sizeof(classes_known[0]); i++) {
@@ -435,7 +442,7 @@ int main(int argc, char **argv)
         while (strcmp(test->name, classes_known[i].name) != 0)
             test = test->next;
         if (argc > 1 ? strcmp(argv[1], test->name) == 0 : classes_known[i].classes < 100000)
-            good = classes_check(test, classes_known[i].classes, &reduced, &plain) && good;
+            good = classes_check(test, classes_known[i].classes, runs, &reduced, &plain) && good;
     }
     sim_run_finish();
     free(reduced.ends.texts);
