@@ -116,6 +116,18 @@ foreach(name IN LISTS spawned_acceptance_tests)
     add_test(NAME ${name} COMMAND ${name} ${budget} --output ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()
+# The smallest of them in every schedule that there is.
+if(NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+    foreach(case signals/case_3_10 signals/case_9 signals/case_12_after signals/case_12_unlinked
+            monitors/case_14 monitors/case_15 monitors/case_20_the monitors/case_26 calls/case_29)
+        get_filename_component(name ${case} DIRECTORY)
+        get_filename_component(filter ${case} NAME)
+        add_test(NAME sim_exhaust_${filter} COMMAND sim_acceptance_${name} --exhaust
+            --filter ${filter} --runs 1000000 --output ${PROJECT_BINARY_DIR})
+        set_tests_properties(sim_exhaust_${filter} PROPERTIES LABELS sim TIMEOUT 600
+            PASS_REGULAR_EXPRESSION "schedules, complete" FAIL_REGULAR_EXPRESSION "FAIL")
+    endforeach()
+endif()
 
 # Cases that fail, crash and hang on purpose; test_support_harness runs them and looks.
 add_executable(harness_cases ${PROJECT_SOURCE_DIR}/tests/support/fixture/harness_cases.c)
