@@ -43,6 +43,7 @@ extern const struct bench_workload bench_scaling[];
 extern const struct bench_workload bench_floor[];
 extern const struct bench_workload bench_soak[];
 extern const struct bench_workload bench_echo[];
+extern const struct bench_workload bench_checks[];
 extern const struct bench_workload bench_sim[];
 extern const struct bench_workload bench_tasks[];
 

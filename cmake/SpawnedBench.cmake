@@ -4,8 +4,11 @@ file(GLOB_RECURSE spawned_bench CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.
 file(GLOB spawned_bench_sim CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/sim/*.c)
 list(FILTER spawned_bench EXCLUDE REGEX "/bench/sim/")
 list(FILTER spawned_bench EXCLUDE REGEX "_test\\.c$")
+# The checks of histories, without the rest of the simulation.
+file(GLOB spawned_bench_history CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/sim/history/*.c)
+list(FILTER spawned_bench_history EXCLUDE REGEX "_test\\.c$")
 if(spawned_bench)
-    add_executable(spawned-bench ${spawned_bench})
+    add_executable(spawned-bench ${spawned_bench} ${spawned_bench_history})
     target_include_directories(spawned-bench
         PRIVATE ${PROJECT_SOURCE_DIR}/bench ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(spawned-bench PRIVATE SPAWNED_VERSION="${PROJECT_VERSION}")

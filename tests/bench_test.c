@@ -45,6 +45,8 @@ static const char *const bench_figures[][2] = {
     { "floor_wake", "ns_per_round_trip" },
     { "floor_malloc", "ns_per_pair" },
     { "floor_clock", "ns_per_read" },
+    { "check_linearizable", "c50_ms" },
+    { "check_cycles", "lists_ms" },
 };
 
 #define BENCH_FIGURES (sizeof bench_figures / sizeof bench_figures[0])

@@ -5,9 +5,11 @@
 #include <string.h>
 
 enum {
-    CORE_REPEAT_STATES = 300, /* of a trial where operations repeat, and twice what it all took */
-    CORE_TRIAL_STATES = 4000, /* of one where they do not, and four times what it all took */
-    CORE_TOTAL_STATES = 1000000, /* of all trials, and a hundred times what it all took */
+    CORE_REPEAT_STATES = 300,   /* of a trial where operations repeat, and twice what it all took */
+    CORE_TRIAL_STATES = 500,    /* of one where they do not, */
+    CORE_SMALL = 16,            /* or, of so few operations, */
+    CORE_SMALL_STATES = 4000,   /* enough for every order that matters */
+    CORE_TOTAL_STATES = 200000, /* of all trials, and ten times what it all took */
 };
 
 struct core {
@@ -55,7 +57,8 @@ static sp_err core_trial(struct core *core, bool *out_illegal)
         struct sim_search_result result;
         search.repeat = repeat;
         search.states_max = repeat ? CORE_REPEAT_STATES + 2 * core->input->states
-                                   : CORE_TRIAL_STATES + 4 * core->input->states;
+                            : core->count <= CORE_SMALL ? CORE_SMALL_STATES
+                                                        : CORE_TRIAL_STATES;
         sp_err err = sim_search(&search, &result);
         if (err != SP_OK)
             return err;
@@ -167,7 +170,7 @@ sp_err sim_core_find(const struct sim_core *input, size_t **out_list, size_t *ou
                          .tried = sp__calloc(count, sizeof(bool)),
                          .known = sp__malloc(count * sizeof(*core.known)),
                          .open = sp__malloc(count * sizeof(*core.open)),
-                         .states_max = CORE_TOTAL_STATES + 100 * input->states };
+                         .states_max = CORE_TOTAL_STATES + 10 * input->states };
     bool *mark = sp__calloc(count, sizeof(*mark));
     sp_err err = SP_ERR_NOMEM;
     if (core.free != NULL && core.tried != NULL && core.known != NULL && core.open != NULL &&

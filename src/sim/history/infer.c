@@ -393,14 +393,30 @@ static sp_err read_version(struct infer *in, uint32_t txn, uint32_t key,
     return infer_edge(in, version->writer, txn, SIM_EDGE_WR, key, version->value);
 }
 
+/* The version that was read is known, or NULL: the one before all. */
+static sp_err infer_saw(struct infer *in, uint32_t txn, size_t at, uint32_t key,
+                        struct infer_version *version)
+{
+    int64_t value = 0;
+    const struct sp_txn *one = &in->txns[txn];
+    struct infer_key *first = &in->keys[key];
+    sp_err err = version == NULL ? SP_OK : read_version(in, txn, key, version);
+    if (err == SP_OK)
+        err = infer_link(in, version == NULL ? &first->readers : &version->readers, txn, 0);
+    if (err != SP_OK || !txn_writes_later(one, at, &value))
+        return err;
+    err = infer_update(in, version == NULL ? &first->updates : &version->updates, txn, key, value);
+    if (err == SP_OK && version != NULL && in->txns[version->writer].outcome != SP_OUTCOME_FAIL)
+        err = infer_edge(in, version->writer, txn, SIM_EDGE_WW, key, value);
+    return err;
+}
+
 static sp_err infer_read(struct infer *in, uint32_t txn, size_t at)
 {
-    const struct sp_txn *one = &in->txns[txn];
-    const struct sp_txn_op *op = &one->ops[at];
-    const struct sp_txn_op *earlier = txn_earlier(one, at);
+    const struct sp_txn_op *op = &in->txns[txn].ops[at];
+    const struct sp_txn_op *earlier = txn_earlier(&in->txns[txn], at);
     uint32_t key = infer_key(in, op->key, false);
     struct infer_version *version = op->none ? NULL : infer_version(in, key, op->value);
-    int64_t value = 0;
     if (earlier != NULL && op_writes(earlier)) {
         if (op->none || op->value != earlier->value)
             infer_wrong(in, SP_ANOMALY_INTERNAL,
@@ -408,22 +424,12 @@ static sp_err infer_read(struct infer *in, uint32_t txn, size_t at)
                         op->key, earlier->value);
         return SP_OK;
     }
-    if (!op->none && version == NULL) {
-        infer_wrong(in, SP_ANOMALY_GARBAGE,
-                    "T%u read key %" PRIu64 " = %" PRId64 ", which nobody wrote", txn, op->key,
-                    op->value);
-        return SP_OK;
-    }
-    sp_err err = version == NULL ? SP_OK : read_version(in, txn, key, version);
-    if (err == SP_OK)
-        err = infer_link(in, version == NULL ? &in->keys[key].readers : &version->readers, txn, 0);
-    if (err != SP_OK || !txn_writes_later(one, at, &value))
-        return err;
-    err = infer_update(in, version == NULL ? &in->keys[key].updates : &version->updates, txn, key,
-                       value);
-    if (err == SP_OK && version != NULL && in->txns[version->writer].outcome != SP_OUTCOME_FAIL)
-        err = infer_edge(in, version->writer, txn, SIM_EDGE_WW, key, value);
-    return err;
+    if (op->none || version != NULL)
+        return infer_saw(in, txn, at, key, version);
+    infer_wrong(in, SP_ANOMALY_GARBAGE,
+                "T%u read key %" PRIu64 " = %" PRId64 ", which nobody wrote", txn, op->key,
+                op->value);
+    return SP_OK;
 }
 
 /* Each of the readers before each of the writers. */

@@ -34,7 +34,8 @@ struct search {
     uint32_t known;
     uint32_t *next;
     uint32_t *prev;
-    uint64_t *bits; /* done: known operations, then open ones */
+    uint32_t *place; /* of known operations: which return in time is theirs */
+    uint64_t *bits;  /* done: known operations, then open ones */
     size_t known_words;
     size_t open_words;
     bool *reads;    /* of known operations */
@@ -111,6 +112,8 @@ static sp_err search_link(struct search *s)
         qsort(events, 2 * (size_t)n, sizeof(*events), event_compare);
     uint32_t last = 2 * n;
     for (uint32_t i = 0; i < 2 * n; i++) {
+        if (!event_is_call(s, events[i].event))
+            s->place[events[i].event - n] = i;
         s->next[last] = events[i].event;
         s->prev[events[i].event] = last;
         last = events[i].event;
@@ -185,6 +188,7 @@ static sp_err search_init(struct search *s, const struct sim_search *input)
     s->open_words = (m + SEARCH_BITS - 1) / SEARCH_BITS;
     s->next = search_array(2 * n, sizeof(*s->next), &failed);
     s->prev = search_array(2 * n, sizeof(*s->prev), &failed);
+    s->place = search_array(n, sizeof(*s->place), &failed);
     s->bits = search_array(s->known_words + s->open_words, sizeof(*s->bits), &failed);
     s->words = search_array(s->known_words + s->open_words + 1, sizeof(*s->words), &failed);
     s->reads = search_array(n, sizeof(*s->reads), &failed);
@@ -203,6 +207,7 @@ static void search_finish(struct search *s)
 {
     sp__free(s->next);
     sp__free(s->prev);
+    sp__free(s->place);
     sp__free(s->bits);
     sp__free(s->words);
     sp__free(s->reads);
@@ -339,6 +344,19 @@ static bool search_may_open(const struct search *s, uint32_t op)
     return !search_done(s, op) && (twin == SEARCH_NONE || (twin != op && search_done(s, twin)));
 }
 
+/* Of the known operations that may be next, that whose return comes next behind that of `before`:
+ * what has to be done soon is tried first. */
+static uint32_t search_next(const struct search *s, uint32_t before)
+{
+    uint32_t best = SEARCH_NONE;
+    uint32_t least = before == 2 * s->known ? 0 : s->place[before] + 1;
+    for (uint32_t event = s->next[2 * s->known]; event_is_call(s, event); event = s->next[event])
+        if (!s->reads[event] && s->place[event] >= least &&
+            (best == SEARCH_NONE || s->place[event] < s->place[best]))
+            best = event;
+    return best;
+}
+
 /* The next operation behind `from` that fits. */
 static sp_err search_advance(struct search *s, struct search_cursor from, bool *out_moved)
 {
@@ -348,10 +366,9 @@ static sp_err search_advance(struct search *s, struct search_cursor from, bool *
     if (from.open) {
         op = from.at + 1;
     } else {
-        uint32_t event = s->next[from.at];
-        for (; event_is_call(s, event) && err == SP_OK && !*out_moved; event = s->next[event])
-            if (!s->reads[event])
-                err = search_try(s, event, false, out_moved);
+        uint32_t event = search_next(s, from.at);
+        for (; event != SEARCH_NONE && err == SP_OK && !*out_moved; event = search_next(s, event))
+            err = search_try(s, event, false, out_moved);
     }
     if (err != SP_OK || *out_moved || s->input->open_count == 0)
         return err;

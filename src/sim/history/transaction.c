@@ -128,7 +128,7 @@ struct txn_check {
 static sp_err check_tell(struct txn_check *check, enum sp_anomaly kind, const size_t *list,
                          size_t list_count)
 {
-    const struct sim_edge **edges = sp__malloc(list_count * sizeof(*edges));
+    const struct sim_edge **edges = sp__malloc(list_count * sizeof(const struct sim_edge *));
     if (edges == NULL)
         return SP_ERR_NOMEM;
     for (size_t i = 0; i < list_count; i++)
