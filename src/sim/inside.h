@@ -77,6 +77,7 @@ struct sp_sim {
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
     bool draining;
+    bool looks; /* the strategy is told what steps do */
     FILE *real_stdout;
     bool asking; /* the harness allocates in the middle of a step */
     bool armed;  /* the sp_buggify() that draws is armed in this run */

@@ -281,7 +281,7 @@ static void run_stepped(void *arg)
     uint64_t faults = sp__world_faults(s->world);
     s->crashed = s->crashed || (faults > s->faults && !s->plan->test->options.crashes);
     s->faults = faults;
-    if (s->plan->strategy != NULL && !s->draining)
+    if (s->looks && !s->draining)
         run_search(s);
     if (s->plan->trace != NULL)
         sim_tell_stepped(s);
@@ -473,6 +473,7 @@ sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
     if (s == NULL)
         return SP_ERR_NOMEM;
     s->plan = plan;
+    s->looks = plan->strategy != NULL && sim_strategy_looks(plan->strategy);
     s->result = out_result;
     s->chance = sp__random_start(plan->seed, 3);
     sp_err err = run_prepare(s);

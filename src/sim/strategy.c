@@ -404,6 +404,11 @@ void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task)
         entry->now++;
 }
 
+bool sim_strategy_looks(const struct sim_strategy *strategy)
+{
+    return strategy->reduce != NULL;
+}
+
 void sim_strategy_stepped(struct sim_strategy *strategy, struct sp__world *world)
 {
     if (strategy->reduce != NULL)

@@ -68,6 +68,9 @@ void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task) SP_
 /** A task makes a step, alone or not. */
 void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
 
+/** Does it look at what steps do? Else it need not be told that they were made. */
+bool sim_strategy_looks(const struct sim_strategy *strategy) SP_NONNULL;
+
 /** It has made it. */
 void sim_strategy_stepped(struct sim_strategy *strategy, struct sp__world *world) SP_NONNULL;
 
