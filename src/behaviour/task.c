@@ -131,7 +131,7 @@ void sp__task_take(struct sp_runtime *runtime, struct sp__task *moved_task,
 {
     struct sp__task gone = *moved_task;
     const struct sp_task_type *own = gone.type;
-    bool wanted = type != NULL && own == type && out != NULL;
+    bool wanted = out != NULL && own == type;
     sp__task_slot_lock(&moved_task->slot);
     sp__task_slot_give(runtime, &moved_task->slot);
     if (gone.err == SP_OK && wanted && out != gone.out && own->out_size != 0)

@@ -204,6 +204,7 @@ static void writes_much(void *arg)
 SP_SIM_TEST(slow)
 {
     static bool in_time;
+    in_time = false;
     bank_opens(s, 1);
     sp_sim_start(s, "client", writes_much, &in_time);
     sp_sim_run(s);
@@ -238,6 +239,7 @@ static void watches(void *arg)
 static void silence_is_death(sp_sim *s)
 {
     static bool dead;
+    dead = false; /* under sanitizers static variables keep what the run before left */
     bank_opens(s, 1);
     sp_sim_start(s, "heart", beats, NULL);
     sp_sim_start(s, "doctor", watches, &dead);
@@ -271,6 +273,7 @@ static void tries_once(void *arg)
 static void one_attempt(sp_sim *s)
 {
     static bool connected;
+    connected = false;
     bank_opens(s, 1);
     sp_sim_start(s, "client", tries_once, &connected);
     sp_sim_run(s);
