@@ -12,10 +12,21 @@ void sim_campaign_init(struct sim_campaign *campaign, const struct sim_campaign_
 
 void sim_campaign_finish(struct sim_campaign *campaign)
 {
-    for (int kind = 0; kind < SIM_STRATEGIES; kind++) {
-        sim_strategy_destroy(campaign->strategies[kind]);
-        campaign->strategies[kind] = NULL;
+    for (int lane = 0; lane < SIM_LANES; lane++) {
+        sim_strategy_destroy(campaign->lanes[lane].strategy);
+        campaign->lanes[lane].strategy = NULL;
     }
+}
+
+unsigned sim_campaign_lane(const struct sim_campaign *campaign)
+{
+    bool turns = !campaign->options.exhaust && campaign->options.strategy == NULL;
+    return turns ? (unsigned)(campaign->runs % SIM_LANES) : 0;
+}
+
+void sim_campaign_skip(struct sim_campaign *campaign)
+{
+    campaign->runs++;
 }
 
 static enum sim_strategy_kind campaign_kind(const struct sim_campaign *campaign)
@@ -29,37 +40,38 @@ static enum sim_strategy_kind campaign_kind(const struct sim_campaign *campaign)
         if (strcmp(options->strategy, sim_strategy_name((enum sim_strategy_kind)kind)) == 0)
             return (enum sim_strategy_kind)kind;
     /* The first schedule of delays is the reference, so that is the first of all. */
-    static const enum sim_strategy_kind turns[] = { SIM_DELAYS, SIM_RANDOM, SIM_PCT, SIM_POS,
-                                                    SIM_URW };
-    size_t turn = (size_t)(campaign->runs % (sizeof(turns) / sizeof(turns[0])));
-    return turns[turn] == SIM_DELAYS && campaign->spent[SIM_DELAYS] ? SIM_RANDOM : turns[turn];
+    static const enum sim_strategy_kind turns[SIM_LANES] = { SIM_DELAYS, SIM_RANDOM, SIM_PCT,
+                                                             SIM_POS, SIM_URW };
+    unsigned lane = sim_campaign_lane(campaign);
+    return campaign->lanes[lane].spent ? SIM_RANDOM : turns[lane];
 }
 
 /* The strategy of the next run, begun. */
 static sp_err campaign_strategy(struct sim_campaign *campaign, uint64_t seed,
                                 struct sim_strategy **out)
 {
+    struct sim_turn *lane = &campaign->lanes[sim_campaign_lane(campaign)];
     for (;;) {
-        enum sim_strategy_kind kind = campaign_kind(campaign);
-        struct sim_strategy **strategy = &campaign->strategies[kind];
-        campaign->kind = kind;
-        if (*strategy == NULL)
-            *strategy = sim_strategy_create(kind, campaign->options.depth);
-        if (*strategy == NULL)
+        campaign->kind = campaign_kind(campaign);
+        if (lane->strategy == NULL)
+            lane->strategy = sim_strategy_create(campaign->kind, campaign->options.depth);
+        if (lane->strategy == NULL)
             return SP_ERR_NOMEM;
         if (campaign->options.exhaust)
-            sim_strategy_set_exact(*strategy);
-        sim_strategy_set_abstract(*strategy, campaign->options.test->options.abstract_time);
-        if (sim_strategy_begin(*strategy, seed)) {
-            *out = *strategy;
+            sim_strategy_set_exact(lane->strategy);
+        sim_strategy_set_abstract(lane->strategy, campaign->options.test->options.abstract_time);
+        if (sim_strategy_begin(lane->strategy, seed)) {
+            *out = lane->strategy;
             return SP_OK;
         }
-        bool again = campaign->spent[kind];
-        campaign->spent[kind] = true;
-        campaign->refused = sim_strategy_refused(*strategy);
+        bool again = lane->spent;
+        lane->spent = true;
+        campaign->refused = sim_strategy_refused(lane->strategy);
         campaign->complete = campaign->options.exhaust && campaign->refused == NULL;
         if (again || campaign->options.exhaust || campaign->options.strategy != NULL)
             return SP_ERR_NOTFOUND;
+        sim_strategy_destroy(lane->strategy);
+        lane->strategy = NULL;
     }
 }
 
@@ -84,8 +96,9 @@ static void campaign_faults(const struct sim_campaign *campaign, struct sim_plan
     plan->faults = options->test->options.faults | SIM_FAULTS_HARMLESS;
     if (options->faults != NULL)
         sp_ignore(sim_faults_parse(options->faults, &plan->faults));
-    plan->length = campaign->length;
-    plan->allocations = campaign->allocations;
+    const struct sim_turn *lane = &campaign->lanes[sim_campaign_lane(campaign)];
+    plan->length = lane->length != 0 ? lane->length : campaign->first_length;
+    plan->allocations = lane->allocations != 0 ? lane->allocations : campaign->first_allocations;
 }
 
 /* About the mean of the last few, and no less than the first, which had no faults: else runs that
@@ -115,10 +128,10 @@ sp_err sim_campaign_next(struct sim_campaign *campaign, struct sim_plan *out_pla
     if (err != SP_OK)
         return err;
     sim_strategy_end(strategy, out_result->choices);
-    campaign->length =
-        campaign_usual(&campaign->first_length, campaign->length, out_result->window);
-    campaign->allocations = campaign_usual(&campaign->first_allocations, campaign->allocations,
-                                           out_result->allocations);
+    struct sim_turn *lane = &campaign->lanes[sim_campaign_lane(campaign)];
+    lane->length = campaign_usual(&campaign->first_length, lane->length, out_result->window);
+    lane->allocations =
+        campaign_usual(&campaign->first_allocations, lane->allocations, out_result->allocations);
     campaign->runs += !out_result->cut;
     campaign->cuts += out_result->cut;
     campaign->steps += out_result->steps;

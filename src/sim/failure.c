@@ -136,6 +136,7 @@ static void failure_report(const struct sim_failure *failure, const struct sim_s
                                  .file = files.schedule,
                                  .found = failure->found,
                                  .schedules = failure->schedules,
+                                 .seed = failure->options->seed,
                                  .choices_before = choices_before,
                                  .shrink_runs = shrink->runs,
                                  .schedule = &shrink->schedule,

@@ -8,6 +8,7 @@
 #include "sim/detect.h"
 #include "sim/failure.h"
 #include "sim/inside.h"
+#include "sim/jobs.h"
 #include "sim/memory.h"
 #include "sim/options.h"
 #include "sim/summary.h"
@@ -27,6 +28,7 @@ struct campaign {
     const struct sim_options *options;
     const struct sp_sim_test *test;
     struct sim_campaign search;
+    struct sim_jobs jobs;
     struct sim_summary *summary; /* of all tests */
     struct sim_seen seen;
     double seconds;
@@ -61,6 +63,87 @@ static bool campaign_determined(struct campaign *campaign, const struct sim_plan
     return sim_detect_twin(plan, result, campaign->search.runs);
 }
 
+/* The first runs are made here: they are looked at, and teach what others start from. */
+static bool campaign_divides(const struct campaign *campaign)
+{
+    const struct sim_options *options = campaign->options;
+    return options->jobs > 1 && campaign->jobs.count == 0 &&
+           campaign->search.runs == MAIN_CHECKED && options->strategy == NULL && !options->exhaust;
+}
+
+static sp_err campaign_next(struct campaign *campaign, struct sim_plan *plan,
+                            struct sim_result *result)
+{
+    const struct sim_options *options = campaign->options;
+    if (campaign_divides(campaign)) {
+        sp_err err = sim_jobs_start(
+            &campaign->jobs, &campaign->search,
+            &(struct sim_jobs_options){
+                .count = options->jobs > SIM_LANES ? SIM_LANES : (unsigned)options->jobs,
+                .runs = options->runs,
+                .twice = options->twice && sim_memory_started(),
+            });
+        if (err != SP_OK)
+            return err;
+    }
+    if (campaign->jobs.count != 0)
+        return sim_jobs_next(&campaign->jobs, &campaign->search, plan, result);
+    return sim_campaign_next(&campaign->search, plan, result);
+}
+
+/* A worker died of a run that killed it, or was ended from outside. */
+static void campaign_lost(const struct campaign *campaign)
+{
+    sim_silence(false);
+    printf("FAIL  %s (%s:%d): the process that made schedule %" PRIu64
+           " or one soon after it died: try without -j\n",
+           campaign->test->name, campaign->test->file, campaign->test->line,
+           campaign->search.runs + 1);
+}
+
+static void campaign_failed(const struct campaign *campaign, const struct sim_plan *plan,
+                            const struct sim_result *result)
+{
+    sim_failure_found(&(struct sim_failure){ .options = campaign->options,
+                                             .test = campaign->test,
+                                             .found = sim_strategy_name(campaign->search.kind),
+                                             .schedules = campaign->search.runs },
+                      plan, result);
+}
+
+/* Of a run that a worker made, only what differs is looked at once more, and told. */
+static bool campaign_same(struct campaign *campaign, const struct sim_plan *plan,
+                          const struct sim_result *result)
+{
+    if (campaign->jobs.count == 0)
+        return campaign_determined(campaign, plan, result);
+    if (!campaign->jobs.differs)
+        return true;
+    if (sim_detect_twin(plan, result, campaign->search.runs)) {
+        sim_silence(false);
+        printf("FAIL  %s (%s:%d): two runs of schedule %" PRIu64
+               " were not the same, and in another process they are\n",
+               campaign->test->name, campaign->test->file, campaign->test->line,
+               campaign->search.runs);
+    }
+    return false;
+}
+
+/* False: it is what the campaign ends with. */
+static bool campaign_took(struct campaign *campaign, const struct sim_plan *plan,
+                          const struct sim_result *result)
+{
+    sim_summary_add(campaign->summary, &campaign->seen, campaign->search.kind, result);
+    bool good = campaign_same(campaign, plan, result);
+    campaign->digest = sim_mix(campaign->digest, result->hash);
+    campaign->failures += result->failed;
+    if (!good || !result->failed || campaign->options->keep_going)
+        return good;
+    sim_jobs_finish(&campaign->jobs);
+    campaign_failed(campaign, plan, result);
+    return false;
+}
+
 /* True: no run failed. */
 static bool campaign_run(struct campaign *campaign)
 {
@@ -70,33 +153,65 @@ static bool campaign_run(struct campaign *campaign)
     while (good && campaign_goes_on(campaign, since)) {
         struct sim_plan plan;
         struct sim_result result;
+        sp_err err = campaign_next(campaign, &plan, &result);
+        if (err == SP_ERR_NOTFOUND)
+            break;
+        if (err == SP_ERR_RESET) {
+            campaign_lost(campaign);
+            good = false;
+            break;
+        }
+        if (err != SP_OK)
+            sim_no_memory();
+        good = result.cut || campaign_took(campaign, &plan, &result);
+        sim_schedule_finish(&result.schedule);
+    }
+    sim_jobs_finish(&campaign->jobs);
+    sim_silence(false);
+    campaign->seconds = sim_seconds() - since;
+    return good;
+}
+
+/* --run: runs of other lanes than that one's teach it nothing, but for the first. */
+static bool campaign_needs(const struct campaign *campaign)
+{
+    const struct sim_campaign *search = &campaign->search;
+    struct sim_campaign wanted = *search;
+    wanted.runs = campaign->options->run - 1;
+    return search->runs == 0 || sim_campaign_lane(search) == sim_campaign_lane(&wanted);
+}
+
+/* True: it passes. */
+static bool campaign_single(struct campaign *campaign)
+{
+    struct sim_result result = { .hash = 0 };
+    const struct sim_options *options = campaign->options;
+    bool failed = false;
+    sim_silence(true);
+    while (campaign->search.runs < options->run) {
+        struct sim_plan plan;
+        if (!campaign_needs(campaign)) {
+            sim_campaign_skip(&campaign->search);
+            continue;
+        }
         sp_err err = sim_campaign_next(&campaign->search, &plan, &result);
         if (err == SP_ERR_NOTFOUND)
             break;
         if (err != SP_OK)
             sim_no_memory();
-        if (result.cut) {
-            sim_schedule_finish(&result.schedule);
-            continue;
-        }
-        sim_summary_add(campaign->summary, &campaign->seen, campaign->search.kind, &result);
-        good = campaign_determined(campaign, &plan, &result);
-        campaign->digest = sim_mix(campaign->digest, result.hash);
-        campaign->failures += result.failed;
-        if (good && result.failed && !campaign->options->keep_going) {
-            good = false;
-            sim_failure_found(
-                &(struct sim_failure){ .options = campaign->options,
-                                       .test = campaign->test,
-                                       .found = sim_strategy_name(campaign->search.kind),
-                                       .schedules = campaign->search.runs },
-                &plan, &result);
-        }
+        failed = result.failed && campaign->search.runs == options->run;
+        if (failed)
+            campaign_failed(campaign, &plan, &result);
         sim_schedule_finish(&result.schedule);
     }
     sim_silence(false);
-    campaign->seconds = sim_seconds() - since;
-    return good;
+    if (campaign->search.runs < options->run)
+        printf("ok    %s: there is no schedule %" PRIu64 "\n", campaign->test->name, options->run);
+    else if (!failed)
+        printf("ok    %s: schedule %" PRIu64 " by %s passes; hash %016" PRIx64 "\n",
+               campaign->test->name, options->run, sim_strategy_name(campaign->search.kind),
+               result.hash);
+    return !failed;
 }
 
 static void campaign_print(const struct campaign *campaign)
@@ -131,8 +246,8 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
                           .plain = options->plain,
                           .faults = options->faults,
                       });
-    bool good = campaign_run(&campaign);
-    if (good)
+    bool good = options->run != 0 ? campaign_single(&campaign) : campaign_run(&campaign);
+    if (good && options->run == 0)
         campaign_print(&campaign);
     sim_campaign_finish(&campaign.search);
     sim_seen_finish(&campaign.seen);
@@ -150,9 +265,12 @@ static void sometimes_print(void *arg, const char *what, uint64_t count)
 int sim_main(int argc, char **argv)
 {
     struct sim_summary summary = { .steps = 0 };
-    struct sim_options options = {
-        .program = argv[0], .output = ".", .runs = MAIN_RUNS, .seconds = MAIN_SECONDS, .seed = 1
-    };
+    struct sim_options options = { .program = argv[0],
+                                   .output = ".",
+                                   .runs = MAIN_RUNS,
+                                   .seconds = MAIN_SECONDS,
+                                   .seed = 1,
+                                   .jobs = 1 };
     sim_options_parse(&options, argc, argv);
     sim_silence(false); /* finds out where errors go, which runs must not take back */
     sim_traps_prepare();

@@ -56,6 +56,12 @@ static const char options_help[] =
     "  --runs N             schedules per test, at most (default 10000)\n"
     "  --time SECONDS       per test, at most (default 60)\n"
     "  --seed N             of the campaign; with --runs 1, of the run (default 1)\n"
+    "  --run SEED:N         only schedule N of the campaign with this seed, once more: a report "
+    "says\n"
+    "                       which it was; other options as in the campaign\n"
+    "  -j N                 N processes make the runs, at most 5, one for each strategy: the same\n"
+    "                       runs, failure and output as with one (default 1). One search is never\n"
+    "                       divided: with --strategy and --exhaust, N does not matter\n"
     "  --strategy NAME      delays, random, pct, pos, urw (default: all in turn)\n"
     "  --depth N            changes of pct, most delays of delays (default 3)\n"
     "  --faults LIST        kinds of faults besides those of the test: net, kill, crash, stop, "
@@ -120,9 +126,33 @@ static int option_take(const struct option_place *place, char **argv, int at)
     return at + 1;
 }
 
-static void options_check(const struct sim_options *options)
+/* SEED:N, or N */
+static bool option_run(struct sim_options *options)
+{
+    char seed[32];
+    const char *colon = strchr(options->run_text, ':');
+    const char *number = colon == NULL ? options->run_text : colon + 1;
+    if (colon != NULL) {
+        (void)snprintf(seed, sizeof(seed), "%.*s", (int)(colon - options->run_text),
+                       options->run_text);
+        if (!option_number(seed, &options->seed))
+            return false;
+    }
+    return option_number(number, &options->run) && options->run != 0;
+}
+
+static void options_check(struct sim_options *options)
 {
     uint64_t faults = 0;
+    if (options->run_text != NULL && !option_run(options)) {
+        fprintf(stderr, "%s: --run %s: not SEED:N; see --help\n", options->program,
+                options->run_text);
+        exit(2);
+    }
+    if (options->jobs == 0) {
+        fprintf(stderr, "%s: -j 0: nobody would make the runs\n", options->program);
+        exit(2);
+    }
     if (options->faults != NULL && !sim_faults_parse(options->faults, &faults)) {
         fprintf(stderr, "%s: --faults %s: not a list of faults; see --help\n", options->program,
                 options->faults);
@@ -146,6 +176,8 @@ void sim_options_parse(struct sim_options *options, int argc, char **argv)
         { "--runs", NULL, &options->runs, NULL },
         { "--time", NULL, &options->seconds, NULL },
         { "--seed", NULL, &options->seed, NULL },
+        { "--run", &options->run_text, NULL, NULL },
+        { "-j", NULL, &options->jobs, NULL },
         { "--strategy", &options->strategy, NULL, NULL },
         { "--faults", &options->faults, NULL, NULL },
         { "--depth", NULL, &options->depth, NULL },

@@ -23,6 +23,9 @@ struct sim_options {
     uint64_t seconds;
     uint64_t seed;
     uint64_t depth;
+    uint64_t jobs;        /* processes that make runs */
+    const char *run_text; /* --run, or NULL */
+    uint64_t run;         /* only this one, from 1; 0: all */
     bool seed_given;
     bool output_given;
     bool list;

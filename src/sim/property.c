@@ -49,20 +49,31 @@ static void property_sometimes(bool came, const char *what, const char *file, in
 {
     (void)file;
     (void)line;
-    for (size_t i = 0; i < PROPERTY_SOMETIMES_MAX; i++) {
-        if (sometimes_seen[i].what == NULL)
-            sometimes_seen[i].what = what;
-        if (strcmp(sometimes_seen[i].what, what) == 0) {
-            sometimes_seen[i].count += came;
-            return;
-        }
-    }
+    sim_sometimes_add(what, came);
 }
 
 void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
 {
     for (size_t i = 0; i < PROPERTY_SOMETIMES_MAX && sometimes_seen[i].what != NULL; i++)
         fn(arg, sometimes_seen[i].what, sometimes_seen[i].count);
+}
+
+void sim_sometimes_add(const char *what, uint64_t count)
+{
+    size_t i = 0;
+    while (i < PROPERTY_SOMETIMES_MAX && sometimes_seen[i].what != NULL &&
+           strcmp(sometimes_seen[i].what, what) != 0)
+        i++;
+    if (i == PROPERTY_SOMETIMES_MAX)
+        return;
+    sometimes_seen[i].what = what;
+    sometimes_seen[i].count += count;
+}
+
+void sim_sometimes_clear(void)
+{
+    for (size_t i = 0; i < PROPERTY_SOMETIMES_MAX; i++)
+        sometimes_seen[i].count = 0;
 }
 
 static uint32_t property_choose(uint32_t count)

@@ -318,10 +318,10 @@ static void report_head(FILE *out, const struct sim_report *report)
         fputc('\n', out);
     if (report->schedules != 0)
         fprintf(out,
-                "found by %s in schedule %" PRIu64 ", shrunk from %zu decisions to %zu in %" PRIu64
-                " runs; hash %016" PRIx64 "\n",
-                report->found, report->schedules, report->choices_before, report->schedule->count,
-                report->shrink_runs, result->hash);
+                "found by %s in schedule %" PRIu64 " (--run %" PRIu64 ":%" PRIu64
+                "), shrunk from %zu decisions to %zu in %" PRIu64 " runs; hash %016" PRIx64 "\n",
+                report->found, report->schedules, report->seed, report->schedules,
+                report->choices_before, report->schedule->count, report->shrink_runs, result->hash);
 }
 
 void sim_report_print(FILE *out, const struct sim_report *report)

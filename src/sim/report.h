@@ -18,6 +18,7 @@ struct sim_report {
     const char *file;      /* the schedule was written to, or NULL */
     const char *found;     /* name of the strategy */
     uint64_t schedules;    /* until it was found; 0: it was not searched for */
+    uint64_t seed;         /* of the campaign */
     size_t choices_before; /* of the schedule before it was shrunk */
     uint64_t shrink_runs;
     unsigned replays; /* how often it was run again, */

@@ -82,4 +82,10 @@ const struct sp_sim_test *sim_tests(void);
 void sim_sometimes_each(void (*fn)(void *arg, const char *what, uint64_t count), void *arg)
     SP_NONNULL_ARGS(1);
 
+/** Add counts of another process. Ownership: `what` stays, a constant of the program. */
+void sim_sometimes_add(const char *what, uint64_t count) SP_NONNULL;
+
+/** All counts are 0; what is counted stays known. */
+void sim_sometimes_clear(void);
+
 #endif
