@@ -80,6 +80,8 @@ if(SPAWNED_BUILD_TESTS)
             COMMAND_EXPAND_LISTS)
         set_tests_properties(sim_lint PROPERTIES LABELS sim)
     endif()
+    # Runs that kill the test program: tests/sim_crash_test.c.
+    spawned_add_sim_test(sim_crash ${PROJECT_SOURCE_DIR}/tests/sim_crash/crash.c)
     # Acceptance cases that are races: tests/sim_acceptance/AREA.c => sim_acceptance_AREA.
     file(GLOB spawned_acceptance CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/sim_acceptance/*.c)
     set(spawned_accept ${PROJECT_SOURCE_DIR}/tests/sim_acceptance/accept.c)

@@ -2,8 +2,15 @@
 #include "support/run.h"
 #include "support/test.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Sanitizers have an allocator and handlers of their own: there, nothing is looked for. */
@@ -105,4 +112,53 @@ TEST(programs_without_leaks_raise_no_alarm)
     CHECK_INT(output.status, 0);
     CHECK(strstr(output.out, "note") == NULL);
     sp_test_output_free(&output);
+}
+
+/* From here on the system refuses prctl(option, ...), as some containers do. */
+static void refuse_option(int option)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)option, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+}
+
+static void refused_check(int option, const char *program, const char *test, const char *note)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct sp_test_output output;
+        refuse_option(option);
+        sp_test_run(
+            &(struct sp_test_command){
+                .program = program,
+                .dir = "/tmp",
+                .args = (const char *const[]){ "--runs", "10", "--filter", test, NULL } },
+            &output);
+        CHECK_INT(output.status, 0);
+        CHECK_CONTAINS(output.out, note);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK_INT(status, 0);
+}
+
+TEST(what_cannot_be_trapped_is_said)
+{
+    if (SANITIZED)
+        return;
+    refused_check(PR_SET_SECCOMP, LEAKS, "real_wait",
+                  "refuses the trap for clocks and system calls");
+#if defined(__x86_64__)
+    refused_check(PR_SET_TSC, SP_TEST_BIN_DIR "/sim_cases", "triangle_fixed",
+                  "refuses the trap for the time stamp counter");
+#endif
 }

@@ -180,9 +180,11 @@ static void trap_child(const struct sim_plan *plan, int fd)
         (void)dup2(null, STDOUT_FILENO);
         (void)dup2(null, STDERR_FILENO);
     }
-    if (sim_traps_arm(fd) == SP_OK)
-        sp_ignore(sim_run(plan, &result));
-    _exit(0);
+    sp_err err = sim_traps_arm(fd);
+    if (err == SP_ERR_NOTSUP)
+        _exit(SIM_NO_TRAPS);
+    sp_ignore(sim_run(plan, &result));
+    _exit(err == SP_OK ? 0 : SIM_NO_COUNTER);
 }
 
 static void trap_report(const struct sim_plan *plan, const struct sim_trap *trap, bool note)
@@ -201,6 +203,22 @@ static void trap_report(const struct sim_plan *plan, const struct sim_trap *trap
     if (trap->frame_count == 0)
         printf("      where, cannot be told\n");
     sim_sources_finish(&sources);
+}
+
+/* What nobody looked for must not be taken for what is not there. */
+static void trap_refused(const struct sim_plan *plan, int status)
+{
+    if (!WIFEXITED(status) ||
+        (WEXITSTATUS(status) != SIM_NO_TRAPS && WEXITSTATUS(status) != SIM_NO_COUNTER))
+        return;
+    bool counter = WEXITSTATUS(status) == SIM_NO_COUNTER;
+    sim_silence(false);
+    printf(
+        "note  %s (%s:%d): the system refuses the trap for %s: such calls of the program are not "
+        "noticed\n",
+        plan->test->name, plan->test->file, plan->test->line,
+        counter ? "the time stamp counter (PR_SET_TSC)" : "clocks and system calls (seccomp)");
+    sim_silence(true);
 }
 
 bool sim_detect_trap(const struct sim_plan *plan, const struct sim_result *result, bool note)
@@ -224,8 +242,10 @@ bool sim_detect_trap(const struct sim_plan *plan, const struct sim_result *resul
         (void)waitpid(child, &status, 0);
     if (!told && child > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         (void)strcpy(trap.call, "clone"); /* with signals blocked, as fork() does */
-    else if (!told || !WIFEXITED(status) || WEXITSTATUS(status) != SIM_TRAPPED)
+    else if (!told || !WIFEXITED(status) || WEXITSTATUS(status) != SIM_TRAPPED) {
+        trap_refused(&again, child < 0 ? 0 : status);
         return true;
+    }
     trap_report(&again, &trap, note);
     return false;
 }

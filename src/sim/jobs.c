@@ -1,5 +1,6 @@
 #include "sim/jobs.h"
 
+#include "sim/crash.h"
 #include "sim/detect.h"
 #include "sim/options.h"
 
@@ -78,6 +79,7 @@ static void worker_run(const struct sim_campaign *from, const struct sim_jobs_op
 {
     struct sim_campaign campaign = *from;
     double flushed = sim_seconds();
+    sim_crash_campaign(&campaign);
     sim_sometimes_clear();
     while (campaign.runs < options->runs) {
         struct sim_plan plan;

@@ -5,6 +5,7 @@
 #include "sim/main.h"
 
 #include "sim/campaign.h"
+#include "sim/crash.h"
 #include "sim/detect.h"
 #include "sim/failure.h"
 #include "sim/inside.h"
@@ -246,9 +247,11 @@ static bool main_test(const struct sim_options *options, const struct sp_sim_tes
                           .plain = options->plain,
                           .faults = options->faults,
                       });
+    sim_crash_campaign(&campaign.search);
     bool good = options->run != 0 ? campaign_single(&campaign) : campaign_run(&campaign);
     if (good && options->run == 0)
         campaign_print(&campaign);
+    sim_crash_campaign(NULL);
     sim_campaign_finish(&campaign.search);
     sim_seen_finish(&campaign.seen);
     (void)fflush(stdout);
@@ -273,6 +276,7 @@ int sim_main(int argc, char **argv)
                                    .jobs = 1 };
     sim_options_parse(&options, argc, argv);
     sim_silence(false); /* finds out where errors go, which runs must not take back */
+    sim_crash_start(&options);
     sim_traps_prepare();
     if (sim_run_start(!options.no_reset) != SP_OK)
         sim_no_memory();

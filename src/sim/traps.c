@@ -381,10 +381,11 @@ sp_err sim_traps_arm(int fd)
     for (size_t i = 0; i < traps->page_count; i++)
         (void)syscall(SYS_mprotect, traps->pages[i][0], traps->pages[i][1] - traps->pages[i][0],
                       (long)PROT_NONE);
-#if defined(__x86_64__)
-    (void)prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-#endif
     traps->armed = true;
+#if defined(__x86_64__)
+    if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0)
+        return SP_ERR_ACCESS;
+#endif
     return SP_OK;
 }
 

@@ -35,11 +35,14 @@ struct sim_trap {
 void sim_traps_prepare(void);
 
 /** Arm them. What is trapped is written to `fd` as a struct sim_trap, and the process ends with
- *  status SIM_TRAPPED. Errors: NOTSUP (this system or build cannot). Context: a child process. */
+ *  status SIM_TRAPPED. Errors: NOTSUP (this system or build cannot); ACCESS (all are armed but the
+ *  one for the time stamp counter, which the system refuses). Context: a child process. */
 SP_NODISCARD sp_err sim_traps_arm(int fd);
 
 enum {
     SIM_TRAPPED = 99,
+    SIM_NO_TRAPS = 98,   /* ends with it: the system refuses the filter */
+    SIM_NO_COUNTER = 97, /* all but the time stamp counter was looked at */
 };
 
 /** Why the program should not ask for it. Never NULL. */
