@@ -51,6 +51,10 @@ if(SPAWNED_BUILD_TESTS)
         ${spawned_sim_fault_tests})
     target_include_directories(sim-faults PRIVATE ${PROJECT_SOURCE_DIR}/src)
     spawned_add_sim_test(sim_net_bugs ${PROJECT_SOURCE_DIR}/tests/sim_net_bugs/bugs.c)
+    # Programs as users write them, each with a bug, and corrected.
+    file(GLOB spawned_sim_unseen_tests CONFIGURE_DEPENDS
+        ${PROJECT_SOURCE_DIR}/tests/sim_unseen/*.c)
+    spawned_add_sim_test(sim_unseen ${spawned_sim_unseen_tests})
     # A planted bug and its twin, judged by their histories: sim_history_test.c runs it.
     file(GLOB spawned_sim_history_tests CONFIGURE_DEPENDS
         ${PROJECT_SOURCE_DIR}/tests/sim_history/*.c)

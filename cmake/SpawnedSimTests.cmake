@@ -11,6 +11,9 @@ set_tests_properties(sim_suite PROPERTIES LABELS sim TIMEOUT 600)
 add_test(NAME sim_net_bugs
     COMMAND sh ${PROJECT_SOURCE_DIR}/tests/sim_net_bugs/check.sh $<TARGET_FILE:sim_net_bugs>)
 set_tests_properties(sim_net_bugs PROPERTIES LABELS sim TIMEOUT 600)
+add_test(NAME sim_unseen
+    COMMAND sh ${PROJECT_SOURCE_DIR}/tests/sim_unseen/check.sh $<TARGET_FILE:sim_unseen> 300)
+set_tests_properties(sim_unseen PROPERTIES LABELS sim TIMEOUT 600)
 set(spawned_sim_classes_runs 20000)
 if(SPAWNED_SANITIZE OR SPAWNED_COVERAGE OR CMAKE_CROSSCOMPILING_EMULATOR)
     set(spawned_sim_classes_runs 200)

@@ -265,6 +265,19 @@ static void sometimes_print(void *arg, const char *what, uint64_t count)
            count);
 }
 
+static bool main_wants(const struct sim_options *options, const struct sp_sim_test *test)
+{
+    return options->filter == NULL || strstr(test->name, options->filter) != NULL;
+}
+
+static bool main_has_work(const struct sim_options *options)
+{
+    const struct sp_sim_test *test = sim_tests();
+    while (test != NULL && !main_wants(options, test))
+        test = test->next;
+    return test != NULL;
+}
+
 int sim_main(int argc, char **argv)
 {
     struct sim_summary summary = { .steps = 0 };
@@ -282,10 +295,14 @@ int sim_main(int argc, char **argv)
         sim_no_memory();
     if (options.replay != NULL)
         return sim_failure_replay(&options);
+    if (options.filter != NULL && !options.list && !main_has_work(&options)) {
+        fprintf(stderr, "%s: no test's name contains %s; see --list\n", argv[0], options.filter);
+        return 2;
+    }
     int passed = 0;
     int failed = 0;
     for (const struct sp_sim_test *test = sim_tests(); test != NULL; test = test->next) {
-        if (options.filter != NULL && strstr(test->name, options.filter) == NULL)
+        if (!main_wants(&options, test))
             continue;
         if (options.list)
             printf("%s\n", test->name);

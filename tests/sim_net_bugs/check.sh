@@ -12,7 +12,8 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 failed=0
 
-for test in $("$1" --list); do
+tests=$("$1" --list) || exit 1
+for test in $tests; do
     fault=net-${test%_}
     rm -f "$dir"/*.sim
     if ! "$1" --filter "$test" --faults none --runs 500 >"$dir/log"; then
