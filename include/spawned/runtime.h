@@ -126,7 +126,7 @@ SP_API SP_NODISCARD SP_NONNULL sp_err sp_random_bytes(void *bytes, size_t size);
 /** Give other processes a turn. Context: process, may suspend. */
 SP_API void sp_yield(void);
 
-/** Suspend for `d`. False: it was cancelled (see sp_cancel()) before that was over. A process that
+/** Suspend for `d`. True, and not an sp_err: it was slept to its end. False: it was cancelled (see sp_cancel()) before that was over. A process that
  *  is told to exit does not come back.
  *  Context: process, may suspend. */
 SP_API bool sp_sleep(sp_duration d);

@@ -288,6 +288,13 @@ int sim_main(int argc, char **argv)
                                    .seed = 1,
                                    .jobs = 1 };
     sim_options_parse(&options, argc, argv);
+    if (sim_memory_foreign() != NULL) {
+        fprintf(stderr,
+                "%s: built with the %s sanitizer, and libspawned-sim is not: build Spawned with "
+                "-DSPAWNED_SANITIZE=%s\n",
+                argv[0], sim_memory_foreign(), sim_memory_foreign());
+        return 2;
+    }
     sim_silence(false); /* finds out where errors go, which runs must not take back */
     sim_crash_start(&options);
     sim_traps_prepare();

@@ -49,6 +49,11 @@ void sim_memory_set_layout(const struct sim_layout *layout)
     (void)layout;
 }
 
+const char *sim_memory_foreign(void)
+{
+    return NULL;
+}
+
 #else
 
 #ifndef MADV_GUARD_INSTALL
@@ -116,6 +121,17 @@ extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
 extern void __libc_free(void *block);
+
+/* Of sanitizers, where the program is built with one. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+
+const char *sim_memory_foreign(void)
+{
+    if (__asan_init != NULL)
+        return "address";
+    return __tsan_init != NULL ? "thread" : NULL;
+}
 
 static void *system_map(size_t size, int protection)
 {

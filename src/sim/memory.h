@@ -35,6 +35,10 @@ void sim_memory_reset(void);
 /** Switch the arena on or off; returns what it was. */
 bool sim_memory_switch(bool on);
 
+/** The sanitizer that the program is built with, and this library not: their allocators cannot
+ *  both be there. NULL: none. */
+const char *sim_memory_foreign(void);
+
 /** Is it on? True where there is none. */
 bool sim_memory_inside(void);
 
