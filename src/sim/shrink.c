@@ -7,7 +7,9 @@
 enum {
     SHRINK_RUNS_MAX = 20000,
     SHRINK_ANCHORS_MAX = 256, /* places where a fault is tried alone */
-    SHRINK_SEARCH_MAX = 3000, /* schedules with few decisions that are tried, too */
+    /* Steps of the schedules with few decisions that are tried, too: about a second at most. */
+    SHRINK_DELAYS_STEPS = 1000000,
+    SHRINK_SWITCHES_STEPS = 8000000,
 };
 
 bool sim_same_failure(const struct sim_result *a, const struct sim_result *b)
@@ -162,11 +164,12 @@ static sp_err shrink_down(const struct sim_plan *plan, const struct sim_result *
 
 /* Look among the first schedules of a strategy for one with fewer decisions. */
 static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result *failure,
-                            struct sim_strategy *strategy, struct sim_shrink *shrink)
+                            struct sim_strategy *strategy, uint64_t steps_max,
+                            struct sim_shrink *shrink)
 {
     bool found = false;
     sp_err err = SP_OK;
-    for (int i = 0; i < SHRINK_SEARCH_MAX && !found && err == SP_OK; i++) {
+    for (uint64_t steps = 0; steps < steps_max && !found && err == SP_OK;) {
         struct sim_plan again = {
             .test = plan->test, .seed = plan->seed, .strategy = strategy, .draws = &shrink->schedule
         };
@@ -176,6 +179,7 @@ static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result
         err = sim_run(&again, &result);
         sim_strategy_end(strategy, result.choices);
         shrink->runs++;
+        steps += result.steps + 1;
         if (err == SP_OK && result.schedule.count < shrink->schedule.count &&
             sim_same_failure(&result, failure)) {
             struct sim_schedule copy;
@@ -189,14 +193,15 @@ static sp_err shrink_search(const struct sim_plan *plan, const struct sim_result
 }
 
 static sp_err shrink_better(const struct sim_plan *plan, const struct sim_result *failure,
-                            enum sim_strategy_kind kind, struct sim_shrink *shrink)
+                            enum sim_strategy_kind kind, uint64_t steps_max,
+                            struct sim_shrink *shrink)
 {
     if (shrink->schedule.count < 2)
         return SP_OK;
     struct sim_strategy *strategy = sim_strategy_create(kind, (unsigned)shrink->schedule.count - 1);
     if (strategy == NULL)
         return SP_ERR_NOMEM;
-    sp_err err = shrink_search(plan, failure, strategy, shrink);
+    sp_err err = shrink_search(plan, failure, strategy, steps_max, shrink);
     sim_strategy_destroy(strategy);
     return err == SP_OK ? shrink_down(plan, failure, shrink) : err;
 }
@@ -220,9 +225,9 @@ sp_err sim_shrink(const struct sim_plan *plan, const struct sim_result *failure,
     if (err == SP_OK)
         err = shrink_anchors(plan, failure, out);
     if (err == SP_OK)
-        err = shrink_better(plan, failure, SIM_DELAYS, out);
+        err = shrink_better(plan, failure, SIM_DELAYS, SHRINK_DELAYS_STEPS, out);
     if (err == SP_OK)
-        err = shrink_better(plan, failure, SIM_SWITCHES, out);
+        err = shrink_better(plan, failure, SIM_SWITCHES, SHRINK_SWITCHES_STEPS, out);
     if (err != SP_OK)
         sim_schedule_finish(&out->schedule);
     return err;
