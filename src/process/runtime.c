@@ -203,6 +203,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     runtime->describe = runtime_describe;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
+    runtime->timer_actor = sp__timer_actor;
     runtime->on_no_fiber = sp__process_on_no_fiber;
     runtime->on_no_stack = sp__process_on_no_stack;
     sp_err err = options_check(&runtime->options);

@@ -246,6 +246,11 @@ static void timer_fire_run(struct sp__context *context, struct sp__timer_node *c
     }
 }
 
+struct sp__actor *sp__timer_actor(struct sp__timer_node *node)
+{
+    return &timer_target(node)->actor;
+}
+
 void sp__timers_fire(struct sp__timer_node *const *nodes, size_t count)
 {
     struct sp__context *context = sp__context();

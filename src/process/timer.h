@@ -31,6 +31,9 @@ SP_NODISCARD sp_err sp__timer_stop_key(uint64_t key, sp_duration *out_left);
 /** Timers that are due send their messages. As sp_runtime.on_timers. */
 void sp__timers_fire(struct sp__timer_node *const *nodes, size_t count) SP_NONNULL;
 
+/** To whom an armed timer sends. As sp_runtime.timer_actor. */
+struct sp__actor *sp__timer_actor(struct sp__timer_node *node) SP_NONNULL;
+
 /** Cancel all timers of a process. Context: the owner, leaving. */
 void sp__timers_drop(struct sp_process *self) SP_NONNULL;
 

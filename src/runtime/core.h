@@ -139,6 +139,8 @@ struct sp_runtime {
     uint64_t (*actor_object)(const struct sp__actor *actor);
     /** Timers of SP__TIMER_MESSAGE that are due. Inside an epoch section; may not suspend. */
     void (*on_timers)(struct sp__timer_node *const *nodes, size_t count);
+    /** To whom one of SP__TIMER_MESSAGE, which is armed, sends. */
+    struct sp__actor *(*timer_actor)(struct sp__timer_node *node);
     /** Its own thread got no stack: ends the actor, returns. */
     void (*on_no_stack)(struct sp__actor *actor);
     /** There is no stack to suspend on: ends the running actor, does not return. */

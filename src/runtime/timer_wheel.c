@@ -184,6 +184,22 @@ int64_t sp__wheel_next(const struct sp__wheel *wheel)
     return next;
 }
 
+static void wheel_each_of(struct sp__list *list,
+                          void (*see)(void *arg, struct sp__timer_node *node), void *arg)
+{
+    for (struct sp__list *at = sp__list_first(list); at != NULL; at = sp__list_next(list, at))
+        see(arg, wheel_node(at));
+}
+
+void sp__wheel_each(struct sp__wheel *wheel, void (*see)(void *arg, struct sp__timer_node *node),
+                    void *arg)
+{
+    wheel_each_of(&wheel->moving, see, arg);
+    for (uint32_t word = 0; word < SP__WHEEL_WORDS; word++)
+        for (uint64_t left = wheel->occupied[word]; left != 0; left &= left - 1)
+            wheel_each_of(&wheel->slots[word * 64 + (uint32_t)__builtin_ctzll(left)], see, arg);
+}
+
 /* ---- moving on ---- */
 
 /* Moves up to `max` nodes of the slot that was reached; returns how many. */

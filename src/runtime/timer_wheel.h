@@ -87,6 +87,11 @@ static inline size_t sp__wheel_count(const struct sp__wheel *wheel)
     return wheel->count;
 }
 
+/** Calls `see` with every armed node, in an order that only depends on what was done with the wheel.
+ *  It may not change the wheel. Context: any. */
+void sp__wheel_each(struct sp__wheel *wheel, void (*see)(void *arg, struct sp__timer_node *node),
+                    void *arg) SP_NONNULL_ARGS(1, 2);
+
 /** When to call sp__wheel_advance() next: never later than the next expiry, and exactly that
  *  unless more than 8 nodes share its slot (then it may be the slot's begin: such a wait is cut
  *  into at most SP__WHEEL_LEVELS parts). INT64_MAX: nothing is armed, or only for then.

@@ -141,6 +141,19 @@ static void timers_fire_all(struct sp_runtime *runtime, const struct timers_due 
     }
 }
 
+/* It is on no list any more. Context: with the shard's lock. */
+static unsigned timers_taken(struct sp__timer_shard *shard, struct sp__timer_node *node)
+{
+    unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
+    if (kind == SP__TIMER_ACTOR) {
+        struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
+        atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_seq_cst);
+    } else {
+        shard->entries--;
+    }
+    return kind;
+}
+
 /* Takes what is due off one shard, up to a batch; true: there is more. They are on no list
  * afterwards, because the owner of an actor may arm its node again as soon as the lock is free. */
 static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, int64_t pace_ns,
@@ -153,15 +166,8 @@ static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, int64_t p
     bool more = sp__wheel_advance(&shard->wheel, now_ns, TIMERS_BATCH, &expired);
     for (struct sp__list *at; (at = sp__list_pop_front(&expired)) != NULL; due->count++) {
         struct sp__timer_node *node = sp__container_of(at, struct sp__timer_node, link);
-        unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
         due->nodes[due->count] = node;
-        due->kinds[due->count] = (uint8_t)kind;
-        if (kind == SP__TIMER_ACTOR) {
-            struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
-            atomic_store_explicit(&timer->armed_for, INT64_MAX, memory_order_seq_cst);
-        } else {
-            shard->entries--;
-        }
+        due->kinds[due->count] = (uint8_t)timers_taken(shard, node);
     }
     int64_t next = more ? now_ns : sp__wheel_next(&shard->wheel);
     if (!more && due->count >= TIMERS_DENSE && next < now_ns + pace_ns)
@@ -192,6 +198,76 @@ size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns)
         }
     }
     return fired;
+}
+
+/* ---- out of order ---- */
+
+struct timers_armed {
+    struct sp_runtime *runtime;
+    struct sp__timer_armed *out;
+    size_t count;
+    size_t max;
+};
+
+/* The earliest so far, sorted; of those due at one instant, who was seen first. */
+static void timers_see(void *arg, struct sp__timer_node *node)
+{
+    struct timers_armed *armed = arg;
+    struct sp__timer_armed one = { .node = node, .owner = node, .due_ns = node->expiry_ns };
+    unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
+    if (kind == SP__TIMER_MESSAGE) {
+        one.owner = armed->runtime->timer_actor(node);
+    } else if (kind == SP__TIMER_ACTOR) {
+        struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
+        one.owner = timer->actor;
+        /* relaxed: one thread. */
+        one.due_ns = atomic_load_explicit(&timer->deadline, memory_order_relaxed);
+    }
+    if (one.due_ns == INT64_MAX)
+        return; /* of a wait that is over */
+    size_t at = armed->count < armed->max ? armed->count++ : armed->max;
+    for (; at > 0 && armed->out[at - 1].due_ns > one.due_ns; at--)
+        if (at < armed->max)
+            armed->out[at] = armed->out[at - 1];
+    if (at < armed->max)
+        armed->out[at] = one;
+}
+
+static bool timers_owned(const struct timers_armed *armed, size_t before, const void *owner)
+{
+    for (size_t i = 0; i < before; i++)
+        if (armed->out[i].owner == owner)
+            return true;
+    return false;
+}
+
+size_t sp__timers_armed(struct sp_runtime *runtime, struct sp__timer_armed *out, size_t max)
+{
+    struct timers_armed armed = { .runtime = runtime, .out = out, .max = max };
+    struct sp__timers *timers = runtime->timers;
+    for (uint32_t i = 0; i < timers->shard_count; i++) {
+        sp__lock_lock(&timers->shards[i].lock);
+        sp__wheel_each(&timers->shards[i].wheel, timers_see, &armed);
+        sp__lock_unlock(&timers->shards[i].lock);
+    }
+    size_t first = 0;
+    for (size_t i = 0; i < armed.count; i++)
+        if (!timers_owned(&armed, first, out[i].owner))
+            out[first++] = out[i];
+    return first;
+}
+
+void sp__timers_fire_one(struct sp_runtime *runtime, struct sp__timer_node *node)
+{
+    struct sp__context *context = sp__context();
+    struct sp__timer_shard *shard = timers_shard(runtime, node);
+    sp__epoch_enter(&context->epoch);
+    sp__lock_lock(&shard->lock);
+    (void)sp__wheel_cancel(&shard->wheel, node);
+    unsigned kind = timers_taken(shard, node);
+    sp__lock_unlock(&shard->lock);
+    timers_fire(runtime, &node, 1, kind);
+    sp__epoch_leave(&context->epoch);
 }
 
 size_t sp__timers_count(struct sp__timers *timers)

@@ -74,6 +74,22 @@ int64_t sp__timers_next(struct sp__timers *timers) SP_NONNULL;
  *  Context: any thread with a context, outside an epoch section. */
 size_t sp__timers_expire(struct sp_runtime *runtime, int64_t now_ns) SP_NONNULL;
 
+/** An armed timer, and when it does something: for a wait, its present deadline. */
+struct sp__timer_armed {
+    struct sp__timer_node *node;
+    const void *owner; /* the actor it is for; else itself */
+    int64_t due_ns;
+};
+
+/** What may fire next on a machine whose threads are late: of each actor the timer that is due
+ *  first, in the order in which they are due. Looks at the `max` that are due first of all; returns
+ *  how many. Context: the loop of a simulated world, for timers out of their order. */
+size_t sp__timers_armed(struct sp_runtime *runtime, struct sp__timer_armed *out, size_t max)
+    SP_NONNULL;
+
+/** Fire an armed timer, and no other. Context: as above, where the clock is at its `due_ns`. */
+void sp__timers_fire_one(struct sp_runtime *runtime, struct sp__timer_node *node) SP_NONNULL;
+
 /** How many are armed; deadlines of waits, which stay armed for the next wait, do not count.
  *  Context: any. */
 size_t sp__timers_count(struct sp__timers *timers) SP_NONNULL;

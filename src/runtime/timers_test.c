@@ -327,6 +327,31 @@ static void *armer_run(void *arg)
     return NULL;
 }
 
+TEST(what_may_fire_next_is_in_order_and_one_fires_alone)
+{
+    struct sp__context context;
+    struct entry entries[3] = { { .order = 0 } };
+    static const int64_t due[] = { 9000, 3000, 6000 };
+    struct sp__timer_armed armed[4];
+    fake_open(&context, 1);
+    for (int i = 0; i < 3; i++) {
+        entries[i].timer.fire = entry_fire;
+        sp__timers_arm(&fake, &entries[i].timer.node, SP__TIMER_ENTRY, due[i]);
+    }
+    CHECK_INT(sp__timers_armed(&fake, armed, 2), 2); /* the earliest */
+    CHECK_INT(sp__timers_armed(&fake, armed, 4), 3);
+    CHECK(armed[0].node == &entries[1].timer.node && armed[0].due_ns == 3000);
+    CHECK(armed[1].node == &entries[2].timer.node && armed[2].node == &entries[0].timer.node);
+    sp__timers_fire_one(&fake, armed[2].node);
+    CHECK_INT(entries[0].fired, 1);
+    CHECK_INT(entries[1].fired + entries[2].fired, 0);
+    CHECK_INT(sp__timers_count(fake.timers), 2);
+    fake_time = 9000;
+    CHECK_INT(sp__timers_expire(&fake, fake_time), 2);
+    CHECK_INT(entries[0].fired, 1);
+    fake_close(&context);
+}
+
 static void *expirer_run(void *arg)
 {
     struct sp__context *context = arg;

@@ -247,6 +247,11 @@ static void why_choice(FILE *out, const struct sim_trace *trace, const struct si
     if (choice->kind == SP__CHOICE_TASK)
         fprintf(out, "%s goes before step %" PRIu64 " of %s\n", report_task(trace, choice->to, to),
                 choice->step + 1, report_task(trace, choice->at, at));
+    else if (choice->kind == SP__CHOICE_TIMER)
+        fprintf(out,
+                "step %" PRIu64 " of %s fires one timer alone, before the %" PRIu64
+                " that are due earlier\n",
+                choice->step, report_task(trace, choice->at, at), choice->to);
     else
         fprintf(out, "%s: number %" PRIu64 " of %s is %" PRIu64 "\n", sim_choice_name(choice->kind),
                 choice->step + 1, report_task(trace, choice->at, at), choice->to);

@@ -20,6 +20,7 @@ enum {
     RUN_STREAK_MAX = 64,
     RUN_STEPS_KEPT = 4096,
     RUN_BUGGIFY_ODDS = 4,
+    RUN_TIMER_ODDS = 4,
 };
 
 struct sp_sim *sim_current;
@@ -186,7 +187,8 @@ static uint64_t run_draw_random(const struct sp_sim *s, enum sp__choice kind, ui
 static uint32_t run_draw_value(struct sp_sim *s, enum sp__choice kind, uint64_t at, uint64_t nth,
                                uint32_t count)
 {
-    bool program = kind == SP__CHOICE_DATA || kind == SP__CHOICE_BUGGIFY;
+    bool program =
+        kind == SP__CHOICE_DATA || kind == SP__CHOICE_BUGGIFY || kind == SP__CHOICE_TIMER;
     if (sim_followed(s) != NULL)
         return sim_follower_draw(&s->follower, kind, at, nth, count);
     if (program && s->plan->strategy != NULL && sim_strategy_draws(s->plan->strategy))
@@ -198,6 +200,8 @@ static uint32_t run_draw_value(struct sp_sim *s, enum sp__choice kind, uint64_t 
     uint64_t random = run_draw_random(s, kind, at, nth);
     if (kind == SP__CHOICE_BUGGIFY)
         return s->armed && random % RUN_BUGGIFY_ODDS == 0;
+    if (kind == SP__CHOICE_TIMER)
+        return random % RUN_TIMER_ODDS == 0 ? (uint32_t)((random >> 8) % count) : 0;
     if (kind == SP__CHOICE_DATA)
         return (uint32_t)(random % count);
     return sim_faults_net(s, kind, random, count);

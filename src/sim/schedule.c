@@ -151,16 +151,16 @@ uint32_t sim_follower_draw(struct sim_follower *follower, enum sp__choice kind, 
 
 static const char *const choice_names[SP__CHOICE_COUNT] = {
     [SP__CHOICE_TASK] = "task",           [SP__CHOICE_DATA] = "data",
-    [SP__CHOICE_BUGGIFY] = "buggify",     [SP__CHOICE_NET_LATENCY] = "latency",
-    [SP__CHOICE_NET_READ] = "read",       [SP__CHOICE_NET_WRITE] = "write",
-    [SP__CHOICE_NET_STRETCH] = "stretch", [SP__CHOICE_NET_SLOW] = "slow",
-    [SP__CHOICE_NET_CLOG] = "clog",       [SP__CHOICE_NET_CUT] = "cut",
-    [SP__CHOICE_NET_BREAK] = "break",     [SP__CHOICE_NET_REFUSE] = "refuse",
-    [SP__CHOICE_NET_NOFILE] = "nofile",   [SP__CHOICE_KILL] = "kill",
-    [SP__CHOICE_CRASH] = "crash",         [SP__CHOICE_STOP] = "stop",
-    [SP__CHOICE_PAUSE] = "pause",         [SP__CHOICE_STEP] = "step",
-    [SP__CHOICE_DRIFT] = "drift",         [SP__CHOICE_FREEZE] = "freeze",
-    [SP__CHOICE_MEMORY] = "memory",
+    [SP__CHOICE_BUGGIFY] = "buggify",     [SP__CHOICE_TIMER] = "timer",
+    [SP__CHOICE_NET_LATENCY] = "latency", [SP__CHOICE_NET_READ] = "read",
+    [SP__CHOICE_NET_WRITE] = "write",     [SP__CHOICE_NET_STRETCH] = "stretch",
+    [SP__CHOICE_NET_SLOW] = "slow",       [SP__CHOICE_NET_CLOG] = "clog",
+    [SP__CHOICE_NET_CUT] = "cut",         [SP__CHOICE_NET_BREAK] = "break",
+    [SP__CHOICE_NET_REFUSE] = "refuse",   [SP__CHOICE_NET_NOFILE] = "nofile",
+    [SP__CHOICE_KILL] = "kill",           [SP__CHOICE_CRASH] = "crash",
+    [SP__CHOICE_STOP] = "stop",           [SP__CHOICE_PAUSE] = "pause",
+    [SP__CHOICE_STEP] = "step",           [SP__CHOICE_DRIFT] = "drift",
+    [SP__CHOICE_FREEZE] = "freeze",       [SP__CHOICE_MEMORY] = "memory",
 };
 
 const char *sim_choice_name(enum sp__choice kind)

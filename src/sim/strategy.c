@@ -451,19 +451,20 @@ static size_t strategy_sample_abstract(struct sim_strategy *strategy, struct sp_
 {
     struct sp__task *others[STRATEGY_TASKS_MAX];
     size_t places[STRATEGY_TASKS_MAX];
+    size_t timers[STRATEGY_TASKS_MAX];
     size_t other = 0;
-    size_t timers = count;
+    size_t timer = 0;
     for (size_t i = 0; i < count; i++) {
-        if (tasks[i]->kind == SP__TASK_TIMERS) {
-            timers = i;
+        if (tasks[i]->kind == SP__TASK_TIMERS && timer < STRATEGY_TASKS_MAX) {
+            timers[timer++] = i;
         } else if (other < STRATEGY_TASKS_MAX) {
             others[other] = tasks[i];
             places[other++] = i;
         }
     }
-    if (timers < count && (other == 0 || fires_now(strategy))) {
+    if (timer > 0 && (other == 0 || fires_now(strategy))) {
         strategy->fired += other != 0;
-        return timers;
+        return timers[timer == 1 ? 0 : sp__random_below(&strategy->random, timer)];
     }
     return places[strategy_sample(strategy, others, other)];
 }

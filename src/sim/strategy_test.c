@@ -221,6 +221,26 @@ TEST(timers_in_abstract_time_go_first_a_few_times_only)
     }
 }
 
+TEST(in_abstract_time_the_timers_of_any_node_may_go_first)
+{
+    struct model model = { .count = 3, .steps = { 8, 8, 8 } };
+    struct sim_strategy *strategy = strategy_new(SIM_RANDOM, 3);
+    int early[2] = { 0, 0 };
+    model.tasks[0].kind = SP__TASK_TIMERS;
+    model.tasks[1].kind = SP__TASK_TIMERS;
+    model.tasks[2].kind = SP__TASK_ACTOR;
+    sim_strategy_set_abstract(strategy, true);
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        CHECK(sim_strategy_begin(strategy, seed));
+        model_run(&model, strategy);
+        if (model.order[0] < 2)
+            early[model.order[0]]++;
+    }
+    CHECK(early[0] > 0);
+    CHECK(early[1] > 0);
+    sim_strategy_destroy(strategy);
+}
+
 TEST(names_are_of_every_strategy_and_of_nothing_else)
 {
     CHECK_STR(sim_strategy_name(SIM_DELAYS), "delays");

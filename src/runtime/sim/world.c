@@ -10,6 +10,7 @@
 enum {
     WORLD_STEP_NS = 1000,
     WORLD_READY_MIN = 64,
+    WORLD_TIMERS_MAX = 64,    /* abstract time: of a node's timers so many may be the next */
     WORLD_COLLECT_STEPS = 16, /* what has ended is collected that often: a power of two */
 };
 
@@ -212,12 +213,34 @@ static int64_t world_next(struct sp__world *world)
     return next;
 }
 
+static void step_to(struct sp__world *world, int64_t at)
+{
+    if (at != INT64_MAX && at > world->now)
+        world->now = at;
+}
+
+/* Abstract time: one of those that are armed fires, alone. False: they do in their order. */
+static bool step_timer_early(struct sp__world *world, struct sp__task *task)
+{
+    struct sp__node *node = task->node;
+    struct sp__timer_armed armed[WORLD_TIMERS_MAX];
+    size_t count = sp__timers_armed(node->runtime, armed, WORLD_TIMERS_MAX);
+    uint32_t which =
+        sp__world_draw(world, SP__CHOICE_TIMER, task->label, task->steps, (uint32_t)count);
+    if (which == 0)
+        return false;
+    step_to(world, sp__clock_world(node->host, armed[which].due_ns));
+    sp__context_set(&node->context);
+    sp__timers_fire_one(node->runtime, armed[which].node);
+    return true;
+}
+
 static void step_timers(struct sp__world *world, struct sp__task *task)
 {
     struct sp__node *node = task->node;
-    int64_t next = node_next_timer(node);
-    if (next != INT64_MAX && next > world->now)
-        world->now = next; /* abstract time */
+    if (world->abstract && step_timer_early(world, task))
+        return;
+    step_to(world, node_next_timer(node)); /* abstract time */
     sp__context_set(&node->context);
     sp__timers_expire(node->runtime, sp__clock_now(node->host, world->now));
 }

@@ -48,6 +48,7 @@ enum sp__choice {
     SP__CHOICE_TASK,    /* who goes on: hooks.choose */
     SP__CHOICE_DATA,    /* sp_choose() */
     SP__CHOICE_BUGGIFY, /* sp_buggify() */
+    SP__CHOICE_TIMER,   /* abstract time: not the node's earliest timer fires but a later one */
     /* Of the network; each is asked where it could happen, and 0 says that it does not. */
     SP__CHOICE_NET_LATENCY, /* of something sent, from the path's least to its most */
     SP__CHOICE_NET_READ,    /* a read gets less than is there */
