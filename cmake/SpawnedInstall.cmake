@@ -30,6 +30,8 @@ string(REGEX REPLACE "/$" "" spawned_pc_prefix "${spawned_pc_prefix}")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned.pc.in ${PROJECT_BINARY_DIR}/spawned.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/spawned.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+install(FILES ${PROJECT_SOURCE_DIR}/tools/gdb/spawned-gdb.py
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/spawned)
 file(GLOB spawned_man CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.1)
 if(spawned_man)
     install(FILES ${spawned_man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -16,6 +16,12 @@ function(spawned_mark_code target)
         COMMENT "Moving the code of ${target} to section sp_text" VERBATIM)
 endfunction()
 
+# A part of the debug information of programs with the library, which gdb loads.
+set(spawned_gdb_script ${PROJECT_SOURCE_DIR}/tools/gdb/spawned-gdb.py)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/src/process/debugger.c PROPERTIES
+    COMPILE_DEFINITIONS SPAWNED_GDB_SCRIPT="${spawned_gdb_script}"
+    OBJECT_DEPENDS ${spawned_gdb_script})
+
 function(spawned_add_archive target)
     add_library(${target} STATIC ${SPAWNED_SOURCES})
     target_include_directories(${target}

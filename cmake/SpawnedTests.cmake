@@ -95,6 +95,10 @@ if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE)
     add_test(NAME compile_fail_driver COMMAND ${Python3_EXECUTABLE} ${spawned_misuse}/run_test.py)
     add_test(NAME install COMMAND ${PROJECT_SOURCE_DIR}/tests/install/run.sh
         ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/install-test ${CMAKE_C_COMPILER})
+    add_executable(gdb_target ${PROJECT_SOURCE_DIR}/tests/gdb/target.c)
+    target_link_libraries(gdb_target PRIVATE spawned_flags spawned)
+    add_test(NAME gdb COMMAND ${PROJECT_SOURCE_DIR}/tests/gdb/check.sh $<TARGET_FILE:gdb_target>)
+    set_tests_properties(gdb PROPERTIES LABELS build SKIP_RETURN_CODE 77)
     add_test(NAME snippets COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/snippets/run.py
         --cc ${CMAKE_C_COMPILER} --lib $<TARGET_FILE:spawned>)
     add_test(NAME snippets_driver

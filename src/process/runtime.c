@@ -1,6 +1,7 @@
 #include "spawned/runtime.h"
 
 #include "base/alloc.h"
+#include "process/debugger.h"
 #include "process/group.h"
 #include "process/living.h"
 #include "process/registry.h"
@@ -97,6 +98,7 @@ static void runtime_free_slots(struct sp_runtime *runtime)
 
 static void runtime_free(struct sp_runtime *runtime)
 {
+    sp__debugger_remove(runtime);
     sp__epoch_finish(&runtime->epoch);
     if (runtime->forgets)
         return;
@@ -215,6 +217,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
         runtime_free(runtime);
         return err;
     }
+    sp__debugger_add(runtime);
     *out_runtime = runtime;
     return SP_OK;
 }

@@ -125,6 +125,7 @@ struct sp_runtime {
     struct sp__lock task_lock;           /* which groups of tasks are beneath which */
     struct sp__hash_seed seed;
     _Atomic uint64_t live;              /* written under contexts_lock; see process/living.h */
+    struct sp_runtime *debugger_next;   /* process/debugger.h */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__groups *groups;
