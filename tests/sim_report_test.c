@@ -32,6 +32,7 @@ static const struct pair {
     { "race_ok", "task2, ", "signal --> task2" },
     { "register_before_reap", "enter --> directory", "directory, takes enter" },
     { "shortest_queue", "info --> worker", "job --> worker" },
+    { "slow_answer", "slow_answer 42 --> hasty", "hasty, takes slow_answer" },
     { "snapshot_newer", "copy --> balance", "apply" },
     { "spawn_then_link", "child, ends", "link --> child" },
     { "subscribe_gap", "snapshot --> store", "update" },
