@@ -14,7 +14,7 @@
 
 enum {
     SIM_STORY_TEXT = 96,
-    SIM_STORY_STEPS = 24, /* a longer one is cut down to what is at its heart */
+    SIM_STORY_STEPS = 18, /* a longer one is cut down to what is at its heart */
 };
 
 struct sim_story {
