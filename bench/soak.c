@@ -207,7 +207,7 @@ static int64_t soak_round(sp_duration length)
 static void soak_check(const struct sp_stats *stats)
 {
     uint64_t known = stats->handled + stats->queued + stats->dead_noproc + stats->dropped_full +
-                     stats->dropped_stale;
+                     stats->dropped_stale + stats->dropped_shed;
     if (stats->sent != known)
         bench_fail("messages are missing: sent is not handled + queued + dead + dropped");
     if (stats->timers != 0)

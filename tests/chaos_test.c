@@ -309,7 +309,8 @@ static void check_nothing_is_left(struct sp_runtime *runtime)
     do { /* what the last ones leave is counted after their end is told */
         sp_yield();
         sp_runtime_stats(runtime, &s);
-    } while (s.sent != s.handled + s.queued + s.dead_noproc + s.dropped_full + s.dropped_stale);
+    } while (s.sent != s.handled + s.queued + s.dead_noproc + s.dropped_full + s.dropped_stale +
+                           s.dropped_shed);
     CHECK(s.spawned > PLAYERS && s.faults != 0 && s.late_replies != 0); /* it was lively */
     CHECK_INT(s.processes, 1);
     CHECK_INT(s.exited + 1, s.spawned);

@@ -96,6 +96,20 @@ SP_API SP_NODISCARD sp_err sp_kill(sp_pid pid);
 SP_API SP_NODISCARD sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason,
                                    sp_deadline deadline);
 
+/** Drain a process and wait for its end: from now on sends and calls to it return SP_ERR_SHUTDOWN,
+ *  those before are finished, requests whose answer was put off included; then it ends with
+ *  `shutdown`, a server through its terminate callback. What it sends to itself, its own timers
+ *  included, and DOWN and EXIT notices still come. A plain process ends when it would wait for its
+ *  next message. A supervisor refuses orders and stops its children in order.
+ *  Errors: NOPROC, TIMEOUT (it goes on draining; sp_stop() or sp_kill() end that), NOTSUP (an
+ *  attached thread), NOMEM, NOTCONTEXT, DEADLOCK (itself).
+ *  Context: process, may suspend. Default deadline: none. */
+SP_API SP_NODISCARD sp_err sp_drain(sp_pid pid, sp_deadline deadline);
+
+/** Was the running process told to drain? True too once it is told to stop taking work by the
+ *  coordinated shutdown, see spawned/shutdown.h. Context: process. */
+SP_API bool sp_draining(void);
+
 /** Wait until `pid` has ended. A pid that is dead already gives reason `noproc`.
  *  Errors: TIMEOUT, NOMEM, NOTCONTEXT, DEADLOCK (itself).
  *  Ownership: the caller holds one reference of `*out_reason`; `out_reason` may be NULL.

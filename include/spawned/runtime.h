@@ -131,7 +131,8 @@ SP_API void sp_yield(void);
  *  Context: process, may suspend. */
 SP_API bool sp_sleep(sp_duration d);
 
-/** Counts of a runtime since its start. Messages: sent = handled + queued + dead + dropped. */
+/** Counts of a runtime since its start. Messages: sent = handled + queued + dead_noproc +
+ *  dropped_full + dropped_stale + dropped_shed. */
 struct sp_stats {
     uint64_t processes;     /**< alive now */
     uint64_t spawned;       /**< ever */
@@ -142,6 +143,7 @@ struct sp_stats {
     uint64_t dead_noproc;   /**< sent to a pid that was dead, or left in a mailbox at exit */
     uint64_t dropped_full;  /**< refused or discarded by a full mailbox */
     uint64_t dropped_stale; /**< timer messages cancelled after they were queued */
+    uint64_t dropped_shed;  /**< refused by a process that drains, or is overloaded */
     uint64_t late_replies;  /**< replies whose caller had given up */
     uint64_t faults;        /**< contained */
     uint64_t steals;        /**< processes taken from another worker's queue */

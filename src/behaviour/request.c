@@ -66,6 +66,8 @@ static struct sp__request *request_remove(struct sp_runtime *runtime, sp_request
         if (request != NULL)
             sp__map_remove(&extra->requests, handle.id);
         sp__lock_unlock(&server->lock);
+        if (request != NULL && sp__actor_draining(&server->actor))
+            sp__actor_wake(&server->actor); /* it may have been the last */
     }
     sp__process_leave();
     return request;

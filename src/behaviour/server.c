@@ -293,6 +293,8 @@ static const struct sp_reason *server_look(struct sp_process *self)
         if (end != NULL)
             return end;
     }
+    if ((self->attention & SP__ATTEND_DRAIN) && sp__process_drained(self))
+        return sp_reason_shutdown();
     if (!(self->attention & SP__ATTEND_STOP))
         return NULL;
     struct sp__extra *extra = self->extra;

@@ -86,22 +86,39 @@ static sp_err join_wait(struct sp_process *self, struct sp__pending_slot *joiner
     }
 }
 
-static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
-                   const struct sp_reason *moved_stop, struct sp__pending_slot *joiner)
+/* How one who waits for an end asks for it; `reason` NULL: it does not. */
+struct join_ask {
+    enum sp__signal_kind kind;
+    const struct sp_reason *reason; /* moved */
+};
+
+/* The target has the monitor already. Inside an epoch section. */
+static sp_err join_ask(struct sp_process *self, struct sp_process *target,
+                       const struct join_ask *ask, uint64_t id)
+{
+    sp_err sent = sp__signal_send(target, ask->kind, sp__process_pid(self), ask->reason);
+    /* Behind the signal: whoever is refused is refused by one that knows that it drains. */
+    if (sent == SP_OK && ask->kind == SP__SIGNAL_DRAIN)
+        sp__actor_drain(&target->actor);
+    return sent == SP_ERR_NOMEM && sp__relation_demonitor(self, id) ? sent : SP_OK;
+}
+
+static sp_err join(struct sp_process *self, sp_pid pid, int64_t until, const struct join_ask *ask,
+                   struct sp__pending_slot *joiner)
 {
     uint64_t id;
     sp__process_enter();
     struct sp_process *target = sp__process_lookup(sp__process_runtime(self), pid);
-    sp_err err = moved_stop != NULL && target == NULL ? SP_ERR_NOPROC : SP_OK;
+    sp_err err = ask->reason != NULL && target == NULL ? SP_ERR_NOPROC : SP_OK;
+    if (err == SP_OK && target != NULL && ask->kind == SP__SIGNAL_DRAIN &&
+        target->actor.bound != NULL && target->actor.bound->kind == SP__CONTEXT_FOREIGN)
+        err = SP_ERR_NOTSUP;
     if (err == SP_OK)
         err = sp__relation_monitor(self, target, pid, NULL, joiner, &id);
-    if (err != SP_OK) {
-        sp_reason_unref(moved_stop);
-    } else if (moved_stop != NULL) {
-        sp_err sent = sp__signal_send(target, SP__SIGNAL_STOP, sp__process_pid(self), moved_stop);
-        if (sent == SP_ERR_NOMEM && sp__relation_demonitor(self, id))
-            err = sent;
-    }
+    if (err != SP_OK)
+        sp_reason_unref(ask->reason);
+    else if (ask->reason != NULL)
+        err = join_ask(self, target, ask, id);
     sp__process_leave();
     if (err != SP_OK)
         return err;
@@ -117,21 +134,32 @@ static sp_err join(struct sp_process *self, sp_pid pid, int64_t until,
     return err;
 }
 
-sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline deadline)
+static sp_err control_end(sp_pid pid, const struct join_ask *ask, sp_deadline deadline)
 {
-    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "stop");
     struct sp_process *self = sp__process_self();
-    if (moved_reason == NULL)
-        moved_reason = sp_reason_normal();
     if (self == NULL || sp_pid_equal(pid, sp_self())) {
-        sp_reason_unref(moved_reason);
+        sp_reason_unref(ask->reason);
         return self == NULL ? SP_ERR_NOTCONTEXT : SP_ERR_DEADLOCK;
     }
     struct sp__pending_slot joiner = { 0 };
     int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
-    sp_err err = join(self, pid, until, moved_reason, &joiner);
+    sp_err err = join(self, pid, until, ask, &joiner);
     sp_reason_unref(joiner.reason);
     return err;
+}
+
+sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason, sp_deadline deadline)
+{
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "stop");
+    if (moved_reason == NULL)
+        moved_reason = sp_reason_normal();
+    return control_end(pid, &(struct join_ask){ SP__SIGNAL_STOP, moved_reason }, deadline);
+}
+
+sp_err sp_drain(sp_pid pid, sp_deadline deadline)
+{
+    sp__point(SP__POINT_PROCESS, sp__point_pid(pid), "drain");
+    return control_end(pid, &(struct join_ask){ SP__SIGNAL_DRAIN, sp_reason_shutdown() }, deadline);
 }
 
 sp_err sp_join(sp_pid pid, sp_deadline deadline, const struct sp_reason **out_reason)
@@ -144,7 +172,7 @@ sp_err sp_join(sp_pid pid, sp_deadline deadline, const struct sp_reason **out_re
         return SP_ERR_DEADLOCK;
     struct sp__pending_slot joiner = { 0 };
     int64_t until = sp__scheduler_instant(sp__process_runtime(self), deadline, sp_never());
-    sp_err err = join(self, pid, until, NULL, &joiner);
+    sp_err err = join(self, pid, until, &(struct join_ask){ .reason = NULL }, &joiner);
     if (err == SP_OK && out_reason != NULL)
         *out_reason = joiner.reason;
     else

@@ -86,6 +86,7 @@ enum {
     SP__ATTEND_PARK = 8,      /* extra.park_hooks */
     SP__ATTEND_IDLE = 16,     /* the inactivity timeout */
     SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
+    SP__ATTEND_DRAIN = 128,   /* it ends when nothing that it accepted is left */
 };
 
 /* Bits of sp_process.shared; atomic. */
@@ -293,6 +294,14 @@ SP_NODISCARD sp_err sp__spawn(sp_process_fn fn, void *arg, const struct sp_spawn
 /** sp_cancel(), without suspending. Errors: NOPROC, NOTSUP. Context: any with a context. */
 sp_err sp__process_cancel(struct sp_runtime *runtime, sp_pid pid) SP_NONNULL;
 
+/* ---- drain.c ---- */
+
+/** It was told to drain: nothing new comes in from here on. Context: the owner. */
+void sp__process_drain(struct sp_process *self) SP_NONNULL;
+
+/** It drains; has it finished all that it accepted? Context: the owner, between messages. */
+bool sp__process_drained(struct sp_process *self) SP_NONNULL;
+
 /* ---- exit.c ---- */
 
 /** Run the exit of a process that is not inside a handler, to its end; the turn then returns
@@ -454,14 +463,15 @@ struct sp__park_hook {
 SP_NODISCARD sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *hook)
     SP_NONNULL;
 
-/** Run what is listed. Context: the owner. */
-void sp__process_run_park_hooks(struct sp_process *self) SP_NONNULL;
+/** Run what is listed. A plain process that drains, and would wait for its next message, ends.
+ *  Context: the owner. */
+void sp__process_run_park_hooks(struct sp_process *self, bool receiving) SP_NONNULL;
 
 /** The same, where there is something; and lets in who waits for room. Context: the owner. */
 static inline void sp__process_before_leaving(struct sp_process *self, bool receiving)
 {
     if (self->attention & SP__ATTEND_PARK)
-        sp__process_run_park_hooks(self);
+        sp__process_run_park_hooks(self, receiving);
     /* relaxed: who queues up later wakes us, see send.c. */
     if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
         sp__send_room_leaving(self, receiving);

@@ -11,6 +11,7 @@
 #include "process/timer.h"
 #include "runtime/log.h"
 #include "runtime/slab.h"
+#include "spawned/property.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -400,6 +401,15 @@ static struct sp__context *runtime_take_thread(struct sp_runtime *runtime)
     return ours ? NULL : context;
 }
 
+/* Nobody is left to send or to take. */
+static bool runtime_balanced(struct sp_runtime *runtime)
+{
+    struct sp_stats stats;
+    sp_runtime_stats(runtime, &stats);
+    return stats.sent == stats.handled + stats.queued + stats.dead_noproc + stats.dropped_full +
+                             stats.dropped_stale + stats.dropped_shed;
+}
+
 sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
                           struct sp_stop_report *out_report)
 {
@@ -419,6 +429,8 @@ sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline
     sp__context_set(before);
     bool stopped = report.stuck == 0 &&
                    runtime->ops->stop(runtime, sp_time_add((sp_time){ until }, sp_sec(1)).ns);
+    if (stopped)
+        sp_always(runtime_balanced(runtime), "messages sent = handled + queued + dead + dropped");
     if (out_report != NULL)
         *out_report = report;
     if (!stopped)
@@ -536,6 +548,7 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .dead_noproc = sum.dead_noproc,
         .dropped_full = sum.dropped_full,
         .dropped_stale = sum.dropped_stale,
+        .dropped_shed = sum.dropped_shed,
         .late_replies = sum.late_replies,
         .faults = sum.faults,
         .steals = sum.steals,

@@ -107,6 +107,21 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
     return SP_ERR_FULL;
 }
 
+/* It drains: only what it sends itself is part of what it has accepted. */
+static sp_err send_draining(struct sp_process *to, struct sp__send *send,
+                            struct sp_message *message)
+{
+    if (sp_pid_equal(message->from, send->to)) {
+        if (sp__mailbox_length(&to->actor) >= to->actor.mailbox_max) {
+            sp__count(&sp__context()->counters.dropped_full);
+            return SP_ERR_FULL;
+        }
+        return sp__mailbox_push(&to->actor, message, false, &send->number);
+    }
+    sp__count(&sp__context()->counters.dropped_shed);
+    return SP_ERR_SHUTDOWN;
+}
+
 /* Inside an epoch section. */
 static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
                                struct sp_message *message)
@@ -115,6 +130,8 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
     sp_err err = sp__mailbox_push(&to->actor, message, bounded, &send->number);
     if (err == SP_ERR_FULL)
         err = send_overflow(to, send, message);
+    else if (err == SP_ERR_SHUTDOWN)
+        err = send_draining(to, send, message);
     if (err != SP_OK)
         return err;
     if (atomic_load_explicit(&to->shared, memory_order_relaxed) & SP__SHARED_HIGH_WATER)

@@ -34,6 +34,7 @@ void sp__signal_discard(struct sp__process_signal *signal)
     case SP__SIGNAL_EXIT:
     case SP__SIGNAL_STOP:
     case SP__SIGNAL_SHUTDOWN:
+    case SP__SIGNAL_DRAIN:
     case SP__SIGNAL_OVERFLOW:
         sp_reason_unref(signal->reason);
         if (!signal->borrowed)
@@ -121,6 +122,9 @@ static const struct sp_reason *signal_handle(struct sp_process *self,
         return (self->flags & (SP__PROCESS_TRAP_EXIT | SP__PROCESS_HOOK_STOP))
                    ? signal_stop(self, signal)
                    : sp_reason_ref(signal->reason);
+    case SP__SIGNAL_DRAIN:
+        sp__process_drain(self);
+        return NULL;
     case SP__SIGNAL_OVERFLOW:
         if (!(self->flags & SP__PROCESS_TRAP_EXIT))
             self->flags |= SP__PROCESS_NO_TERMINATE;

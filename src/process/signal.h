@@ -17,6 +17,7 @@ enum sp__signal_kind {
     SP__SIGNAL_EXIT,     /* sp_signal() */
     SP__SIGNAL_STOP,     /* sp_stop(): end, trapping or not, at the next message boundary */
     SP__SIGNAL_SHUTDOWN, /* the runtime ends: as an exit of the parent */
+    SP__SIGNAL_DRAIN,    /* sp_drain(): finish what was accepted, then end */
     SP__SIGNAL_OVERFLOW, /* its mailbox was full: end, trapping or not, at once */
     SP__SIGNAL_DOWN,     /* a monitored process ended; is the struct sp__monitor */
     SP__SIGNAL_CALLBACK, /* is the struct sp__callback */

@@ -164,11 +164,19 @@ static void timer_send(struct sp__context *context, struct timer *timer, struct 
     uint32_t number;
     bool bounded =
         !(message->flags & SP__MESSAGE_KEYED) && !(message->type->kind & SP__KIND_RESERVED);
+    /* What one that drains has sent to itself is part of what it has to finish. */
+    if (sp__actor_draining(&target->actor) &&
+        sp_pid_equal(message->from, sp__process_pid(target)) &&
+        sp__mailbox_length(&target->actor) < target->actor.mailbox_max)
+        bounded = false;
     sp_err err = sp__mailbox_push(&target->actor, message, bounded, &number);
     if (err == SP_OK)
         return;
-    sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
-                                 : &context->counters.dead_noproc);
+    if (err == SP_ERR_SHUTDOWN)
+        sp__count(&context->counters.dropped_shed);
+    else
+        sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
+                                     : &context->counters.dead_noproc);
     sp__message_set_next(message, *refused);
     *refused = message;
 }

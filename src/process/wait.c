@@ -16,16 +16,25 @@ sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *ho
     return SP_OK;
 }
 
-void sp__process_run_park_hooks(struct sp_process *self)
+/* A server looks between its messages, see server.c. */
+static void wait_drained(struct sp_process *self, bool receiving)
+{
+    self->attention |= SP__ATTEND_PARK;
+    if (receiving && self->stage == SP__EXIT_NOT && sp__process_drained(self))
+        sp_exit(sp_reason_shutdown());
+}
+
+void sp__process_run_park_hooks(struct sp_process *self, bool receiving)
 {
     struct sp__extra *extra = self->extra;
     self->attention &= (uint8_t)~SP__ATTEND_PARK;
-    if (extra == NULL)
-        return;
-    for (struct sp__list *link; (link = sp__list_pop_front(&extra->park_hooks)) != NULL;) {
+    for (struct sp__list *link;
+         extra != NULL && (link = sp__list_pop_front(&extra->park_hooks)) != NULL;) {
         struct sp__park_hook *hook = sp__container_of(link, struct sp__park_hook, link);
         hook->run(hook);
     }
+    if ((self->attention & SP__ATTEND_DRAIN) && !sp__process_is_server(self))
+        wait_drained(self, receiving);
 }
 
 sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
@@ -61,7 +70,11 @@ void sp_yield(void)
     struct sp_process *self = sp__process_self();
     if (self == NULL || !sp__process_check(self))
         return;
-    sp__process_before_leaving(self, true);
+    if (self->attention & SP__ATTEND_PARK)
+        sp__process_run_park_hooks(self, false);
+    /* relaxed: as in before_leaving. */
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_WAITED_FOR)
+        sp__send_room_leaving(self, true);
     self->actor.runtime->ops->yield(&self->actor);
     sp_ignore(sp__process_check(sp__process_self()));
 }

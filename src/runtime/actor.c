@@ -126,6 +126,13 @@ void sp__actor_ask_room(struct sp__actor *actor)
     actor_raise(actor, SP__ACTOR_ROOM);
 }
 
+void sp__actor_drain(struct sp__actor *actor)
+{
+    /* acq_rel: pairs with push, whose swaps come before it and count, or are refused. */
+    atomic_fetch_or_explicit(&actor->state, SP__ACTOR_DRAINING | SP__ACTOR_SPECIAL,
+                             memory_order_acq_rel);
+}
+
 struct sp__signal *sp__actor_close(struct sp__actor *actor)
 {
     /* QUEUED stays set for ever: nobody can make it runnable again. */

@@ -11,6 +11,7 @@
  *   CLOSED    it ended: nothing is pushed any more
  *   SPECIAL   its mailbox is no ordinary one: a high-water mark, or senders drop the oldest;
  *             so that a send looks at nothing else for it
+ *   DRAINING  takes nothing new; SPECIAL is set with it
  *
  * Invariants:
  *  - length = pushed - taken, exact: `pushed` moves with the same compare-and-swap that
@@ -48,6 +49,7 @@
 #define SP__ACTOR_CLOSED UINT64_C(16)
 #define SP__ACTOR_ROOM UINT64_C(32)
 #define SP__ACTOR_SPECIAL UINT64_C(64)
+#define SP__ACTOR_DRAINING UINT64_C(256)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
 
 struct sp__fiber;
@@ -203,6 +205,17 @@ struct sp__signal *sp__actor_close(struct sp__actor *actor) SP_NONNULL;
 /** Give up ownership until there is something to do. True: parked. False: there is something.
  *  Context: the owner, on a stack that is not the actor's fiber. */
 SP_NODISCARD bool sp__actor_try_park(struct sp__actor *actor, bool receiving) SP_NONNULL;
+
+/** From now on a bounded push is refused with SHUTDOWN. Context: any, inside an epoch section or the
+ *  owner. */
+void sp__actor_drain(struct sp__actor *actor) SP_NONNULL;
+
+/** Was it told so? Context: any. */
+static inline bool sp__actor_draining(const struct sp__actor *actor)
+{
+    /* relaxed: a push that must not miss it swaps the same word. */
+    return (atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_DRAINING) != 0;
+}
 
 /** A sender waits for room: the owner looks before it parks again.
  *  Context: any thread with a context, inside an epoch section. */

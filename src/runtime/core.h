@@ -42,6 +42,7 @@ struct sp__counters {
     _Atomic uint64_t dead_noproc;
     _Atomic uint64_t dropped_full;
     _Atomic uint64_t dropped_stale;
+    _Atomic uint64_t dropped_shed;
     _Atomic uint64_t late_replies;
     _Atomic uint64_t spawned;
     _Atomic uint64_t exited;
@@ -119,8 +120,10 @@ struct sp_runtime {
     struct sp__counters gone SP__GUARDED_BY(contexts_lock); /* of contexts that ended */
     _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
     _Atomic bool stopping;
-    struct sp__slab *processes;          /* struct sp_process, by slot */
-    struct sp__slab *timer_slots;        /* struct sp__timer */
+    _Atomic bool draining;        /* the coordinated shutdown has begun: behaviour/shutdown.c */
+    _Atomic bool unready;         /* the program says that it is not ready: behaviour/health.c */
+    struct sp__slab *processes;   /* struct sp_process, by slot */
+    struct sp__slab *timer_slots; /* struct sp__timer */
     struct sp__slab *_Atomic task_slots; /* struct sp__task_slot; made by the first */
     struct sp__lock task_lock;           /* which groups of tasks are beneath which */
     struct sp__hash_seed seed;

@@ -25,7 +25,8 @@ static inline void sp__mailbox_append(struct sp__actor *actor, struct sp_message
 }
 
 /** Append a message. `*out_number` is its number: it is at position number - taken.
- *  Errors: NOPROC (closed), FULL (only with `bounded`), INVALID (only with `ordinary`: it is not).
+ *  Errors: NOPROC (closed), FULL and SHUTDOWN (it drains; both only with `bounded`), INVALID (only
+ *  with `ordinary`: it is not).
  *  Ownership: taken on SP_OK only.
  *  Context: any thread with a context, inside an epoch section or the owner. */
 SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_push_to(
@@ -38,6 +39,8 @@ SP_NODISCARD __attribute__((always_inline)) static inline sp_err sp__mailbox_pus
     do {
         if (state & (ordinary ? SP__ACTOR_CLOSED | SP__ACTOR_SPECIAL : SP__ACTOR_CLOSED))
             return state & SP__ACTOR_CLOSED ? SP_ERR_NOPROC : SP_ERR_INVALID;
+        if (!ordinary && bounded && (state & SP__ACTOR_DRAINING))
+            return SP_ERR_SHUTDOWN;
         if (bounded) {
             /* acquire: pairs with the release in took. An unbounded one's maximum is more than
              * any length. */

@@ -136,7 +136,8 @@ static bool close_balanced(struct sp_stats *out_stats)
 {
     sp_runtime_stats(sp_runtime_current(), out_stats);
     return out_stats->sent == out_stats->handled + out_stats->queued + out_stats->dead_noproc +
-                                  out_stats->dropped_full + out_stats->dropped_stale;
+                                  out_stats->dropped_full + out_stats->dropped_stale +
+                                  out_stats->dropped_shed;
 }
 
 void accept_close(void)

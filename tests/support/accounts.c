@@ -11,7 +11,7 @@ void accounts_balance(void)
 {
     struct sp_stats stats = accounts();
     CHECK_INT(stats.handled + stats.queued + stats.dead_noproc + stats.dropped_full +
-                  stats.dropped_stale,
+                  stats.dropped_stale + stats.dropped_shed,
               stats.sent);
     CHECK_INT(stats.exited + stats.processes, stats.spawned);
 }

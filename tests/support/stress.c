@@ -61,7 +61,8 @@ static bool stress_settled(void)
 {
     struct sp_stats stats = accounts();
     return stats.processes == 1 && stats.handled + stats.queued + stats.dead_noproc +
-                                           stats.dropped_full + stats.dropped_stale ==
+                                           stats.dropped_full + stats.dropped_stale +
+                                           stats.dropped_shed ==
                                        stats.sent;
 }
 
