@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 SECONDS ?= 60
 JOBS := $(shell sh scripts/jobs.sh)
 PORT ?= 7379
+HTTP_PORT ?= 7380
 
 .DEFAULT_GOAL := help
 .PHONY: help packages demo-packages build demo demo-check test test-quick bench bench-peers \
@@ -13,7 +14,7 @@ PORT ?= 7379
 help: ## this list
 	@echo "Spawned, an actor platform for C. Targets:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
-	@echo "Variables: PREFIX, DESTDIR (install), SECONDS (soak), PORT (demo), SPAWNED_JOBS,"
+	@echo "Variables: PREFIX, DESTDIR (install), SECONDS (soak), PORT, HTTP_PORT (demo), SPAWNED_JOBS,"
 	@echo "SHORT, PAGE and BENCH_PEERS (bench-peers: see bench/peers/run.py --help)."
 
 packages: ## install the Debian packages that are missing (scripts/packages.txt)
@@ -27,8 +28,8 @@ build: ## build everything into build/release
 	@mkdir -p build && cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 
-demo: demo-packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n)
-	@exec build/release/bin/spawned-kv --port $(PORT)
+demo: demo-packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n), dashboard (HTTP_PORT=n)
+	@exec build/release/bin/spawned-kv --port $(PORT) --http 127.0.0.1:$(HTTP_PORT)
 
 demo-check: demo-packages build ## drive spawned-kv with redis-cli, crash a shard, see it recover
 	@sh examples/kv/demo-check.sh build/release/bin/spawned-kv

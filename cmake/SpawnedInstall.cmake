@@ -11,6 +11,9 @@ set(spawned_installed spawned spawned_sim)
 if(SPAWNED_SHARED)
     list(APPEND spawned_installed spawned_shared)
 endif()
+if(TARGET spawned_http)
+    list(APPEND spawned_installed spawned_http)
+endif()
 install(TARGETS ${spawned_installed} EXPORT SpawnedTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT SpawnedTargets NAMESPACE Spawned:: DESTINATION ${spawned_cmake_dir})
@@ -29,6 +32,12 @@ file(RELATIVE_PATH spawned_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" spawned_pc_prefix "${spawned_pc_prefix}")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned.pc.in ${PROJECT_BINARY_DIR}/spawned.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/spawned.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TARGET spawned_http)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned-http.pc.in
+        ${PROJECT_BINARY_DIR}/spawned-http.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/spawned-http.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 install(FILES ${PROJECT_SOURCE_DIR}/tools/gdb/spawned-gdb.py
     DESTINATION ${CMAKE_INSTALL_DATADIR}/spawned)

@@ -1,4 +1,5 @@
 /* spawned-kv: an in-memory key-value store that speaks the Redis protocol. See README.md. */
+#include "observe.h"
 #include "options.h"
 #include "tree.h"
 
@@ -52,6 +53,8 @@ static void main_started(void *arg)
     printf("spawned-kv " MAIN_VERSION ": ready on %s, %" PRIu32 " shards, %" PRIu32 " workers\n",
            sp_address_format(&info.address, address), world->settings.shards,
            world->settings.workers);
+    if (kv_observe_where(address))
+        printf("spawned-kv: dashboard on http://%s/\n", address);
     fflush(stdout);
 }
 
@@ -94,6 +97,7 @@ int main(int argc, char **argv)
     case KV_ASKED_RUN:
         break;
     }
+    settings.http_token = getenv("SPAWNED_KV_HTTP_TOKEN");
     main_raise_files(&settings);
     sp_err err = kv_world_init(&world, &settings);
     if (err != SP_OK) {

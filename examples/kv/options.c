@@ -1,6 +1,8 @@
 /* The command line. See options.h. */
 #include "options.h"
 
+#include "observe.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ const char kv_options_help[] =
     "  --max-request BYTES  longest request (default 1073741824)\n"
     "  --max-output BYTES   replies that may wait for a client that does not read them\n"
     "                       (default 33554432)\n"
+    "  --http ADDRESS:PORT  serve a dashboard, metrics and an API there; anything but loopback\n"
+    "                       needs a token in the environment, SPAWNED_KV_HTTP_TOKEN\n"
     "  --help               show this text\n"
     "  --version            show the version\n"
     "\n"
@@ -144,15 +148,39 @@ static bool options_bind(const char *text, struct kv_settings *settings,
     return true;
 }
 
+static bool options_http(const char *text, struct kv_settings *settings,
+                         char out_error[KV_OPTIONS_ERROR_MAX])
+{
+    sp_address address;
+    if (!kv_observe_built()) {
+        snprintf(out_error, KV_OPTIONS_ERROR_MAX, "--http is not in this build (libmicrohttpd)");
+        return false;
+    }
+    if (sp_address_parse(text, &address) != SP_OK) {
+        snprintf(out_error, KV_OPTIONS_ERROR_MAX,
+                 "--http wants an IP address and a port, not \"%.60s\"", text);
+        return false;
+    }
+    settings->http = text;
+    return true;
+}
+
+static bool options_text(const char *name, const char *value, struct kv_settings *settings,
+                         char out_error[KV_OPTIONS_ERROR_MAX])
+{
+    return strcmp(name, "--bind") == 0 ? options_bind(value, settings, out_error)
+                                       : options_http(value, settings, out_error);
+}
+
 static bool options_one(const char *name, const char *value, struct kv_settings *settings,
                         char out_error[KV_OPTIONS_ERROR_MAX])
 {
-    bool bind = strcmp(name, "--bind") == 0;
+    bool text = strcmp(name, "--bind") == 0 || strcmp(name, "--http") == 0;
     const struct options_number *number = NULL;
     for (size_t i = 0; i < sizeof(options_numbers) / sizeof(options_numbers[0]); i++)
         if (strcmp(name, options_numbers[i].name) == 0)
             number = &options_numbers[i];
-    if (number == NULL && !bind) {
+    if (number == NULL && !text) {
         snprintf(out_error, KV_OPTIONS_ERROR_MAX, "unknown option \"%.60s\"", name);
         return false;
     }
@@ -160,7 +188,7 @@ static bool options_one(const char *name, const char *value, struct kv_settings 
         snprintf(out_error, KV_OPTIONS_ERROR_MAX, "%s wants a value", name);
         return false;
     }
-    return bind ? options_bind(value, settings, out_error)
+    return text ? options_text(name, value, settings, out_error)
                 : options_number(number, value, settings, out_error);
 }
 

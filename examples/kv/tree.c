@@ -3,6 +3,7 @@
 
 #include "clients.h"
 #include "connection.h"
+#include "observe.h"
 #include "pubsub.h"
 #include "shard.h"
 
@@ -12,7 +13,7 @@
 
 enum {
     TREE_SPARE_CONNECTIONS = 32, /* over the limit of clients, to be told so */
-    TREE_CHILDREN = 4,
+    TREE_CHILDREN_MAX = 5,
     TREE_MAILBOX_MAX = 2 * 1000 * 1000, /* of the registry: each client may tell it something */
     TREE_LINE_MAX = 192,
     TREE_DEPTH_MAX = 8,
@@ -28,7 +29,9 @@ struct kv_tree {
     struct kv_shard_args shard_args[KV_SHARDS_MAX];
     char shard_name[KV_SHARDS_MAX][24];
     struct sp_supervisor_spec shards;
-    struct sp_child_spec child[TREE_CHILDREN];
+    struct sp_child_spec child[TREE_CHILDREN_MAX];
+    size_t children;
+    struct sp_http_options http;
     struct sp_supervisor_spec top;
     struct sp_application_spec application;
 };
@@ -90,6 +93,9 @@ static void tree_children(struct kv_tree *tree, struct kv_world *world)
                                              .args = &tree->serve,
                                              .options.spawn.name = "listener",
                                              .shutdown = sp_after_sec(5) };
+    tree->children = 4;
+    if (world->settings.http != NULL)
+        tree->child[tree->children++] = kv_observe_child(&world->settings, &tree->http);
 }
 
 struct kv_tree *kv_tree_create(struct kv_world *world, struct sp_io_error *out_error)
@@ -104,7 +110,7 @@ struct kv_tree *kv_tree_create(struct kv_world *world, struct sp_io_error *out_e
                                              .max_restarts = 10,
                                              .period = sp_sec(10),
                                              .children = tree->child,
-                                             .child_count = TREE_CHILDREN };
+                                             .child_count = tree->children };
     tree->application =
         (struct sp_application_spec){ .name = KV_APPLICATION, .supervisor = &tree->top };
     return tree;

@@ -32,8 +32,10 @@ enum {
 
 /** Settings; see options.h. */
 struct kv_settings {
-    const char *bind; /**< an IP address */
-    uint16_t port;    /**< 0: one that the system chooses */
+    const char *bind;       /**< an IP address */
+    uint16_t port;          /**< 0: one that the system chooses */
+    const char *http;       /**< where the dashboard is; NULL: nowhere */
+    const char *http_token; /**< of the dashboard; NULL: none */
     uint32_t shards;
     uint32_t workers;
     uint32_t clients_max;

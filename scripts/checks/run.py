@@ -16,7 +16,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKS = (
-    "layers includes headers docs files functions macros atomics sleeps words format "
+    "layers includes headers docs files functions macros atomics sleeps words format dashboard "
     "shell symbols sections tidy"
 ).split()
 NEED_BUILD = {"symbols", "sections", "tidy"}

@@ -17,11 +17,11 @@ FINDING = re.compile(r"^(.*?):(\d+):\d+: (?:warning|error): (.*)$", re.M)
 
 
 def commands(tree):
-    """{source below src/: compile command} of the static library."""
+    """{source below src/: compile command} of the static libraries."""
     found = {}
     for entry in json.loads((tree.build / "compile_commands.json").read_text()):
         path = os.path.relpath(entry["file"], tree.root.resolve())
-        target = "CMakeFiles/spawned.dir/" in entry["command"]
+        target = re.search(r"CMakeFiles/spawned(_http)?\.dir/", entry["command"])
         if path.startswith("src/") and path.endswith(".c") and target:
             found[path] = entry
     return found

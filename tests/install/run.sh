@@ -63,6 +63,12 @@ compiles_with_archive() {
         objdump -h "$work/with_archive" | grep -q ' sp_text '
 }
 
+compiles_with_http() {
+    # shellcheck disable=SC2046 # lists of options
+    $cc -std=c17 -Wall -Wextra -Werror $(pkg-config --cflags spawned-http) \
+        "$source/examples/dashboard.c" -o "$work/with_http" $(pkg-config --libs spawned-http)
+}
+
 builds_with_cmake() {
     cmake -S "$project" -B "$work/project" -G Ninja -DCMAKE_C_COMPILER="$cc" \
         -DCMAKE_PREFIX_PATH="$stage$prefix" && cmake --build "$work/project" &&
@@ -88,6 +94,8 @@ check "installed files name no path of the build" names_no_build_path
 check "pkg-config knows the library" pkg-config --exists spawned
 check "a program builds and runs with pkg-config" compiles_with_pkg_config
 check "a program builds and runs with the archive, code in sp_text" compiles_with_archive
+[ ! -e "$libdir/pkgconfig/spawned-http.pc" ] ||
+    check "a program builds with pkg-config and the HTTP endpoint" compiles_with_http
 check "a CMake project builds and runs" builds_with_cmake
 check "a CMake project that wants another version is refused" refuses_other_version
 echo "$passed passed, $failed failed"

@@ -1,0 +1,56 @@
+/* The dashboard. See observe.h. Built without libspawned-http, --http is refused. */
+#include "observe.h"
+
+#ifdef SPAWNED_HTTP
+
+bool kv_observe_built(void)
+{
+    return true;
+}
+
+struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
+                                      struct sp_http_options *options)
+{
+    *options = (struct sp_http_options){ .address = settings->http,
+                                         .token = settings->http_token,
+                                         .program = "spawned-kv",
+                                         .control = true };
+    return (struct sp_child_spec){ .id = KV_HTTP_NAME,
+                                   .server = &sp_http_class,
+                                   .args = options,
+                                   .options.spawn.name = KV_HTTP_NAME };
+}
+
+bool kv_observe_where(char text[SP_ADDRESS_TEXT_MAX])
+{
+    sp_http_ref http;
+    struct sp_http_info info;
+    if (sp_http_whereis(KV_HTTP_NAME, &http) != SP_OK ||
+        sp_http_info(http, &(sp_empty){ 0 }, &info, sp_after_sec(5)) != SP_OK)
+        return false;
+    sp_address_format(&info.address, text);
+    return true;
+}
+
+#else
+
+bool kv_observe_built(void)
+{
+    return false;
+}
+
+struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
+                                      struct sp_http_options *options)
+{
+    (void)settings;
+    *options = (struct sp_http_options){ .address = NULL };
+    return (struct sp_child_spec){ .id = KV_HTTP_NAME };
+}
+
+bool kv_observe_where(char text[SP_ADDRESS_TEXT_MAX])
+{
+    text[0] = '\0';
+    return false;
+}
+
+#endif

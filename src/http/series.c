@@ -1,0 +1,126 @@
+#include "http/series.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+sp_err sp__http_series_init(struct sp__http_series *series)
+{
+    *series = (struct sp__http_series){ .rows = NULL };
+    series->rows = sp__calloc(SP__HTTP_SERIES_ROWS, sizeof(*series->rows));
+    return series->rows == NULL ? SP_ERR_NOMEM : SP_OK;
+}
+
+void sp__http_series_finish(struct sp__http_series *series)
+{
+    sp__free(series->rows);
+}
+
+static int64_t series_cpu_us(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return SP__HTTP_SERIES_NULL;
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
+           usage.ru_stime.tv_usec;
+}
+
+static int64_t series_rss(void)
+{
+    long long size = 0;
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return SP__HTTP_SERIES_NULL;
+    int fields = fscanf(file, "%lld %lld", &size, &pages);
+    fclose(file);
+    return fields == 2 ? pages * sysconf(_SC_PAGESIZE) : SP__HTTP_SERIES_NULL;
+}
+
+/* Everything as a count since the start. */
+static struct sp__http_row series_read(struct sp_runtime *runtime)
+{
+    struct sp_stats stats;
+    sp_runtime_stats(runtime, &stats);
+    return (struct sp__http_row){
+        .at_ns = sp_now().ns,
+        .processes = (int64_t)stats.processes,
+        .queued = (int64_t)stats.queued,
+        .sent = (int64_t)stats.sent,
+        .handled = (int64_t)stats.handled,
+        .spawned = (int64_t)stats.spawned,
+        .exited = (int64_t)stats.exited,
+        .dead = (int64_t)stats.dead_noproc,
+        .dropped = (int64_t)(stats.dropped_full + stats.dropped_stale),
+        .faults = (int64_t)stats.faults,
+        .steals = (int64_t)stats.steals,
+        .parks = (int64_t)stats.parks,
+        .handoffs = (int64_t)stats.handoffs,
+        .cpu_us = series_cpu_us(),
+        .rss_bytes = series_rss(),
+    };
+}
+
+/* Counts that are read while they change may seem to go back by one. */
+static int64_t series_less(int64_t now, int64_t before)
+{
+    if (now == SP__HTTP_SERIES_NULL || before == SP__HTTP_SERIES_NULL)
+        return SP__HTTP_SERIES_NULL;
+    return now > before ? now - before : 0;
+}
+
+#define SERIES_SAME(name) row.name = now->name;
+#define SERIES_LESS(name) row.name = series_less(now->name, series->base.name);
+
+static void series_add(struct sp__http_series *series, const struct sp__http_row *now)
+{
+    struct sp__http_row row = { .seq = ++series->last, .at_ns = now->at_ns };
+    SP__HTTP_SERIES_COLUMNS(SERIES_SAME, SERIES_LESS)
+    series->rows[row.seq % SP__HTTP_SERIES_ROWS] = row;
+    if (series->first == 0)
+        series->first = row.seq;
+    if (series->last - series->first >= SP__HTTP_SERIES_ROWS)
+        series->first = series->last - SP__HTTP_SERIES_ROWS + 1;
+}
+
+void sp__http_series_asked(struct sp__http_series *series)
+{
+    series->watched = true;
+    series->asked_ns = sp_now().ns;
+}
+
+int64_t sp__http_series_next(const struct sp__http_series *series, int64_t now_ns)
+{
+    if (!series->watched)
+        return INT64_MAX;
+    if (!series->based)
+        return 0;
+    int64_t due = series->base.at_ns + SP__HTTP_SERIES_INTERVAL_MS * SP_NS_PER_MS;
+    return due > now_ns ? due - now_ns : 0;
+}
+
+void sp__http_series_sample(struct sp__http_series *series, struct sp_runtime *runtime)
+{
+    int64_t now_ns = sp_now().ns;
+    if (series->watched && now_ns - series->asked_ns > SP__HTTP_SERIES_LINGER_S * SP_NS_PER_S) {
+        series->watched = false;
+        series->based = false;
+        series->first = 0;
+    }
+    if (sp__http_series_next(series, now_ns) != 0)
+        return;
+    struct sp__http_row now = series_read(runtime);
+    if (series->based)
+        series_add(series, &now);
+    series->base = now;
+    series->based = true;
+}
+
+const struct sp__http_row *sp__http_series_row(const struct sp__http_series *series, uint64_t seq)
+{
+    if (series->first == 0 || seq < series->first || seq > series->last)
+        return NULL;
+    return &series->rows[seq % SP__HTTP_SERIES_ROWS];
+}

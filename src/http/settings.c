@@ -1,0 +1,80 @@
+#include "http/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SETTINGS_CONNECTIONS_DEFAULT = 64,
+    SETTINGS_CONNECTIONS_MAX = 1024,
+    SETTINGS_REQUEST_DEFAULT_S = 10,
+    SETTINGS_REQUEST_MIN_MS = 10,
+    SETTINGS_REQUEST_MAX_S = 3600,
+};
+
+static bool settings_loopback(const sp_address *address)
+{
+    static const uint8_t ipv6[16] = { [15] = 1 };
+    if (address->family == SP_ADDRESS_IPV4)
+        return address->ip[0] == 127;
+    return address->family == SP_ADDRESS_IPV6 && memcmp(address->ip, ipv6, sizeof(ipv6)) == 0;
+}
+
+/* Only what a header can carry and a shell does not break. */
+static bool settings_token(const char *token)
+{
+    size_t size = strlen(token);
+    for (const char *c = token; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~')
+            return false;
+    return size >= SP_HTTP_TOKEN_MIN && size <= SP_HTTP_TOKEN_MAX;
+}
+
+static sp_err settings_hosts(const struct sp_http_options *options, struct sp__http_settings *out)
+{
+    if (options->host_count > SP_HTTP_HOSTS_MAX)
+        return SP_ERR_INVALID;
+    for (size_t i = 0; i < options->host_count; i++) {
+        size_t size = strlen(options->hosts[i]);
+        if (size == 0 || size > SP_HOST_MAX)
+            return SP_ERR_INVALID;
+        memcpy(out->hosts[i], options->hosts[i], size + 1);
+    }
+    out->host_count = options->host_count;
+    return SP_OK;
+}
+
+static sp_err settings_limits(const struct sp_http_options *options, struct sp__http_settings *out)
+{
+    out->connections_max =
+        options->connections_max == 0 ? SETTINGS_CONNECTIONS_DEFAULT : options->connections_max;
+    out->request_ns = options->request_time.ns == 0 ? SETTINGS_REQUEST_DEFAULT_S * SP_NS_PER_S
+                                                    : options->request_time.ns;
+    if (out->connections_max > SETTINGS_CONNECTIONS_MAX ||
+        out->request_ns < SETTINGS_REQUEST_MIN_MS * SP_NS_PER_MS ||
+        out->request_ns > SETTINGS_REQUEST_MAX_S * SP_NS_PER_S)
+        return SP_ERR_INVALID;
+    return SP_OK;
+}
+
+sp_err sp__http_settings_read(const struct sp_http_options *options, struct sp__http_settings *out)
+{
+    memset(out, 0, sizeof(*out));
+    sp_err err = sp_address_parse(options->address == NULL ? "127.0.0.1:0" : options->address,
+                                  &out->address);
+    if (err != SP_OK)
+        return err;
+    if (out->address.family == SP_ADDRESS_UNIX)
+        return SP_ERR_INVALID;
+    if (options->token == NULL ? !settings_loopback(&out->address)
+                               : !settings_token(options->token))
+        return SP_ERR_INVALID;
+    if (options->token != NULL)
+        memcpy(out->token, options->token, strlen(options->token) + 1);
+    snprintf(out->program, sizeof(out->program), "%s",
+             options->program == NULL ? "" : options->program);
+    out->control = options->control;
+    out->ready = options->ready;
+    out->ready_arg = options->ready_arg;
+    err = settings_hosts(options, out);
+    return err == SP_OK ? settings_limits(options, out) : err;
+}

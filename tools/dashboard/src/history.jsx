@@ -1,0 +1,127 @@
+// What has been: ends, what was not delivered, and the flight recorder.
+import { useMemo, useState } from 'preact/hooks';
+import { usePoll } from './api.js';
+import { duration } from './format.js';
+import { Nothing, PidLink } from './parts.jsx';
+
+const LANE = 34;
+const WIDTH = 900;
+const COLOURS = 5;
+
+function ago(t_ms, now_ms) {
+    return `${duration(Math.max(0, now_ms - t_ms))} ago`;
+}
+
+function Table({ caption, data, error, member, columns }) {
+    return (
+        <section>
+            <h2>{caption} {data && data.lost ? <span class="dim">{data.lost} older ones are gone</span> : null}</h2>
+            {!data || !data.available || error ? <Nothing error={error} why={data && data.why} /> : null}
+            {data && data.available && data[member].length === 0 ? <Nothing>None so far.</Nothing> : null}
+            {data && data.available && data[member].length ? (
+                <div class="scroll">
+                    <table>
+                        <thead><tr>{columns.map(([title]) => <th key={title} scope="col">{title}</th>)}</tr></thead>
+                        <tbody>
+                            {[...data[member]].reverse().map((row) => (
+                                <tr key={row.seq}>{columns.map(([title, cell]) => <td key={title}>{cell(row)}</td>)}</tr>
+                            ))}
+                        </tbody>
+                    </table>
+                </div>
+            ) : null}
+        </section>
+    );
+}
+
+export function Exits({ overview }) {
+    const exits = usePoll('/api/exits?limit=200', 1000);
+    const letters = usePoll('/api/dead-letters?limit=200', 1000);
+    const now = overview ? overview.t_ms : 0;
+    return (
+        <>
+            <h1>Exits and dead letters</h1>
+            <Table caption="Exits" member="exits" {...exits} columns={[
+                ['When', (row) => ago(row.t_ms, now)],
+                ['Process', (row) => <b>{row.name || row.label}</b>],
+                ['Pid', (row) => <code>{row.pid}</code>],
+                ['Reason', (row) => row.reason],
+            ]} />
+            <Table caption="Dead letters" member="dead_letters" {...letters} columns={[
+                ['When', (row) => ago(row.t_ms, now)],
+                ['From', (row) => <PidLink pid={row.from} />],
+                ['To', (row) => <code>{row.to}</code>],
+                ['Operation', (row) => row.operation],
+                ['Reason', (row) => row.reason],
+            ]} />
+        </>
+    );
+}
+
+// One lane for each worker; what took time is a bar, the rest a mark.
+function Lanes({ events }) {
+    const workers = [...new Set(events.map((event) => event.worker))].sort((a, b) => a - b);
+    const kinds = [...new Set(events.map((event) => event.kind))];
+    const first = Math.min(...events.map((event) => event.t_ms));
+    const span = Math.max(0.001, Math.max(...events.map((event) => event.t_ms + (event.duration_us || 0) / 1000)) - first);
+    const x = (t) => ((t - first) / span) * WIDTH;
+    return (
+        <div class="scroll drawing">
+            <svg class="lanes" viewBox={`-90 0 ${WIDTH + 100} ${workers.length * LANE + 24}`} role="img"
+                aria-label={`${events.length} events of ${workers.length} workers in ${duration(span)}`}>
+                {workers.map((worker, lane) => (
+                    <g key={worker} transform={`translate(0,${lane * LANE})`}>
+                        <text x={-84} y={LANE / 2 + 4}>worker {worker}</text>
+                        <line x1={0} x2={WIDTH} y1={LANE - 4} y2={LANE - 4} class="branch" />
+                        {events.filter((event) => event.worker === worker).map((event) => (
+                            <rect key={event.seq} x={x(event.t_ms)} y={6} height={LANE - 12} rx={1}
+                                width={Math.max(2, x(event.t_ms + (event.duration_us || 0) / 1000) - x(event.t_ms))}
+                                class={`event event-${kinds.indexOf(event.kind) % COLOURS}`}>
+                                <title>{`${event.kind} ${event.text || ''} ${event.pid || ''}`}</title>
+                            </rect>
+                        ))}
+                    </g>
+                ))}
+                <text x={0} y={workers.length * LANE + 16} class="dim">0</text>
+                <text x={WIDTH} y={workers.length * LANE + 16} class="dim" text-anchor="end">{duration(span)}</text>
+            </svg>
+        </div>
+    );
+}
+
+export function Timeline({ overview }) {
+    const { data, error } = usePoll('/api/events?limit=1000', 1000);
+    const [kind, setKind] = useState('');
+    const [held, setHeld] = useState(null);
+    const events = held || (data && data.available ? data.events : null);
+    const kinds = useMemo(() => (events ? [...new Set(events.map((event) => event.kind))].sort() : []), [events]);
+    const chosen = events && events.filter((event) => !kind || event.kind === kind);
+    const now = overview ? overview.t_ms : 0;
+    return (
+        <>
+            <h1>Flight recorder</h1>
+            {!events ? <Nothing error={error} why={data && data.why} /> : (
+                <>
+                    <div class="tools">
+                        <select aria-label="Kind of event" value={kind} onChange={(event) => setKind(event.target.value)}>
+                            <option value="">every kind</option>
+                            {kinds.map((one) => <option key={one}>{one}</option>)}
+                        </select>
+                        <button type="button" aria-pressed={held !== null} onClick={() => setHeld(held ? null : events)}>
+                            {held ? 'Go on' : 'Hold'}
+                        </button>
+                    </div>
+                    {chosen.length ? <Lanes events={chosen} /> : <Nothing>No event so far.</Nothing>}
+                    <Table caption="Events" member="events" data={{ available: true, events: chosen.slice(-200) }} columns={[
+                        ['When', (row) => ago(row.t_ms, now)],
+                        ['Worker', (row) => row.worker],
+                        ['Kind', (row) => row.kind],
+                        ['Process', (row) => <PidLink pid={row.pid} />],
+                        ['What', (row) => row.text],
+                        ['Took', (row) => (row.duration_us === null || row.duration_us === undefined ? '' : duration(row.duration_us / 1000))],
+                    ]} />
+                </>
+            )}
+        </>
+    );
+}

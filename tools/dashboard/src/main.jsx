@@ -1,0 +1,124 @@
+// The shell: navigation, theme, token, and which page is shown.
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { setToken, takeTokenFromAddress, useOverview } from './api.js';
+import { Graph } from './graph.jsx';
+import { Exits, Timeline } from './history.jsx';
+import { Overview } from './overview.jsx';
+import { Process } from './process.jsx';
+import { Processes } from './processes.jsx';
+import { Tree } from './tree.jsx';
+import './style.css';
+
+const PAGES = [
+    ['overview', 'Overview'],
+    ['processes', 'Processes'],
+    ['tree', 'Tree'],
+    ['graph', 'Graph'],
+    ['timeline', 'Timeline'],
+    ['exits', 'Exits'],
+];
+const THEMES = ['auto', 'light', 'dark'];
+const THEME_KEY = 'spawned-theme';
+
+function usePage() {
+    const read = () => location.hash.replace(/^#\//, '').split('/');
+    const [page, setPage] = useState(read);
+    useEffect(() => {
+        const changed = () => setPage(read());
+        addEventListener('hashchange', changed);
+        return () => removeEventListener('hashchange', changed);
+    }, []);
+    return page;
+}
+
+function useTheme() {
+    const [theme, setTheme] = useState(localStorage.getItem(THEME_KEY) || 'auto');
+    useEffect(() => {
+        document.documentElement.dataset.theme = theme;
+        localStorage.setItem(THEME_KEY, theme);
+    }, [theme]);
+    return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
+}
+
+// A digit goes to the page of that number.
+function useDigits() {
+    useEffect(() => {
+        const pressed = (event) => {
+            const page = PAGES[Number(event.key) - 1];
+            if (!page || event.ctrlKey || event.altKey || event.metaKey) return;
+            if (['INPUT', 'SELECT', 'TEXTAREA'].includes(event.target.tagName)) return;
+            location.hash = `#/${page[0]}`;
+        };
+        document.addEventListener('keydown', pressed);
+        return () => document.removeEventListener('keydown', pressed);
+    }, []);
+}
+
+function AskToken({ wrong }) {
+    const submit = (event) => {
+        event.preventDefault();
+        setToken(event.target.elements.token.value);
+        location.reload();
+    };
+    return (
+        <form class="token" onSubmit={submit}>
+            <h1>A token is needed</h1>
+            <p>{wrong ? 'The one that was given is not right.' : 'The program was started with a token; show it.'}</p>
+            <input name="token" type="password" aria-label="Token" autocomplete="off" autofocus />
+            <button type="submit">Show it</button>
+        </form>
+    );
+}
+
+function Page({ page, overview, error, theme }) {
+    switch (page[0]) {
+    case 'processes': return <Processes />;
+    case 'process': return <Process key={page[1]} pid={page[1]} overview={overview} />;
+    case 'tree': return <Tree />;
+    case 'graph': return <Graph />;
+    case 'timeline': return <Timeline overview={overview} />;
+    case 'exits': return <Exits overview={overview} />;
+    default: return <Overview overview={overview} error={error} theme={theme} />;
+    }
+}
+
+function App() {
+    const page = usePage();
+    const [theme, nextTheme] = useTheme();
+    const { data: overview, error } = useOverview();
+    useDigits();
+    const title = (overview && overview.program) || 'Spawned';
+    useEffect(() => {
+        document.title = title === 'Spawned' ? title : `${title} · Spawned`;
+    }, [title]);
+    if (error && error.status === 401) return <AskToken wrong={sessionStorage.length > 0} />;
+    const current = page[0] === 'process' ? 'processes' : page[0] || 'overview';
+    return (
+        <>
+            <a class="skip" href="#main">Skip to the page</a>
+            <header>
+                <span class="brand">{title}</span>
+                <nav aria-label="Pages">
+                    {PAGES.map(([id, text]) => (
+                        <a key={id} href={`#/${id}`} aria-current={id === current ? 'page' : undefined}>{text}</a>
+                    ))}
+                </nav>
+                <span class={`live ${error ? 'lost' : ''}`} role="status">
+                    {error ? `✕ ${error.message}` : overview ? '● live' : '…'}
+                </span>
+                <button type="button" class="theme" onClick={nextTheme} aria-label={`Theme: ${theme}`} title={`Theme: ${theme}`}>
+                    {{ auto: '◐', light: '☀', dark: '☾' }[theme]}
+                </button>
+            </header>
+            <main id="main" tabIndex={-1}>
+                <Page page={page} overview={overview} error={error} theme={theme} />
+            </main>
+        </>
+    );
+}
+
+takeTokenFromAddress();
+const app = document.getElementById('app');
+app.textContent = '';
+render(<App />, app);

@@ -1,0 +1,143 @@
+// One process: its state, whom it is tied to, and its end, if one may ask for it.
+import { useEffect, useState } from 'preact/hooks';
+import { get, post, usePoll } from './api.js';
+import { bytes, duration, exact } from './format.js';
+import { Facts, Nothing, PidLink, Status, titleOf } from './parts.jsx';
+
+const LIST_MAX = 100; // the program tells no more
+const LISTS = [
+    ['linked', 'Linked with'],
+    ['watching', 'Monitors'],
+    ['watched_by', 'Monitored by'],
+    ['children', 'Children'],
+];
+
+// The process that took over the name of one that is gone: its supervisor started it again.
+function useSuccessor(known, gone) {
+    const [successor, setSuccessor] = useState(null);
+    useEffect(() => {
+        setSuccessor(null);
+        if (!gone || !known || !known.name) return undefined;
+        let timer = 0;
+        const look = async () => {
+            const query = new URLSearchParams({ search: known.name, limit: 100 });
+            const answer = await get(`/api/processes?${query}`).catch(() => null);
+            const found = answer && answer.processes.find((p) => p.name === known.name && p.pid !== known.pid);
+            if (found) setSuccessor(found.pid);
+            else timer = setTimeout(look, 500);
+        };
+        look();
+        return () => clearTimeout(timer);
+    }, [known && known.pid, gone]);
+    return successor;
+}
+
+function Kill({ process, control, self }) {
+    const [asked, setAsked] = useState(false);
+    const [result, setResult] = useState(null);
+    useEffect(() => {
+        setAsked(false);
+        setResult(null);
+    }, [process.pid]);
+    if (!control) return <p class="dim">This endpoint only looks (its option “control” is off).</p>;
+    if (process.pid === self) return <p class="dim">This is the endpoint's own thread.</p>;
+    const kill = () =>
+        post(`/api/processes/${process.pid}/kill`).then(
+            () => setResult('The signal is sent.'),
+            (error) => setResult(error.message),
+        );
+    return (
+        <div class="kill">
+            {asked ? (
+                <>
+                    <span>Kill {titleOf(process)}?</span>
+                    <button type="button" class="danger" onClick={kill}>Kill it</button>
+                    <button type="button" onClick={() => setAsked(false)}>Leave it</button>
+                </>
+            ) : (
+                <button type="button" class="danger" onClick={() => setAsked(true)}>Kill…</button>
+            )}
+            <span role="status">{result}</span>
+        </div>
+    );
+}
+
+function PidList({ title, pids }) {
+    return (
+        <section class="list">
+            <h2>{title} <span class="dim">{pids.length}{pids.length === LIST_MAX ? ' or more' : ''}</span></h2>
+            {pids.length === 0 ? <p class="empty">None.</p> : null}
+            <ul>{pids.map((pid) => <li key={pid}><PidLink pid={pid} /></li>)}</ul>
+        </section>
+    );
+}
+
+// What a process does, as a line of its last looks: the length of its mailbox.
+function useMailboxes(process) {
+    const [seen, setSeen] = useState([]);
+    useEffect(() => setSeen([]), [process && process.pid]);
+    useEffect(() => {
+        if (process) setSeen((before) => [...before, { at: process.uptime_ms, mailbox: process.mailbox, handled: process.handled }].slice(-60));
+    }, [process && process.uptime_ms]);
+    return seen;
+}
+
+function Spark({ values, label }) {
+    const max = Math.max(1, ...values);
+    const points = values.map((value, i) => `${(i * 240) / Math.max(1, values.length - 1)},${48 - (value / max) * 44}`);
+    return (
+        <svg class="spark" viewBox="0 0 240 50" preserveAspectRatio="none" role="img" aria-label={`${label}: ${values[values.length - 1]}`}>
+            <polyline points={points.join(' ')} />
+        </svg>
+    );
+}
+
+export function Process({ pid, overview }) {
+    const { data, error } = usePoll(`/api/processes/${pid}`, 1000);
+    const known = data && data.pid === pid ? data : null;
+    const gone = error && error.code === 'noproc';
+    const successor = useSuccessor(known, gone);
+    const seen = useMailboxes(known);
+    if (!known) return <Nothing error={error} />;
+    const rate = seen.slice(1).map((look, i) => {
+        const ms = look.at - seen[i].at;
+        return ms > 0 ? Math.round(((look.handled - seen[i].handled) * 1000) / ms) : 0;
+    });
+    return (
+        <>
+            <h1>{titleOf(known)} <code class="dim">{pid}</code></h1>
+            {gone ? (
+                <p class="gone" role="alert">
+                    It has ended. {successor ? <>Its name is now <PidLink pid={successor}>{known.name} ({successor})</PidLink>.</> : null}
+                </p>
+            ) : null}
+            {!gone && error ? <Nothing error={error} /> : null}
+            <div class="columns">
+                <Facts facts={[
+                    ['State', <Status of={gone ? 'exiting' : known.status} />],
+                    ['Kind', known.label],
+                    ['Waits for', <PidLink pid={known.waits_for} />],
+                    ['Mailbox', `${exact(known.mailbox)} messages`],
+                    ['Handled', `${exact(known.handled)} messages`],
+                    ['Memory', bytes(known.memory)],
+                    ['Up', duration(known.uptime_ms)],
+                    ['Started by', <PidLink pid={known.parent} />],
+                    ['Traps exits', known.trap_exit ? 'yes' : 'no'],
+                    ['Links, monitors, watchers', `${known.links}, ${known.monitors}, ${known.watchers}`],
+                    known.operation ? ['Handling', `${known.operation} for ${duration(known.operation_ms)}`] : null,
+                    known.spawned_at ? ['Spawned at', known.spawned_at] : null,
+                ]} />
+                <section>
+                    <h2>Mailbox <span class="dim">the last minute</span></h2>
+                    <Spark label="Messages in the mailbox" values={seen.map((look) => look.mailbox)} />
+                    <h2>Handled a second <span class="dim">{rate.length ? exact(rate[rate.length - 1]) : ''}</span></h2>
+                    <Spark label="Messages handled a second" values={rate.length ? rate : [0]} />
+                </section>
+            </div>
+            {gone ? null : <Kill process={known} control={overview && overview.control} self={overview && overview.self} />}
+            <div class="columns">
+                {LISTS.map(([member, title]) => (known[member] ? <PidList key={member} title={title} pids={known[member]} /> : null))}
+            </div>
+        </>
+    );
+}

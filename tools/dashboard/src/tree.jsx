@@ -1,0 +1,169 @@
+// Who started whom, drawn: collapsible, and a restart flashes.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { hierarchy, tree as treeLayout } from 'd3-hierarchy';
+import { usePoll } from './api.js';
+import { exact } from './format.js';
+import { Nothing, titleOf } from './parts.jsx';
+
+const ROW = 30;
+const COLUMN = 210;
+const OPEN_MAX = 24; // children shown before one asks for all
+const ALIKE_MAX = 6; // more children of one kind without names are one group
+const FLASH_MS = 2500;
+const ROOT = 'root';
+
+// Those with children first, then those with names; and a crowd without names is one node.
+function arranged(node) {
+    const alike = new Map();
+    for (const child of node.children) {
+        if (child.name || child.children.length) continue;
+        alike.set(child.label, [...(alike.get(child.label) || []), child]);
+    }
+    const groups = [...alike].filter(([, members]) => members.length > ALIKE_MAX);
+    const grouped = new Set(groups.map(([label]) => label));
+    const alone = node.children.filter((child) => child.name || child.children.length || !grouped.has(child.label));
+    const weight = (child) => (child.children.length ? 2 : 0) + (child.name ? 1 : 0);
+    alone.sort((a, b) => weight(b) - weight(a) || titleOf(a).localeCompare(titleOf(b)));
+    return [...alone, ...groups.map(([label, members]) => ({ crowd: label, children: members }))];
+}
+
+// The same place in the tree keeps its key when its process is started again.
+function keyed(nodes) {
+    const byPid = new Map(nodes.map((node) => [node.pid, { ...node, children: [] }]));
+    const root = { key: ROOT, title: 'runtime', children: [] };
+    for (const node of byPid.values()) {
+        const parent = byPid.get(node.parent) || root;
+        parent.children.push(node);
+    }
+    const name = (node) => {
+        const used = new Map();
+        if (!node.crowd) node.children = arranged(node);
+        for (const child of node.children) {
+            const title = child.crowd ? `${child.children.length} × ${child.crowd}` : titleOf(child);
+            const nth = used.get(title) || 0;
+            used.set(title, nth + 1);
+            child.title = title;
+            // A pid, where nothing else tells them apart: there is no telling who took over.
+            const place = child.crowd || child.name || (nth === 0 && !node.crowd ? title : child.pid);
+            child.key = `${node.key}/${place}`;
+            name(child);
+        }
+    };
+    name(root);
+    return root;
+}
+
+// Keys whose process is another one than a moment ago.
+function useFlashes(root) {
+    const pids = useRef(new Map());
+    const [flashes, setFlashes] = useState(new Set());
+    useEffect(() => {
+        if (!root) return;
+        const now = new Map();
+        const fresh = [];
+        const walk = (node) => {
+            for (const child of node.children) {
+                now.set(child.key, child.pid);
+                const before = pids.current.get(child.key);
+                if (before && before !== child.pid) fresh.push(child.key);
+                walk(child);
+            }
+        };
+        walk(root);
+        pids.current = now;
+        if (!fresh.length) return;
+        setFlashes((before) => new Set([...before, ...fresh]));
+        setTimeout(() => setFlashes((before) => new Set([...before].filter((key) => !fresh.includes(key)))), FLASH_MS);
+    }, [root]);
+    return flashes;
+}
+
+// What one clicked on is the other way round: a crowd begins folded.
+const folded = (node, clicked) => clicked.has(node.key) !== Boolean(node.crowd);
+
+function shown(node, collapsed, all) {
+    if (folded(node, collapsed)) return null;
+    if (node.children.length <= OPEN_MAX || all.has(node.key)) return node.children;
+    const rest = node.children.length - OPEN_MAX;
+    const more = { key: `${node.key}/…`, title: `${rest} more…`, more: node.key, children: [] };
+    return [...node.children.slice(0, OPEN_MAX), more];
+}
+
+// Into a node's row: the arrow keys go where it looks as if they would.
+function onNodeKey(event, act) {
+    const nodes = [...event.currentTarget.parentNode.querySelectorAll('.node')];
+    const index = nodes.indexOf(event.currentTarget);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && nodes[index + step]) nodes[index + step].focus();
+    else if (event.key === 'Enter') act.open();
+    else if (event.key === ' ' || event.key === 'ArrowLeft' || event.key === 'ArrowRight') act.toggle();
+    else return;
+    event.preventDefault();
+}
+
+function Node({ at, flash, collapsed, toggle, showAll }) {
+    const node = at.data;
+    const many = node.children.length;
+    const act = {
+        open: () => {
+            if (node.more) showAll(node.more);
+            else if (node.pid) location.hash = `#/process/${node.pid}`;
+            else toggle(node.key);
+        },
+        toggle: () => (node.more ? showAll(node.more) : many && toggle(node.key)),
+    };
+    const state = many ? (collapsed ? 'collapsed' : 'expanded') : '';
+    const label = `${node.title}${node.status ? `, ${node.status}` : ''}${many ? `, ${many} children, ${state}` : ''}`;
+    return (
+        <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabIndex={0} role="treeitem"
+            aria-label={label} aria-expanded={many ? !collapsed : undefined}
+            transform={`translate(${at.y},${at.x})`} onKeyDown={(event) => onNodeKey(event, act)}>
+            <circle r={many ? 9 : 5} class={`dot status-${node.status}`} onClick={act.toggle} />
+            {many ? <text class="sign" dy="0.35em" onClick={act.toggle}>{collapsed ? '+' : '−'}</text> : null}
+            <text class="title" x={14} dy="0.35em" onClick={act.open}>
+                {node.title.length > 22 ? `${node.title.slice(0, 21)}…` : node.title}
+                {node.mailbox ? <tspan class="dim"> {node.mailbox}✉</tspan> : null}
+                {flash ? <tspan class="restarted"> restarted</tspan> : null}
+                <title>{label}</title>
+            </text>
+        </g>
+    );
+}
+
+export function Tree() {
+    const { data, error } = usePoll('/api/tree?limit=2000', 1000);
+    const [collapsed, setCollapsed] = useState(new Set());
+    const [all, setAll] = useState(new Set());
+    const root = useMemo(() => data && keyed(data.nodes), [data]);
+    const flashes = useFlashes(root);
+    if (!root) return <Nothing error={error} />;
+    const laid = treeLayout().nodeSize([ROW, COLUMN])(hierarchy(root, (node) => shown(node, collapsed, all)));
+    const nodes = laid.descendants();
+    const xs = nodes.map((node) => node.x);
+    const top = Math.min(...xs) - ROW;
+    const height = Math.max(...xs) - top + ROW;
+    const width = (laid.height + 1) * COLUMN;
+    const with_ = (set, key) => new Set(set.has(key) ? [...set].filter((k) => k !== key) : [...set, key]);
+    return (
+        <>
+            <h1>Supervision tree</h1>
+            <p class="dim">
+                Who started whom. A click on a circle folds, on a name opens; arrow keys, Space and Enter do the same.
+                {data.truncated ? ` ${exact(data.nodes.length)} of ${exact(data.total)} processes: those with names, and the oldest.` : ''}
+            </p>
+            {error ? <Nothing error={error} /> : null}
+            <div class="scroll drawing">
+                <svg role="tree" aria-label="Supervision tree" width={width} height={height} viewBox={`-20 ${top} ${width} ${height}`}>
+                    {laid.links().map((link) => (
+                        <path key={link.target.data.key} class="branch"
+                            d={`M${link.source.y},${link.source.x}C${link.source.y + COLUMN / 2},${link.source.x} ${link.target.y - COLUMN / 2},${link.target.x} ${link.target.y},${link.target.x}`} />
+                    ))}
+                    {nodes.map((at) => (
+                        <Node key={at.data.key} at={at} flash={flashes.has(at.data.key)} collapsed={folded(at.data, collapsed)}
+                            toggle={(key) => setCollapsed(with_(collapsed, key))} showAll={(key) => setAll(with_(all, key))} />
+                    ))}
+                </svg>
+            </div>
+        </>
+    );
+}
