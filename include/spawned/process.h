@@ -17,6 +17,8 @@
 
 SP_EXTERN_C_BEGIN
 
+struct sp_scheduling;
+
 /** The body of a plain process. Returning ends it with reason `normal`. */
 typedef void (*sp_process_fn)(void *arg);
 
@@ -51,13 +53,14 @@ struct sp_spawn_options {
     uint32_t high_water;         /**< messages at which `on_high_water` is called; 0: never */
     sp_high_water_fn on_high_water;
     void *high_water_arg;
+    const struct sp_scheduling *scheduling; /**< see spawned/scheduling.h; NULL: defaults; copied */
     size_t memory_max; /**< bytes of sp_alloc() memory; over it the process alone ends; 0: none */
 };
 
 /** Start a process that runs `fn(arg)`. `options` may be NULL, `out_pid` too. New processes run
  *  before others, the newest first; after every 64 the caller gives way to them.
  *  Errors: NOMEM; LIMIT (processes_max); EXISTS (the name is taken); INVALID (name empty or
- *  over 255 bytes, mailbox_max); NOTCONTEXT (thread not attached).
+ *  over 255 bytes, mailbox_max, scheduling); NOTCONTEXT (thread not attached).
  *  Ownership: `arg` is the caller's unless `arg_size` copies it.
  *  Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err

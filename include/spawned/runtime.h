@@ -37,10 +37,18 @@ typedef void (*sp_log_fn)(void *context, enum sp_log_level level, const char *li
 
 /** Limits and choices of a runtime. Zero means the default named here. */
 struct sp_runtime_options {
-    uint32_t workers;              /**< threads that run processes; default: one per CPU */
-    uint32_t processes_max;        /**< live processes; default 16,777,216 */
-    uint32_t mailbox_max;          /**< messages per mailbox; default 65,536 */
-    uint32_t throughput;           /**< messages a process handles per turn; default 100 */
+    uint32_t workers;       /**< threads that run processes; default: one per CPU */
+    uint32_t processes_max; /**< live processes; default 16,777,216 */
+    uint32_t mailbox_max;   /**< messages per mailbox; default 65,536 */
+    uint32_t throughput;    /**< messages a process handles per turn; default 100; more
+                                        than 65,535 are so many */
+    /** A process that others wait behind gives way to them after so long, though it has messages
+     *  left. Looked at by a monitor: it may be twice as long, and is at least a millisecond.
+     *  Default 5 ms; negative: never. See spawned/scheduling.h. */
+    sp_duration slice;
+    /** Processes of a lower priority are passed over for so long before they get a share of the
+     *  time all the same. Default 1 ms, up to 1 minute. */
+    sp_duration aging;
     size_t stack_size;             /**< usable bytes of a fiber's stack; default 64 KiB */
     uint32_t blocking_threads_max; /**< threads for sp_blocking(); default 64 */
     /** A handler that computes or blocks its thread for so long is stuck: another thread goes on
@@ -150,6 +158,7 @@ struct sp_stats {
     uint64_t parks;         /**< times a worker went to sleep */
     uint64_t timers;        /**< armed now */
     uint64_t handoffs;      /**< times a worker went on without the thread of a stuck handler */
+    uint64_t overruns;      /**< handlers that passed their deadline, see spawned/scheduling.h */
     uint64_t threads;       /**< that run processes now: of workers, of stuck handlers, spare */
 };
 

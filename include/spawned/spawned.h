@@ -14,6 +14,7 @@
 #include "spawned/reason.h"
 #include "spawned/registry.h"
 #include "spawned/runtime.h"
+#include "spawned/scheduling.h"
 #include "spawned/server.h"
 #include "spawned/statem.h"
 #include "spawned/supervisor.h"

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "process/callback.h"
 #include "process/reply_fast.h"
+#include "process/scheduling.h"
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
@@ -314,15 +315,22 @@ static const struct sp_reason *server_control(struct sp_process *self)
     return end;
 }
 
-/* Something of the class's own that goes before the next message. */
-static bool server_step(struct sp_process *self, struct sp__server *server)
+/* What server_control() says where the process is to give way. Never seen by others. */
+#define SERVER_GIVE_WAY ((const struct sp_reason *)(uintptr_t)1)
+
+/* Everything that goes before the next message; `fresh`: a turn begins. A reason: end, or give way. */
+static SP_NOINLINE const struct sp_reason *server_attention(struct sp_process *self, bool fresh)
+{
+    bool over = (self->attention & SP__ATTEND_SCHEDULE) && sp__schedule_between(self, fresh);
+    over = sp__actor_slice_ended(&self->actor) || over;
+    const struct sp_reason *end = server_control(self);
+    return end == NULL && over ? SERVER_GIVE_WAY : end;
+}
+
+static bool server_step_now(struct sp_process *self, struct sp__server *server)
 {
     const struct sp_server_class *class = server->class;
     struct sp__extra *extra = self->extra;
-    if (!(self->flags & SP__PROCESS_STARTED))
-        return false;
-    if (class->hook == NULL)
-        self->attention &= (uint8_t)~SP__ATTEND_STEP;
     if (extra != NULL && extra->run_continue) {
         extra->run_continue = false;
         if (class->on_continue != NULL)
@@ -330,6 +338,22 @@ static bool server_step(struct sp_process *self, struct sp__server *server)
         return true;
     }
     return class->hook != NULL && class->hook->step(sp__server_extra_of(server));
+}
+
+/* Something of the class's own that goes before the next message. */
+static bool server_step(struct sp_process *self, struct sp__server *server)
+{
+    if (!(self->flags & SP__PROCESS_STARTED))
+        return false;
+    if (server->class->hook == NULL)
+        self->attention &= (uint8_t)~SP__ATTEND_STEP;
+    bool scheduled = (self->attention & SP__ATTEND_SCHEDULE) != 0;
+    if (scheduled)
+        sp__schedule_begin(self, server->class->name);
+    bool stepped = server_step_now(self, server);
+    if (scheduled)
+        sp__schedule_end(self);
+    return stepped;
 }
 
 /* Nothing left to do: the inactivity timeout. True: it has come, on_timeout ran. */
@@ -428,14 +452,21 @@ static inline bool server_ordinary(const struct sp__server *server,
            server->class->hook == NULL;
 }
 
+/* What a message means for the inactivity timeout, and for the deadline of its handler. */
+static SP_NOINLINE void server_attend(struct sp_process *self, const struct sp_message *message)
+{
+    struct sp__extra *extra = self->extra;
+    extra->idle_at = 0; /* any message cancels the inactivity timeout */
+    extra->idle_after = sp_ns(0);
+    if (self->attention & SP__ATTEND_SCHEDULE)
+        sp__schedule_begin(self, message->type->name);
+}
+
 static inline void server_message(struct sp_process *self, struct sp__server *server,
                                   struct sp_message *message)
 {
-    if (self->attention & SP__ATTEND_IDLE) {
-        struct sp__extra *extra = self->extra;
-        extra->idle_at = 0; /* any message cancels the inactivity timeout */
-        extra->idle_after = sp_ns(0);
-    }
+    if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
+        server_attend(self, message);
     uint8_t kind = message->type->kind;
     if (kind == SP__KIND_CAST && server_ordinary(server, message, 0))
         server_cast(sp__context(), self, server, message);
@@ -474,15 +505,15 @@ static enum sp__turn server_turn(struct sp__actor *actor)
     struct sp_process *self = (struct sp_process *)(void *)actor;
     struct sp__server *server = self->data;
     enum sp__turn turn = SP__TURN_YIELD;
-    for (uint32_t budget = actor->runtime->options.throughput;; budget--) {
+    for (uint32_t budget = actor->throughput;; budget--) {
         const struct sp_reason *end = NULL;
-        if (sp__actor_signalled(actor) || self->attention != 0)
-            end = server_control(self);
-        if (end != NULL) {
+        if (sp__actor_interrupted(actor) || self->attention != 0)
+            end = server_attention(self, budget == actor->throughput);
+        if (end != NULL && end != SERVER_GIVE_WAY) {
             sp__process_exit(self, end);
             return SP__TURN_DEAD;
         }
-        if (budget == 0) {
+        if (budget == 0 || end != NULL) {
             sp__process_before_leaving(self, true);
             return SP__TURN_YIELD;
         }
@@ -561,6 +592,7 @@ static const void *server_tag(struct sp_process *self)
 
 const struct sp__behaviour sp__server_behaviour = {
     .label = "server",
+    .handlers = true,
     .turn = server_turn,
     .terminate = server_terminate,
     .finish = server_finish,

@@ -21,6 +21,7 @@
 #include "process/relation.h"
 #include "process/reply.h"
 #include "process/resource.h"
+#include "process/scheduling.h"
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
@@ -233,6 +234,8 @@ static void exit_close_wait(struct sp_process *self)
 
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)
 {
+    if (self->attention & SP__ATTEND_SCHEDULE)
+        sp__schedule_leave(self);
     if (self->stage == SP__EXIT_NOT)
         sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)), "exit");
     if (self->exit == NULL) {

@@ -32,6 +32,7 @@ struct sp__resource;
 struct sp__relations;
 struct sp__extra;
 struct sp__pending;
+struct sp__schedule;
 
 /** What a kind of process does. */
 struct sp__behaviour {
@@ -43,8 +44,9 @@ struct sp__behaviour {
     void (*terminate)(struct sp_process *self, const struct sp_reason *reason);
     /** After everything else: fails requests, frees `data`. Does not suspend. NULL: none. */
     void (*finish)(struct sp_process *self, const struct sp_reason *reason);
-    bool cancels; /* sp_cancel() is for it */
-    bool always;  /* its process is created whatever the limit, also in a runtime that stops */
+    bool cancels;  /* sp_cancel() is for it */
+    bool handlers; /* it has handlers, which may have deadlines */
+    bool always;   /* its process is created whatever the limit, also in a runtime that stops */
     /** What is running, for reports. NULL: the label. */
     const char *(*running)(struct sp_process *self);
     /** Label of this one, and what sp_whereis_class() compares. NULL: `label`, none. Any
@@ -85,6 +87,7 @@ enum {
     SP__ATTEND_STEP = 4,      /* on_continue, or the hook */
     SP__ATTEND_PARK = 8,      /* extra.park_hooks */
     SP__ATTEND_IDLE = 16,     /* the inactivity timeout */
+    SP__ATTEND_SCHEDULE = 64, /* extra.schedule: something between the messages */
     SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
     SP__ATTEND_DRAIN = 128,   /* it ends when nothing that it accepted is left */
 };
@@ -172,9 +175,10 @@ struct sp__extra {
     const char *call_operation;
     int64_t call_running_ns;
     const struct sp_reason *call_reason;
-    sp_duration idle_after; /* servers: inactivity timeout */
-    int64_t idle_at;        /* when it comes; 0: not set yet */
-    bool run_continue;      /* servers: on_continue is due */
+    struct sp__schedule *schedule; /* see scheduling.h; or NULL */
+    sp_duration idle_after;        /* servers: inactivity timeout */
+    int64_t idle_at;               /* when it comes; 0: not set yet */
+    bool run_continue;             /* servers: on_continue is due */
 };
 
 /** The running process, or NULL. Context: any. */

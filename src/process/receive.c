@@ -202,6 +202,22 @@ static inline struct sp_message *receive_next(struct sp_process *self)
     return message;
 }
 
+/* As sp__process_check(); and gives way where the slice is over. */
+static SP_NOINLINE bool receive_interrupted(struct sp_process *self)
+{
+    if (sp__actor_slice_ended(&self->actor) && !(self->flags & SP__PROCESS_FOREIGN) &&
+        self->stage == SP__EXIT_NOT) {
+        sp__process_before_leaving(self, true);
+        self->actor.runtime->ops->yield(&self->actor);
+    }
+    return sp__process_check(self);
+}
+
+static inline bool receive_check(struct sp_process *self)
+{
+    return __builtin_expect(!sp__actor_interrupted(&self->actor), 1) || receive_interrupted(self);
+}
+
 /* Park until there may be something new.
  * Errors: TIMEOUT, NOTCONTEXT. */
 static inline sp_err receive_wait(struct sp_process *self, int64_t until, unsigned *spins)
@@ -236,7 +252,7 @@ sp_err sp_receive(sp_deadline deadline, struct sp_message **out)
     int64_t until;
     sp_err err = receive_begin(self, deadline, &until);
     for (unsigned spins = 0; err == SP_OK;) {
-        if (!sp__process_check(self))
+        if (!receive_check(self))
             return SP_ERR_NOTCONTEXT;
         if (sp__process_cancelled(self))
             return SP_ERR_CANCELLED;
@@ -317,7 +333,7 @@ sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
     int64_t until;
     sp_err err = receive_begin(self, deadline, &until);
     for (unsigned spins = 0; err == SP_OK;) {
-        if (!sp__process_check(self))
+        if (!receive_check(self))
             return SP_ERR_NOTCONTEXT;
         if (sp__process_cancelled(self))
             return SP_ERR_CANCELLED;

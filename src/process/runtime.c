@@ -23,6 +23,10 @@ enum {
     RUNTIME_PROCESSES_MAX = SP__SLAB_MAX,
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
+    RUNTIME_THROUGHPUT_MAX = UINT16_MAX,
+    RUNTIME_SLICE_MS = 5,
+    RUNTIME_AGING_MS = 1,
+    RUNTIME_AGING_MAX_S = 60,
     RUNTIME_BLOCKING_MAX = 64,
     /* Of messages and slots: a simulated runtime is small, and made thousands of times a second. */
     RUNTIME_SIM_FILL = 4,
@@ -46,6 +50,12 @@ static void options_default(struct sp_runtime_options *options)
         options->mailbox_max = RUNTIME_MAILBOX_MAX;
     if (options->throughput == 0)
         options->throughput = RUNTIME_THROUGHPUT;
+    if (options->throughput > RUNTIME_THROUGHPUT_MAX)
+        options->throughput = RUNTIME_THROUGHPUT_MAX;
+    if (options->slice.ns == 0)
+        options->slice = sp_ms(RUNTIME_SLICE_MS);
+    if (options->aging.ns == 0)
+        options->aging = sp_ms(RUNTIME_AGING_MS);
     /* In simulation each message is a step of its own. */
     if (sp__backend_chosen() != &sp__backend_real)
         options->throughput = 1;
@@ -66,6 +76,8 @@ static sp_err options_check(const struct sp_runtime_options *options)
         options->stuck_threads_max > RUNTIME_STUCK_THREADS_MAX ||
         (options->stuck_after.ns > 0 && options->stuck_after.ns < SP_NS_PER_MS) ||
         options->stuck_after.ns > 3600 * SP_NS_PER_S || options->poll_spin.ns > SP_NS_PER_MS ||
+        (options->slice.ns > 0 && options->slice.ns < SP_NS_PER_MS) || options->aging.ns < 0 ||
+        options->aging.ns > RUNTIME_AGING_MAX_S * SP_NS_PER_S ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
     return SP_OK;
@@ -258,6 +270,7 @@ static sp_err runtime_attach(struct sp_runtime *runtime, const struct sp__behavi
     process->flags |= SP__PROCESS_FOREIGN | SP__PROCESS_TRAP_EXIT;
     atomic_fetch_or_explicit(&process->shared, SP__SHARED_TRAPS, memory_order_relaxed);
     process->actor.bound = context;
+    process->actor.lane = SP__LANE_BOUND;
     context->current = &process->actor;
     if (!sp__scheduler_prepare_deadline(&process->actor)) {
         sp_thread_detach();
@@ -554,6 +567,7 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .steals = sum.steals,
         .parks = sum.parks,
         .timers = sp__timers_count(runtime->timers),
+        .overruns = atomic_load_explicit(&runtime->overruns, memory_order_relaxed),
         .handoffs = atomic_load_explicit(&runtime->handoffs, memory_order_relaxed),
         .threads = atomic_load_explicit(&runtime->worker_threads, memory_order_relaxed),
     };

@@ -8,6 +8,7 @@
 #include "process/process.h"
 #include "process/registry.h"
 #include "process/relation.h"
+#include "process/scheduling.h"
 
 #include <string.h>
 
@@ -60,7 +61,8 @@ static const struct sp__behaviour plain_behaviour = {
 
 /* ---- all processes ---- */
 
-static sp_err spawn_check(const struct sp_spawn_options *options)
+static sp_err spawn_check(const struct sp_spawn_options *options,
+                          const struct sp__behaviour *behaviour)
 {
     if (options == NULL)
         return SP_OK;
@@ -68,6 +70,10 @@ static sp_err spawn_check(const struct sp_spawn_options *options)
         return SP_ERR_INVALID;
     if (!sp__mailbox_max_valid(options->mailbox_max))
         return SP_ERR_INVALID;
+    sp_err err =
+        options->scheduling == NULL ? SP_OK : sp__schedule_check(options->scheduling, behaviour);
+    if (err != SP_OK)
+        return err;
     bool links = options->link || options->out_monitor != NULL;
     if (links && sp__process_self() == NULL)
         return SP_ERR_NOTCONTEXT;
@@ -77,8 +83,11 @@ static sp_err spawn_check(const struct sp_spawn_options *options)
 /* What only some processes have, before anyone knows the new one. */
 static sp_err spawn_extra(struct sp_process *process, const struct sp_spawn_options *options)
 {
-    if (options->label == NULL && options->memory_max == 0 && options->high_water == 0)
-        return SP_OK;
+    sp_err err =
+        options->scheduling == NULL ? SP_OK : sp__schedule_set(process, options->scheduling);
+    if (err != SP_OK ||
+        (options->label == NULL && options->memory_max == 0 && options->high_water == 0))
+        return err;
     struct sp__extra *extra = sp__process_extra(process);
     if (extra == NULL)
         return SP_ERR_NOMEM;
@@ -161,7 +170,7 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
 {
     static const struct sp_spawn_options defaults;
     options = options == NULL ? &defaults : options;
-    sp_err err = spawn_check(options);
+    sp_err err = spawn_check(options, behaviour);
     if (err == SP_OK && !behaviour->always &&
         atomic_load_explicit(&runtime->stopping, memory_order_relaxed))
         err = SP_ERR_SHUTDOWN;

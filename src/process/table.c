@@ -74,6 +74,7 @@ void sp__extra_free(struct sp__extra *extra)
     sp__map_finish(&extra->requests);
     sp_reason_unref(extra->stop);
     sp_reason_unref(extra->call_reason);
+    sp__free(extra->schedule);
     sp__free(extra->name);
     sp__free(extra);
 }

@@ -24,6 +24,8 @@ void sp__actor_init(struct sp__actor *actor, struct sp_runtime *runtime,
     actor->mailbox_max = mailbox_max;
     atomic_init(&actor->fetched, 0);
     actor->shared_fetch = false;
+    actor->lane = SP__LANE_NORMAL;
+    actor->throughput = (uint16_t)runtime->options.throughput;
     actor->fiber = NULL;
     actor->run_next = NULL;
     actor->turn = turn;

@@ -9,6 +9,7 @@
  *   WAKE      an operation it waited for is done, or a deadline may have passed
  *   ROOM      a sender waits for room in the mailbox, since the owner last looked
  *   CLOSED    it ended: nothing is pushed any more
+ *   SLICE     its turn has lasted for long enough: it goes behind the others; may be set without need
  *   SPECIAL   its mailbox is no ordinary one: a high-water mark, or senders drop the oldest;
  *             so that a send looks at nothing else for it
  *   DRAINING  takes nothing new; SPECIAL is set with it
@@ -49,6 +50,7 @@
 #define SP__ACTOR_CLOSED UINT64_C(16)
 #define SP__ACTOR_ROOM UINT64_C(32)
 #define SP__ACTOR_SPECIAL UINT64_C(64)
+#define SP__ACTOR_SLICE UINT64_C(128)
 #define SP__ACTOR_DRAINING UINT64_C(256)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
 
@@ -62,6 +64,15 @@ enum sp__turn {
     SP__TURN_IDLE,  /* nothing left to do: park until a message comes */
     SP__TURN_YIELD, /* more to do: to the back of the queue */
     SP__TURN_DEAD,  /* ended: do not touch it any more */
+};
+
+/** Where a runnable actor waits. NORMAL is 0: one test says whether there is more to look at. */
+enum sp__lane {
+    SP__LANE_NORMAL, /* in the queues of the workers */
+    SP__LANE_LOW,    /* in the lane of its priority, see runtime/real/lanes.h */
+    SP__LANE_HIGH,
+    SP__LANE_MAX,
+    SP__LANE_BOUND, /* on its own thread */
 };
 
 /** An entry of the control lane; embedded in what the process layer sends. */
@@ -101,6 +112,8 @@ struct sp__actor {
     /* ---- owner only ---- */
     _Atomic uint32_t fetched; /* messages taken off direct and the queue */
     bool shared_fetch;        /* senders may drop the oldest: the process layer locks */
+    uint8_t lane;             /* enum sp__lane: where it waits when it is runnable */
+    uint16_t throughput;      /* messages of a turn */
     struct sp__fiber *fiber;  /* suspended in the middle of a handler on it */
     union {
         struct sp__actor *run_next; /* link of the global queue */
@@ -192,6 +205,33 @@ static inline bool sp__actor_signalled(const struct sp__actor *actor)
 {
     /* relaxed: take_signals acquires. */
     return (atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_SIGNAL) != 0;
+}
+
+/** Is there something that comes before the next message: in the control lane, or the end of its
+ *  slice? Context: the owner. */
+static inline bool sp__actor_interrupted(const struct sp__actor *actor)
+{
+    /* relaxed: as above. */
+    return (atomic_load_explicit(&actor->state, memory_order_relaxed) &
+            (SP__ACTOR_SIGNAL | SP__ACTOR_SLICE)) != 0;
+}
+
+/** Its turn has lasted for long enough. Context: any; the actor may have ended, or be another one
+ *  in the same place, which gives way once without need. */
+static inline void sp__actor_end_slice(struct sp__actor *actor)
+{
+    /* relaxed: a hint. */
+    atomic_fetch_or_explicit(&actor->state, SP__ACTOR_SLICE, memory_order_relaxed);
+}
+
+/** Was its slice at its end? Asking begins a new one. Context: the owner. */
+static inline bool sp__actor_slice_ended(struct sp__actor *actor)
+{
+    /* relaxed: as above. */
+    if (!(atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_SLICE))
+        return false;
+    atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_SLICE, memory_order_relaxed);
+    return true;
 }
 
 /** Make the actor runnable, whatever it waits for; spurious wakes are allowed.

@@ -133,6 +133,7 @@ struct sp_runtime {
     struct sp__registry *registry;
     struct sp__groups *groups;
     _Atomic uint64_t handoffs;       /* workers taken from a stuck handler */
+    _Atomic uint64_t overruns;       /* handlers that passed their deadline */
     _Atomic uint32_t worker_threads; /* with those left behind, and spare ones */
     /** What to call an actor in a report; inside an epoch section. Set by the process layer, as
      *  those below. */

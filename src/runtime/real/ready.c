@@ -158,10 +158,27 @@ static SP_NOINLINE void ready_asked(struct sp__runner *runner)
         ready_global(runner->real, actor);
 }
 
+/* It waits elsewhere than in the queues: on its thread, or in a lane. */
+static SP_NOINLINE void ready_elsewhere(struct sp__actor *actor)
+{
+    if (actor->lane == SP__LANE_BOUND) {
+        sp__real_thread_wake(actor->bound->backend);
+        return;
+    }
+    struct sp__real *real = sp__real_of(actor->runtime);
+    struct sp__context *context = sp__context();
+    bool high = actor->lane != SP__LANE_LOW;
+    sp__lanes_push(&real->lanes, actor); /* which may run from here on */
+    if (high && context != NULL && context->kind == SP__CONTEXT_WORKER &&
+        context->runtime == real->runtime)
+        sp__runner_look_next(sp__runner_of(context));
+    sp__real_notify(real);
+}
+
 void sp__real_ready(struct sp__actor *actor)
 {
-    if (actor->bound != NULL) {
-        sp__real_thread_wake(actor->bound->backend);
+    if (actor->lane != SP__LANE_NORMAL) {
+        ready_elsewhere(actor);
         return;
     }
     struct sp__context *context = sp__context();
@@ -180,7 +197,7 @@ void sp__real_ready(struct sp__actor *actor)
 void sp__real_ready_new(struct sp__actor *actor)
 {
     struct sp__context *context = sp__context();
-    if (actor->bound != NULL || context == NULL || context->kind != SP__CONTEXT_WORKER) {
+    if (actor->lane != SP__LANE_NORMAL || context == NULL || context->kind != SP__CONTEXT_WORKER) {
         sp__real_ready(actor);
         return;
     }

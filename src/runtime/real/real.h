@@ -4,6 +4,7 @@
  *   worker ── next ── the actor made ready last: message ping-pong stays in one cache
  *          ── young ─ new ones, newest first, so that trees grow depth first; others steal the oldest
  *          ── queue ─ up to 256, first in first out; others steal half
+ *   lanes ─────────── those of another priority than normal (lanes.h)
  *   global queue ──── spill, and what foreign threads make ready
  *   idle list ─────── workers asleep: one of them in the poller, the others on a futex
  *
@@ -25,8 +26,10 @@
 
 #include "runtime/real/blocking.h"
 #include "runtime/real/handoff.h"
+#include "runtime/real/lanes.h"
 #include "runtime/real/poller.h"
 #include "runtime/real/runner.h"
+#include "runtime/real/slice.h"
 #include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
 #include "runtime/scheduler.h"
@@ -55,8 +58,10 @@ struct sp__worker {
     struct sp__real *real;
     struct sp__runner *runner; /* the monitor changes it, under handoff_lock; never NULL */
     bool searching;            /* written by the runner, or by its waker while it is asleep */
+    struct sp__share share;    /* among the priorities */
     struct sp__list idle_link SP__GUARDED_BY(real->idle_lock);
     struct sp__sample sample;                 /* the monitor's */
+    struct sp__turn_seen seen;                /* the monitor's too */
     SP__CACHE_ALIGNED _Atomic uint32_t token; /* 1: somebody woke it */
 };
 
@@ -87,6 +92,8 @@ struct sp__real {
     struct sp__actor *global_first SP__GUARDED_BY(global_lock);
     struct sp__actor *global_last SP__GUARDED_BY(global_lock);
     _Atomic uint32_t global_count;
+
+    struct sp__lanes lanes;
 
     struct sp__lock idle_lock;
     struct sp__list idle SP__GUARDED_BY(idle_lock);

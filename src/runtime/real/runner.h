@@ -42,6 +42,7 @@ struct sp__runner {
     unsigned next_streak;   /* how often in a row `next` or `young` went before */
     _Atomic unsigned turns; /* that were begun */
     unsigned look_at;       /* the turn before which it looks at timers, poller and global queue */
+    unsigned paced_at;      /* and where it also looks at the lanes only: the one for all */
     struct sp__fiber *loop; /* on which the loop was left for a suspended actor; or NULL */
     bool dispatching;       /* events: whether others are woken is decided when all are ready */
     bool retired;           /* it ends, rather than wait for a worker */
@@ -88,6 +89,13 @@ void sp__runner_settle(struct sp__runner *runner) SP_NONNULL;
 static inline struct sp__runner *sp__runner_of(struct sp__context *context)
 {
     return context->backend;
+}
+
+/** Look around before the next turn. Context: the runner. */
+static inline void sp__runner_look_next(struct sp__runner *runner)
+{
+    /* relaxed: its own. */
+    runner->look_at = atomic_load_explicit(&runner->turns, memory_order_relaxed);
 }
 
 /** Is `lost` set? Context: the runner, after it wrote `running` or `next`. */

@@ -18,6 +18,10 @@ static void runner_ready_last(struct sp__runner *runner, struct sp__actor *actor
 {
     struct sp__worker *worker = runner->worker;
     bool alone = false;
+    if (actor->lane != SP__LANE_NORMAL) {
+        sp__real_ready(actor);
+        return;
+    }
     if (worker == NULL) {
         sp__real_global_push(runner->real, &actor, 1);
     } else {

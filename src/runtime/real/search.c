@@ -39,7 +39,8 @@ static void worker_set_pace(struct sp__worker *worker, bool busy, int64_t now)
         worker->pace = pace < 1 ? 1 : pace > SEARCH_LOOK_EVERY ? SEARCH_LOOK_EVERY : (unsigned)pace;
     }
     worker->looked_ns = busy ? now : 0;
-    runner->look_at = atomic_load_explicit(&runner->turns, memory_order_relaxed) + worker->pace;
+    runner->paced_at = atomic_load_explicit(&runner->turns, memory_order_relaxed) + worker->pace;
+    runner->look_at = runner->paced_at;
 }
 
 /* What the events of the last harvests cost, now that all they have brought about is done. */
@@ -130,6 +131,46 @@ static struct sp__actor *worker_local(struct sp__worker *worker)
     return sp__run_queue_pop(&worker->queue);
 }
 
+/* What runs next where some have another priority. */
+static SP_NOINLINE struct sp__actor *worker_by_priority(struct sp__worker *worker)
+{
+    struct sp__real *real = worker->real;
+    struct sp__runner *runner = worker->runner;
+    int64_t now = sp__now(real->runtime);
+    const unsigned normal = 1U << SP__RANK_NORMAL;
+    unsigned waiting = sp__lanes_waiting(&real->lanes);
+    if (sp__runner_next(runner) != NULL || !sp__young_stack_empty(&worker->young) ||
+        sp__run_queue_length(&worker->queue) != 0 ||
+        atomic_load_explicit(&real->global_count, memory_order_relaxed) != 0)
+        waiting |= normal;
+    sp__share_settle(&worker->share, now);
+    while (waiting != 0) {
+        enum sp__rank rank =
+            sp__share_choose(&worker->share, waiting, now, real->runtime->options.aging.ns);
+        struct sp__actor *actor = NULL;
+        if (rank != SP__RANK_NORMAL)
+            actor = sp__lanes_pop(&real->lanes, rank);
+        else if ((actor = worker_local(worker)) == NULL)
+            actor = sp__real_global_take(worker);
+        if (actor != NULL) {
+            /* Between two turns of the higher ones, or after one that went before them. */
+            if (worker->share.charged || (waiting >> SP__RANK_HIGH) != 0)
+                sp__runner_look_next(runner);
+            return actor;
+        }
+        waiting &= ~(1U << rank); /* others were faster */
+        worker->share.charged = false;
+    }
+    return NULL;
+}
+
+static inline struct sp__actor *worker_next(struct sp__worker *worker)
+{
+    return sp__lanes_empty(&worker->real->lanes) && !worker->share.charged
+               ? worker_local(worker)
+               : worker_by_priority(worker);
+}
+
 static void worker_stop_searching(struct sp__worker *worker)
 {
     if (!worker->searching)
@@ -168,7 +209,7 @@ static struct sp__actor *worker_steal(struct sp__worker *worker)
 static bool real_has_work(struct sp__real *real)
 {
     if (atomic_load_explicit(&real->global_count, memory_order_seq_cst) != 0 ||
-        atomic_load_explicit(&real->stop, memory_order_seq_cst))
+        !sp__lanes_empty(&real->lanes) || atomic_load_explicit(&real->stop, memory_order_seq_cst))
         return true;
     for (uint32_t i = 0; i < real->worker_count; i++)
         if (sp__run_queue_length(&real->workers[i].queue) != 0 ||
@@ -294,11 +335,11 @@ static void worker_sleep(struct sp__worker *worker)
 static struct sp__actor *worker_find(struct sp__worker *worker)
 {
     for (;;) {
-        struct sp__actor *actor = worker_local(worker);
+        struct sp__actor *actor = worker_next(worker);
         if (actor == NULL)
             actor = sp__real_global_take(worker);
         if (actor == NULL && worker_look(worker, false) != 0)
-            actor = worker_local(worker);
+            actor = worker_next(worker);
         if (actor == NULL)
             actor = worker_steal(worker);
         if (actor != NULL) {
@@ -323,9 +364,13 @@ static void worker_look_around(struct sp__worker *worker)
 struct sp__actor *sp__runner_find(struct sp__runner *runner, bool look)
 {
     struct sp__worker *worker = runner->worker;
+    unsigned turns = atomic_load_explicit(&runner->turns, memory_order_relaxed);
+    bool paced = (int)(runner->paced_at - turns) <= 0;
+    if (look)
+        runner->look_at = runner->paced_at;
     if (worker == NULL)
         worker = sp__runner_rest(runner);
-    else if (look)
+    else if (look && paced)
         worker_look_around(worker);
     if (look)
         (void)sp__runner_count_turn(runner);

@@ -114,6 +114,7 @@ sp_err sp__real_thread_start(struct sp_runtime *runtime, struct sp__actor *actor
     /* Whoever makes the actor ready before the thread runs finds its token. */
     thread->context.backend = thread;
     actor->bound = &thread->context;
+    actor->lane = SP__LANE_BOUND;
     sp__lock_lock(&real->threads_lock);
     sp__list_push_back(&real->threads, &thread->link);
     sp__lock_unlock(&real->threads_lock);
@@ -125,6 +126,7 @@ sp_err sp__real_thread_start(struct sp_runtime *runtime, struct sp__actor *actor
     sp__list_remove(&thread->link);
     sp__lock_unlock(&real->threads_lock);
     actor->bound = NULL;
+    actor->lane = SP__LANE_NORMAL;
     sp__free(thread);
     return SP_ERR_LIMIT;
 }

@@ -42,8 +42,28 @@ static bool watcher_misses_poller(struct sp__real *real)
 static int64_t watcher_period(struct sp__real *real)
 {
     int64_t period = sp__handoff_period(real);
+    int64_t slice = sp__slice_period(real);
     int64_t most = WATCHER_PERIOD_MS * SP_NS_PER_MS;
+    period = period < slice ? period : slice;
     return period < most ? period : most;
+}
+
+/* After how many rounds it is to look for stuck handlers; 0: never. */
+static uint64_t watcher_handoff_every(struct sp__real *real)
+{
+    int64_t period = sp__handoff_period(real);
+    return period == INT64_MAX ? 0 : (uint64_t)(period / watcher_period(real));
+}
+
+static void watcher_look(struct sp__real *real, uint64_t round)
+{
+    uint64_t every = watcher_handoff_every(real);
+    if (watcher_misses_poller(real))
+        sp__real_wake_one(real);
+    if (sp__slice_period(real) != INT64_MAX)
+        sp__slice_look(real);
+    if (every != 0 && round % every == 0)
+        sp__handoff_look(real);
 }
 
 static void *watcher_main(void *arg)
@@ -52,6 +72,7 @@ static void *watcher_main(void *arg)
     struct sp__watcher *watcher = &real->watcher;
     const int64_t period_ns = watcher_period(real);
     unsigned quiet = 0;
+    uint64_t round = 0;
     /* acquire: pairs with stop. */
     while (atomic_load_explicit(&watcher->stop, memory_order_acquire) == 0) {
         quiet = watcher_all_idle(real) ? quiet + 1 : 0;
@@ -60,10 +81,7 @@ static void *watcher_main(void *arg)
             quiet = 0;
             continue;
         }
-        if (watcher_misses_poller(real))
-            sp__real_wake_one(real);
-        if (sp__handoff_period(real) != INT64_MAX)
-            sp__handoff_look(real);
+        watcher_look(real, round++);
         sp__futex_wait(&watcher->stop, 0, period_ns);
     }
     return NULL;

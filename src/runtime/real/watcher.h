@@ -1,10 +1,10 @@
 /* The watcher, or monitor: a thread that looks after the workers while they are busy.
  *
- * It takes workers away from handlers that are stuck: handoff.h. And it keeps the poller manned:
+ * It takes workers away from handlers that are stuck: handoff.h. It ends long turns: slice.h. And it keeps the poller manned:
  * A worker that finds events in the poller leaves it and runs what became ready, often without
  * waking another one for it (scheduler.c). If that takes long while the other workers sleep on
  * their futexes, nobody polls, and what it left in its queue waits. The watcher looks every 10 ms
- * (every half of `stuck_after`, if that is less), and wakes one sleeper when nobody has polled
+ * (every half of `stuck_after`, or every slice, if that is less), and wakes one sleeper when nobody has polled
  * for half a millisecond; the sleeper takes what waits, or polls. When all workers have been idle
  * for some rounds the watcher sleeps too, without a timeout, until one of them wakes: an idle
  * runtime uses no CPU.

@@ -45,7 +45,7 @@ struct sp__world {
     size_t ready_count;
     size_t ready_capacity;
     size_t task_count;        /* `ready` has room for all */
-    struct sp__task **awake;  /* as large as `ready`: those of machines that do not stand still */
+    struct sp__task **awake;  /* as large as `ready`: those that may go on */
     struct sp__task *running; /* NULL: the loop */
     struct sp__fiber *loop;   /* the thread's own stack */
     struct sp__fiber *spent;  /* put back by the loop: who was on it has ended */
@@ -62,6 +62,7 @@ struct sp__world {
     uint64_t faults;   /* contained */
     bool stop;
     bool abstract;
+    bool priorities;        /* some actor has another priority than normal */
     unsigned char scribble; /* not 0: on stacks, before each turn */
     bool forgets;
 };

@@ -164,6 +164,8 @@ void sp__sim_ready(struct sp__actor *actor)
         task->actor = actor;
         actor->task = task;
     }
+    if (actor->lane != SP__LANE_NORMAL && actor->lane != SP__LANE_BOUND)
+        world->priorities = true;
     sp__task_ready(world, task, SP__POINT_TURN, turn_object(actor), NULL);
 }
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "runtime/fiber_switch.h"
 #include "runtime/real/fault.h"
+#include "runtime/real/lanes.h"
 #include "runtime/sim/net.h"
 
 #include <string.h>
@@ -10,6 +11,7 @@
 enum {
     WORLD_STEP_NS = 1000,
     WORLD_READY_MIN = 64,
+    WORLD_PASSED_MAX = 8,     /* steps for which one of higher priority goes before another */
     WORLD_TIMERS_MAX = 64,    /* abstract time: of a node's timers so many may be the next */
     WORLD_COLLECT_STEPS = 16, /* what has ended is collected that often: a power of two */
 };
@@ -316,6 +318,45 @@ static struct sp__task **world_awake(struct sp__world *world, size_t *out_count)
     return world->awake;
 }
 
+/* Does it wait for a turn, so that others can go before it? */
+static bool task_waits_for_turn(const struct sp__task *task)
+{
+    return task->kind == SP__TASK_ACTOR &&
+           (task->point == SP__POINT_TURN || task->point == SP__POINT_YIELD);
+}
+
+/* Is one of higher priority ready, and was it not passed over too often? */
+static bool task_held_back(const struct sp__world *world, const struct sp__task *task)
+{
+    if (!task_waits_for_turn(task) || task->passed >= WORLD_PASSED_MAX)
+        return false;
+    enum sp__rank rank = sp__lane_rank(task->actor->lane);
+    for (size_t i = 0; i < world->ready_count; i++) {
+        const struct sp__task *other = world->ready[i];
+        if (other->node == task->node && task_waits_for_turn(other) &&
+            sp__lane_rank(other->actor->lane) > rank)
+            return true;
+    }
+    return false;
+}
+
+/* Those of them that no higher priority holds back: at least one is left. */
+static struct sp__task **world_by_priority(struct sp__world *world, struct sp__task **tasks,
+                                           size_t *count)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < *count; i++) {
+        bool held = task_held_back(world, tasks[i]);
+        tasks[i]->passed = held ? tasks[i]->passed + 1 : tasks[i]->passed;
+        if (!held)
+            world->awake[left++] = tasks[i];
+    }
+    if (left == 0)
+        return tasks; /* who holds them back is on a machine that stands still */
+    *count = left;
+    return world->awake;
+}
+
 /* Somebody goes on, unless a fault comes between. */
 static bool world_go(struct sp__world *world, struct sp__task **tasks, size_t count)
 {
@@ -324,6 +365,7 @@ static bool world_go(struct sp__world *world, struct sp__task **tasks, size_t co
     struct sp__task *task = tasks[index];
     if (hooks->before != NULL && !hooks->before(hooks->arg, task))
         return false;
+    task->passed = 0;
     if (tasks == world->ready && index < world->ready_count && world->ready[index] == task)
         ready_remove(world, index);
     else
@@ -370,6 +412,8 @@ enum sp__world_end sp__world_run(struct sp__world *world, uint64_t steps_max, in
         size_t count;
         world_look(world);
         struct sp__task **tasks = world_awake(world, &count);
+        if (world->priorities && count > 1)
+            tasks = world_by_priority(world, tasks, &count);
         if (count == 0 && world->alarm > world->now) {
             if (!world_jump(world, until_ns, &end))
                 return end;

@@ -81,6 +81,7 @@ struct sp__task {
     uint64_t children;     /* tasks it has made */
     uint64_t steps;        /* it has done */
     uint64_t draws;        /* it has asked for */
+    uint32_t passed;       /* it was held back so often, for one of higher priority */
     uint64_t allocations;  /* it has made; counted where somebody wants to fail them */
     uint64_t mind;         /* the chooser's own */
     uint64_t object;       /* of what it does next */
