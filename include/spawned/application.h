@@ -15,6 +15,7 @@
 #ifndef SPAWNED_APPLICATION_H
 #define SPAWNED_APPLICATION_H
 
+#include "spawned/shutdown.h"
 #include "spawned/supervisor.h"
 
 SP_EXTERN_C_BEGIN
@@ -103,16 +104,21 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err sp_application_each(sp_application
 /** How a program runs. Zero is the default everywhere. */
 struct sp_application_run_options {
     struct sp_runtime_options runtime;
-    sp_deadline shutdown;          /**< for all applications to stop; then they are killed;
-                                        default 30 s */
-    void (*on_started)(void *arg); /**< all run: say that the program is ready */
+    sp_deadline shutdown; /**< for all applications to stop, the phase "stop"; then they
+                                        are killed; default 30 s */
+    const struct sp_shutdown_options *plan; /**< of the coordinated shutdown; default: the standard
+                                                 phases; with a phase "stop", `shutdown` is not
+                                                 looked at */
+    void (*on_started)(void *arg);          /**< all run: say that the program is ready */
     void *on_started_arg;
 };
 
-/** The whole of a `main`: make a runtime, start the applications, wait for SIGTERM, SIGINT or the
- *  end of one of them, stop all in order, and give the program's exit status. That is EXIT_SUCCESS
+/** The whole of a `main`: make a runtime, start the applications, wait for SIGTERM, SIGINT,
+ *  sp_shutdown_begin() or the end of one of them, shut down in phases (spawned/shutdown.h), in the
+ *  last of which all are stopped in order, and give the program's exit status. That is EXIT_SUCCESS
  *  when they ended in time, after a signal or because a top ended with a reason that is not
- *  abnormal; EXIT_FAILURE when one failed to start, died, gave up restarting, or had to be killed.
+ *  abnormal; EXIT_FAILURE when one failed to start, died, gave up restarting, or had to be killed,
+ *  and when a phase had a problem.
  *  A second signal ends the program at once. `options` may be NULL.
  *  Context: any thread that is not a process. */
 SP_API SP_NONNULL_ARGS(1) int sp_application_run(const struct sp_application_spec *specs,

@@ -82,8 +82,8 @@ struct sp_stop_report {
 
 /** Stop a runtime and free it. Every process gets an exit signal `shutdown`; those that are
  *  left at half of the deadline are killed. Returns SP_OK when all ended; a handler that
- *  never returns cannot be taken from its thread: then the error is TIMEOUT, `out_report`
- *  names it, and the runtime's memory is leaked on purpose, because the thread still uses it.
+ *  never returns cannot be taken from its thread: then the error is TIMEOUT and `out_report`
+ *  names it; a thread that nobody waits for frees the rest of the runtime when it has returned.
  *  Errors: TIMEOUT.
  *  Other threads that are attached get the shutdown signal too, which ends their process at
  *  their next wait; they must detach all the same, or the error is TIMEOUT.

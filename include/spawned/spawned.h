@@ -16,6 +16,7 @@
 #include "spawned/runtime.h"
 #include "spawned/scheduling.h"
 #include "spawned/server.h"
+#include "spawned/shutdown.h"
 #include "spawned/statem.h"
 #include "spawned/supervisor.h"
 #include "spawned/task.h"

@@ -1,16 +1,17 @@
 /* Several applications: their order, and the whole of a program's main.
  *
- * Threads: the caller's process. Neighbours: application.c, os_signal.c.
+ * Threads: the caller's process. Neighbours: application.c, shutdown.c.
  */
 #include "behaviour/application.h"
 #include "behaviour/deadline.h"
 #include "runtime/log.h"
-#include "spawned/os_signal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RUN_SHUTDOWN_DEFAULT sp_after_sec(30)
+#define RUN_FOREVER sp_sec(INT64_C(100) * 365 * 86400)
 #define RUN_NONE SIZE_MAX
 
 /* ---- order ---- */
@@ -172,41 +173,109 @@ static int run_status_of(const struct sp_application_spec *spec, const struct sp
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Waits for the end: the status it asks for. */
-static int run_wait(const struct run_plan *plan)
+/* The end of the shutdown, for a process that waits for it beside main. */
+struct run_over {
+    sp_err err;
+    struct sp_shutdown_report report;
+};
+
+static void run_over_main(void *arg)
 {
-    int status = -1;
-    while (status < 0) {
+    struct run_over *over = arg;
+    over->err = sp_shutdown_wait(sp_never(), &over->report);
+}
+
+/* Applications and the shutdown as main waits for them. */
+struct run_end {
+    struct run_over over;
+    sp_monitor_ref over_monitor;
+    int status;
+};
+
+/* An application ended by itself, and with it the program. */
+static void run_ended(struct run_end *end, const struct sp_application_spec *spec,
+                      const struct sp_reason *reason)
+{
+    char text[SP_SHUTDOWN_TEXT_MAX];
+    int status = run_status_of(spec, reason);
+    if (sp_draining())
+        return;
+    end->status = status;
+    (void)snprintf(text, sizeof(text), "application %s ended: %s", spec->name,
+                   sp_reason_text(reason));
+    while (sp_shutdown_begin(text) == SP_ERR_NOMEM)
+        sp__deadline_pause();
+}
+
+/* Until the shutdown is over. */
+static void run_wait(const struct run_plan *plan, struct run_end *end)
+{
+    for (bool over = false; !over;) {
         struct sp_message *message;
         if (sp_receive(sp_never(), &message) != SP_OK)
-            return EXIT_FAILURE;
-        const struct sp_os_signal *signal = sp_os_signal_of(message);
+            return;
         const struct sp_down *down = sp_message_down(message);
         const struct sp_application_spec *spec = down == NULL ? NULL : run_watched(plan, down->ref);
-        if (signal != NULL) {
-            sp__log(sp_runtime_current(), SP_LOG_INFO, "signal %d: shutting down", signal->signo);
-            status = EXIT_SUCCESS;
-        } else if (spec != NULL) {
-            status = run_status_of(spec, down->reason);
-        }
+        over = down != NULL && down->ref.id == end->over_monitor.id;
+        if (spec != NULL)
+            run_ended(end, spec, down->reason);
         sp_message_free(message);
     }
-    return status;
 }
 
 static int run_started(const struct run_main *run, const struct run_plan *plan)
 {
+    struct run_end end = { .over.err = SP_ERR_DIED, .status = EXIT_SUCCESS };
+    const struct sp_spawn_options options = { .label = "shutdown waiter",
+                                              .out_monitor = &end.over_monitor };
+    while (sp_spawn(run_over_main, &end.over, &options, NULL) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     if (run->options.on_started != NULL)
         run->options.on_started(run->options.on_started_arg);
-    int status = run_wait(plan);
+    run_wait(plan, &end);
+    if (end.over.err == SP_OK)
+        return end.over.report.problem_count == 0 ? end.status : EXIT_FAILURE;
+    /* The coordinator was killed: without phases, then. */
+    sp__log(sp_runtime_current(), SP_LOG_ERROR, "no coordinated shutdown: %s",
+            sp_err_text(end.over.err));
+    sp_ignore(
+        sp_application_stop_all(sp__deadline_fix(run->options.shutdown, RUN_SHUTDOWN_DEFAULT)));
+    return EXIT_FAILURE;
+}
+
+/* How long the applications may take. */
+static sp_duration run_stop_budget(const struct run_main *run)
+{
     sp_deadline until = sp__deadline_fix(run->options.shutdown, RUN_SHUTDOWN_DEFAULT);
-    sp_err err = sp_application_stop_all(until);
-    if (err != SP_OK) {
-        sp__log(sp_runtime_current(), SP_LOG_ERROR, "applications did not stop: %s",
-                sp_err_text(err));
-        status = EXIT_FAILURE;
+    if (until.kind == SP_DEADLINE_NEVER)
+        return RUN_FOREVER;
+    int64_t left = until.ns - sp_now().ns;
+    return sp_ns(until.kind == SP_DEADLINE_AT && left > 0 ? left : 1);
+}
+
+/* The plan that was given, or the standard one, with the budget of the stop. */
+static sp_err run_shutdown_start(const struct run_main *run)
+{
+    struct sp_shutdown_phase phases[SP_SHUTDOWN_PHASES_MAX];
+    struct sp_shutdown_options options = { 0 };
+    struct sp_shutdown_fault fault = { "" };
+    bool stop = false;
+    if (run->options.plan != NULL)
+        options = *run->options.plan;
+    for (size_t i = 0; i < options.phase_count && i < SP_SHUTDOWN_PHASES_MAX; i++) {
+        phases[i] = options.phases[i];
+        stop = stop || (phases[i].name != NULL && strcmp(phases[i].name, "stop") == 0);
     }
-    return status;
+    if (!stop && options.phase_count < SP_SHUTDOWN_PHASES_MAX) {
+        phases[options.phase_count++] =
+            (struct sp_shutdown_phase){ .name = "stop", .budget = run_stop_budget(run) };
+        options.phases = phases;
+    }
+    sp_err err = sp_shutdown_start(&options, &fault);
+    if (err != SP_OK)
+        sp__log(sp_runtime_current(), SP_LOG_ERROR, "cannot set up the shutdown: %s %s",
+                sp_err_text(err), fault.text);
+    return err;
 }
 
 static int run_main(void *arg)
@@ -214,11 +283,9 @@ static int run_main(void *arg)
     const struct run_main *run = arg;
     struct run_plan plan;
     size_t failed = 0;
-    sp_err err = sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, (sp_deadline){ 0 });
-    if (err != SP_OK) {
-        sp__log(sp_runtime_current(), SP_LOG_ERROR, "cannot receive signals: %s", sp_err_text(err));
+    sp_err err = run_shutdown_start(run);
+    if (err != SP_OK)
         return EXIT_FAILURE;
-    }
     err = run_plan_init(&plan, run->specs, run->count);
     if (err == SP_OK)
         err = run_start(&plan, sp_never(), &failed);

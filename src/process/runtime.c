@@ -423,34 +423,70 @@ static bool runtime_balanced(struct sp_runtime *runtime)
                              stats.dropped_stale + stats.dropped_shed;
 }
 
-sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
-                          struct sp_stop_report *out_report)
+/* Become the process that stops the runtime, `end` all others, then the threads. False: something
+ * does not end before `until`. */
+static bool runtime_stop(struct sp_runtime *runtime, int64_t until, struct sp_stop_report *report,
+                         void (*end)(struct sp_runtime *runtime, struct sp_process *self,
+                                     int64_t until, struct sp_stop_report *report))
 {
-    struct sp_runtime *runtime = moved_runtime;
-    struct sp_stop_report report = { 0 };
-    int64_t until = sp__scheduler_instant(runtime, deadline, sp_after_sec(5));
     struct sp__context *before = runtime_take_thread(runtime);
     struct sp_process *self = sp__process_self();
     atomic_store_explicit(&runtime->stopping, true, memory_order_seq_cst);
     atomic_store_explicit(&runtime->stopper, self, memory_order_seq_cst);
     /* Whoever counts its end from here on finds the stopper: pairs with living_exited(). */
     sp__epoch_fence(&runtime->epoch);
-    runtime_end_processes(runtime, self, until, &report);
+    end(runtime, self, until, report);
     /* seq_cst: pairs with sp__living_tell(), which wakes who it finds inside its section only. */
     atomic_store_explicit(&runtime->stopper, NULL, memory_order_seq_cst);
     sp_thread_detach();
     sp__context_set(before);
-    bool stopped = report.stuck == 0 &&
-                   runtime->ops->stop(runtime, sp_time_add((sp_time){ until }, sp_sec(1)).ns);
-    if (stopped)
-        sp_always(runtime_balanced(runtime), "messages sent = handled + queued + dead + dropped");
-    if (out_report != NULL)
-        *out_report = report;
-    if (!stopped)
-        return SP_ERR_TIMEOUT;
+    return report->stuck == 0 &&
+           runtime->ops->stop(runtime, sp_time_add((sp_time){ until }, sp_sec(1)).ns);
+}
+
+static void runtime_destroy(struct sp_runtime *runtime)
+{
+    sp_always(runtime_balanced(runtime), "messages sent = handled + queued + dead + dropped");
     runtime->ops->destroy(runtime);
     runtime_free(runtime);
-    return SP_OK;
+}
+
+/* All were told to end, and killed. */
+static void runtime_await_processes(struct sp_runtime *runtime, struct sp_process *self,
+                                    int64_t until, struct sp_stop_report *report)
+{
+    const struct stop_step step = { .kind = SP__SIGNAL_EXIT,
+                                    .reason = sp_reason_kill(),
+                                    .told = SP__SHARED_SHOT_DEAD };
+    (void)report;
+    (void)runtime_end(runtime, self, &step, until);
+}
+
+/* A thread that waits for what did not end in time, and frees the rest of the runtime then. */
+static void *runtime_reap(void *arg)
+{
+    struct sp_runtime *runtime = arg;
+    struct sp_stop_report report = { 0 };
+    while (!runtime_stop(runtime, INT64_MAX, &report, runtime_await_processes))
+        continue;
+    runtime_destroy(runtime);
+    return NULL;
+}
+
+sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
+                          struct sp_stop_report *out_report)
+{
+    struct sp_runtime *runtime = moved_runtime;
+    struct sp_stop_report report = { 0 };
+    int64_t until = sp__scheduler_instant(runtime, deadline, sp_after_sec(5));
+    bool stopped = runtime_stop(runtime, until, &report, runtime_end_processes);
+    if (out_report != NULL)
+        *out_report = report;
+    if (stopped)
+        runtime_destroy(runtime);
+    else if (runtime->ops->reap != NULL)
+        sp_ignore(runtime->ops->reap(runtime_reap, runtime)); /* without a thread it stays */
+    return stopped ? SP_OK : SP_ERR_TIMEOUT;
 }
 
 /* ---- the whole of a main ---- */
@@ -489,6 +525,21 @@ static int main_run(struct main_call *call)
     return normal ? call->status : EXIT_FAILURE;
 }
 
+/* The runtime is gone; its log function is the program's. */
+static void main_report(const struct sp_runtime_options *options,
+                        const struct sp_stop_report *report)
+{
+    char line[160];
+    if (options == NULL || options->log == NULL || report->killed == 0)
+        return;
+    int length =
+        snprintf(line, sizeof(line), "the end: %u processes had to be killed", report->killed);
+    if (report->stuck > 0)
+        (void)snprintf(line + length, sizeof(line) - (size_t)length, ", %u are stuck: %s",
+                       report->stuck, report->stuck_name);
+    options->log(options->log_context, SP_LOG_WARNING, line);
+}
+
 int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
 {
     struct sp_runtime *runtime;
@@ -498,7 +549,9 @@ int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
     int status = EXIT_FAILURE;
     if (sp_thread_attach(runtime) == SP_OK)
         status = main_run(&call);
-    sp_err err = sp_runtime_destroy(runtime, (sp_deadline){ 0 }, NULL);
+    struct sp_stop_report report;
+    sp_err err = sp_runtime_destroy(runtime, (sp_deadline){ 0 }, &report);
+    main_report(options, &report);
     return err == SP_OK ? status : EXIT_FAILURE;
 }
 

@@ -55,10 +55,13 @@ struct sp__backend_ops {
     /** Start the workers. Called once, at startup. */
     sp_err (*start)(struct sp_runtime *runtime);
     /** Stop and join the workers: all processes are gone. False: a thread does not come back
-     *  before `deadline_ns`, and the runtime must not be freed. Called once. */
+     *  before `deadline_ns`, and the runtime must not be freed; called again then. */
     bool (*stop)(struct sp_runtime *runtime, int64_t deadline_ns);
     /** Free what start and create took. Called once, after a stop that returned true. */
     void (*destroy)(struct sp_runtime *runtime);
+    /** Run `fn(arg)` on a thread that nobody waits for: the rest of a stop. NULL: there is none.
+     *  LIMIT: the system gives none. */
+    sp_err (*reap)(void *(*fn)(void *arg), void *arg);
     /** An actor became runnable. Any context; never suspends. */
     void (*ready)(struct sp__actor *actor);
     /** The running actor gives up its worker until it is made ready. May return early. */

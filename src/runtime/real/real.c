@@ -160,7 +160,8 @@ static bool real_stop(struct sp_runtime *runtime, int64_t deadline_ns)
         !real_await_zero(&real->foreign_attached, deadline_ns) ||
         !sp__blocking_stop(real->blocking, deadline_ns))
         return false;
-    sp__watcher_stop(real);
+    if (!atomic_load_explicit(&real->stop, memory_order_relaxed)) /* not the second time */
+        sp__watcher_stop(real);
     return real_stop_runners(real, deadline_ns);
 }
 
@@ -192,6 +193,7 @@ const struct sp__backend_ops sp__backend_real = {
     .start = real_start,
     .stop = real_stop,
     .destroy = real_destroy,
+    .reap = sp__thread_create_detached,
     .ready = sp__real_ready,
     .park = sp__real_park,
     .yield = sp__real_yield,
