@@ -111,3 +111,13 @@ foreach(dir IN LISTS spawned_example_dirs)
         endforeach()
     endif()
 endforeach()
+
+# The dashboard in a real browser. Chromium and this program would take turns with an emulator or
+# a sanitizer for minutes, and it is the same page.
+if(SPAWNED_BUILD_TESTS AND TARGET dashboard AND NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE
+        AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    add_test(NAME dashboard_browser COMMAND ${Python3_EXECUTABLE}
+        ${PROJECT_SOURCE_DIR}/tests/dashboard/run.py $<TARGET_FILE:dashboard>)
+    set_tests_properties(dashboard_browser PROPERTIES LABELS "system;http" TIMEOUT 900)
+endif()

@@ -3,6 +3,9 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 
 const TOKEN_KEY = 'spawned-token';
 const ROWS_MAX = 300;
+const POLL_MS = 800;
+const OVERVIEW_MS = 500;
+const PAUSE_FACTOR = 4; // an answer that took long is asked for less often: it costs the program, too
 
 // The address may bring the token, behind the #, where no server sees it; it is taken out of it.
 export function takeTokenFromAddress() {
@@ -47,13 +50,14 @@ export const post = (path) =>
 
 // {data, error} of a path, asked again each `ms` while the page is seen; what is shown stays
 // until the next answer.
-export function usePoll(path, ms = 1000, ask = get) {
+export function usePoll(path, ms = POLL_MS, ask = get) {
     const [state, setState] = useState({ data: null, error: null });
     useEffect(() => {
         const abort = new AbortController();
         let timer = 0;
         const turn = async () => {
             if (document.hidden) return;
+            const begun = performance.now();
             try {
                 const data = await ask(path, abort.signal);
                 if (!abort.signal.aborted) setState({ data, error: null });
@@ -61,7 +65,7 @@ export function usePoll(path, ms = 1000, ask = get) {
                 if (abort.signal.aborted) return;
                 setState((before) => ({ data: before.data, error }));
             }
-            timer = setTimeout(turn, ms);
+            timer = setTimeout(turn, Math.max(ms, PAUSE_FACTOR * (performance.now() - begun)));
         };
         const seen = () => {
             clearTimeout(timer);
@@ -94,7 +98,7 @@ export function useOverview() {
         store.program = answer.pid;
         return { ...answer, rows: store.rows, columns: store.columns };
     };
-    return usePoll('/api/overview', 1000, ask);
+    return usePoll('/api/overview', OVERVIEW_MS, ask);
 }
 
 // One column of the rows; null where it was not measured.

@@ -4,6 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
 const HEIGHT = 150;
+const SPAN_MIN = 10; // seconds that are shown at least
 // Told apart by their dashes as well as by their colours.
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 
@@ -23,20 +24,22 @@ function options(lines, format, steps, width) {
         height: HEIGHT,
         cursor: { y: false, points: { size: 6 } },
         padding: [8, 12, 0, 0],
-        scales: { x: { time: false }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        scales: {
+            x: { time: false, range: (u, min) => [Math.min(min, -SPAN_MIN), 0] },
+            y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
             { ...axis, values: clock, size: 26 },
             { ...axis, values: (u, values) => values.map(format), size: 58, ...(steps ? { incrs: steps } : {}) },
         ],
         series: [
-            { label: 'at', value: (u, s) => (s === null ? '–' : `${Math.round(s)} s`) },
+            { label: 'at', value: (u, s) => (s === null || s === undefined ? '–' : `${Math.round(s)} s`) },
             ...lines.map((line, index) => ({
                 label: line.label,
                 stroke: colour(`--chart-${index + 1}`),
                 dash: DASHES[index],
                 width: 2,
                 spanGaps: false,
-                points: { show: false },
+                points: { show: (u) => u.data[0].length < 2, size: 5 },
                 value: (u, value) => format(value),
             })),
         ],

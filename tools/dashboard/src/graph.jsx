@@ -2,11 +2,14 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { forceCenter, forceCollide, forceLink, forceManyBody, forceSimulation } from 'd3-force';
 import { usePoll } from './api.js';
-import { Nothing, PidLink, titleOf } from './parts.jsx';
+import { Nothing, PidLink, short, titleOf } from './parts.jsx';
 
 const NODES_MAX = 300; // more are a ball of wool
 const STEPS = 120;
 const SIZE = 640;
+const MARGIN = 30;
+const LABEL = 170; // room for the rightmost name
+const NAME_MAX = 24;
 
 // Those that have an edge, in cycles first.
 function visible(data, kinds) {
@@ -66,7 +69,7 @@ function Cycles({ data }) {
 const KINDS = [['wait', 'waits for'], ['link', 'linked'], ['monitor', 'monitors']];
 
 export function Graph() {
-    const { data, error } = usePoll('/api/graph?limit=2000', 1000);
+    const { data, error } = usePoll('/api/graph?limit=2000');
     const [kinds, setKinds] = useState(new Set(['wait', 'link']));
     const places = useRef(new Map());
     const drawn = useMemo(() => {
@@ -77,10 +80,11 @@ export function Graph() {
     if (!drawn) return <Nothing error={error} why={data && data.why} />;
     const xs = drawn.nodes.map((node) => node.x);
     const ys = drawn.nodes.map((node) => node.y);
-    const left = Math.min(0, ...xs) - 60;
-    const top = Math.min(0, ...ys) - 40;
-    const width = Math.max(SIZE, ...xs) - left + 160;
-    const height = Math.max(SIZE / 2, ...ys) - top + 40;
+    const tight = Math.max(...xs) - Math.min(...xs) + MARGIN + LABEL;
+    const width = Math.max(SIZE, tight); // few are not drawn larger than life
+    const left = Math.min(...xs) - MARGIN - (width - tight) / 2;
+    const top = Math.min(...ys) - MARGIN;
+    const height = Math.max(...ys) - top + MARGIN;
     const toggle = (kind) => setKinds(new Set(kinds.has(kind) ? [...kinds].filter((k) => k !== kind) : [...kinds, kind]));
     return (
         <>
@@ -105,7 +109,7 @@ export function Graph() {
                     <svg class="graph" viewBox={`${left} ${top} ${width} ${height}`} role="img"
                         aria-label={`Graph of ${drawn.nodes.length} processes`}>
                         <defs>
-                            <marker id="arrow" viewBox="0 0 10 10" refX="17" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+                            <marker id="arrow" viewBox="0 0 10 10" refX="17" refY="5" markerUnits="userSpaceOnUse" markerWidth="11" markerHeight="11" orient="auto-start-reverse">
                                 <path d="M0 0L10 5L0 10z" class="arrow" />
                             </marker>
                         </defs>
@@ -117,7 +121,7 @@ export function Graph() {
                         {drawn.nodes.map((node) => (
                             <a key={node.pid} href={`#/process/${node.pid}`} class={node.stuck ? 'stuck' : ''}>
                                 <circle cx={node.x} cy={node.y} r={7} class={`dot status-${node.status}`} />
-                                <text x={node.x + 11} y={node.y + 4}>{titleOf(node)}</text>
+                                <text x={node.x + 11} y={node.y + 4}>{short(titleOf(node), NAME_MAX)}<title>{titleOf(node)}</title></text>
                             </a>
                         ))}
                     </svg>

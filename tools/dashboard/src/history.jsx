@@ -35,8 +35,8 @@ function Table({ caption, data, error, member, columns }) {
 }
 
 export function Exits({ overview }) {
-    const exits = usePoll('/api/exits?limit=200', 1000);
-    const letters = usePoll('/api/dead-letters?limit=200', 1000);
+    const exits = usePoll('/api/exits?limit=200');
+    const letters = usePoll('/api/dead-letters?limit=200');
     const now = overview ? overview.t_ms : 0;
     return (
         <>
@@ -90,7 +90,7 @@ function Lanes({ events }) {
 }
 
 export function Timeline({ overview }) {
-    const { data, error } = usePoll('/api/events?limit=1000', 1000);
+    const { data, error } = usePoll('/api/events?limit=1000');
     const [kind, setKind] = useState('');
     const [held, setHeld] = useState(null);
     const events = held || (data && data.available ? data.events : null);

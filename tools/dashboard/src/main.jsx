@@ -1,6 +1,6 @@
 // The shell: navigation, theme, token, and which page is shown.
 import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { setToken, takeTokenFromAddress, useOverview } from './api.js';
 import { Graph } from './graph.jsx';
 import { Exits, Timeline } from './history.jsx';
@@ -19,6 +19,7 @@ const PAGES = [
     ['exits', 'Exits'],
 ];
 const THEMES = ['auto', 'light', 'dark'];
+const DARK = '(prefers-color-scheme: dark)';
 const THEME_KEY = 'spawned-theme';
 
 function usePage() {
@@ -32,13 +33,22 @@ function usePage() {
     return page;
 }
 
+// The choice, and whether it is dark at this moment, which the system may change.
 function useTheme() {
     const [theme, setTheme] = useState(localStorage.getItem(THEME_KEY) || 'auto');
+    const [systemDark, setSystemDark] = useState(() => matchMedia(DARK).matches);
     useEffect(() => {
+        const media = matchMedia(DARK);
+        const changed = () => setSystemDark(media.matches);
+        media.addEventListener('change', changed);
+        return () => media.removeEventListener('change', changed);
+    }, []);
+    useLayoutEffect(() => {
         document.documentElement.dataset.theme = theme;
         localStorage.setItem(THEME_KEY, theme);
     }, [theme]);
-    return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
+    const dark = theme === 'dark' || (theme === 'auto' && systemDark);
+    return [theme, dark, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length])];
 }
 
 // A digit goes to the page of that number.
@@ -85,13 +95,17 @@ function Page({ page, overview, error, theme }) {
 
 function App() {
     const page = usePage();
-    const [theme, nextTheme] = useTheme();
+    const [theme, dark, nextTheme] = useTheme();
     const { data: overview, error } = useOverview();
     useDigits();
     const title = (overview && overview.program) || 'Spawned';
     useEffect(() => {
         document.title = title === 'Spawned' ? title : `${title} · Spawned`;
     }, [title]);
+    useEffect(() => {
+        const link = document.querySelector('nav [aria-current]');
+        if (link) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }, [page[0]]);
     if (error && error.status === 401) return <AskToken wrong={sessionStorage.length > 0} />;
     const current = page[0] === 'process' ? 'processes' : page[0] || 'overview';
     return (
@@ -112,7 +126,7 @@ function App() {
                 </button>
             </header>
             <main id="main" tabIndex={-1}>
-                <Page page={page} overview={overview} error={error} theme={theme} />
+                <Page page={page} overview={overview} error={error} theme={dark} />
             </main>
         </>
     );

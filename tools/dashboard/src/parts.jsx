@@ -8,6 +8,7 @@ const STATES = {
     idle: '○',
     waiting: '◐',
     exiting: '✕',
+    ended: '✕',
 };
 
 export function Status({ of }) {
@@ -22,6 +23,8 @@ export function PidLink({ pid, children }) {
     if (!pid) return <span class="dim">none</span>;
     return <a href={`#/process/${pid}`}>{children || <code>{pid}</code>}</a>;
 }
+
+export const short = (text, max) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
 
 export const titleOf = (process) => process.name || process.label;
 

@@ -35,10 +35,6 @@ function useSuccessor(known, gone) {
 function Kill({ process, control, self }) {
     const [asked, setAsked] = useState(false);
     const [result, setResult] = useState(null);
-    useEffect(() => {
-        setAsked(false);
-        setResult(null);
-    }, [process.pid]);
     if (!control) return <p class="dim">This endpoint only looks (its option “control” is off).</p>;
     if (process.pid === self) return <p class="dim">This is the endpoint's own thread.</p>;
     const kill = () =>
@@ -93,7 +89,7 @@ function Spark({ values, label }) {
 }
 
 export function Process({ pid, overview }) {
-    const { data, error } = usePoll(`/api/processes/${pid}`, 1000);
+    const { data, error } = usePoll(`/api/processes/${pid}`);
     const known = data && data.pid === pid ? data : null;
     const gone = error && error.code === 'noproc';
     const successor = useSuccessor(known, gone);
@@ -114,7 +110,7 @@ export function Process({ pid, overview }) {
             {!gone && error ? <Nothing error={error} /> : null}
             <div class="columns">
                 <Facts facts={[
-                    ['State', <Status of={gone ? 'exiting' : known.status} />],
+                    ['State', <Status of={gone ? 'ended' : known.status} />],
                     ['Kind', known.label],
                     ['Waits for', <PidLink pid={known.waits_for} />],
                     ['Mailbox', `${exact(known.mailbox)} messages`],

@@ -72,14 +72,14 @@ function Row({ process }) {
 
 function Pager({ view, data, onMove }) {
     const end = view.sort === 'pid' && view.order === 'asc' ? data.matched : Math.min(data.matched, SORTED_MAX);
-    const to = Math.min(view.offset + PAGE, data.matched);
+    const to = data.offset + data.processes.length;
     const lastPage = Math.max(0, Math.floor((end - 1) / PAGE) * PAGE);
     return (
         <div class="pager">
             <button type="button" disabled={view.offset === 0} onClick={() => onMove(0)} aria-label="First page">«</button>
             <button type="button" disabled={view.offset === 0} onClick={() => onMove(view.offset - PAGE)}>Previous</button>
             <span class="range">
-                {data.matched ? `${exact(view.offset + 1)}–${exact(to)}` : '0'} of {exact(data.matched)}
+                {data.matched ? `${exact(data.offset + 1)}–${exact(to)}` : '0'} of {exact(data.matched)}
             </span>
             <button type="button" disabled={view.offset >= lastPage} onClick={() => onMove(view.offset + PAGE)}>Next</button>
             <button type="button" disabled={view.offset >= lastPage} onClick={() => onMove(lastPage)} aria-label="Last page">»</button>
@@ -103,7 +103,7 @@ export function Processes() {
     const query = new URLSearchParams({ sort: view.sort, order: view.order, offset: view.offset, limit: PAGE });
     if (view.search) query.set('search', view.search);
     if (view.status) query.set('status', view.status);
-    const { data, error } = usePoll(`/api/processes?${query}`, 1000);
+    const { data, error } = usePoll(`/api/processes?${query}`);
 
     useEffect(() => {
         const slash = (event) => {

@@ -3,13 +3,15 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { hierarchy, tree as treeLayout } from 'd3-hierarchy';
 import { usePoll } from './api.js';
 import { exact } from './format.js';
-import { Nothing, titleOf } from './parts.jsx';
+import { Nothing, short, titleOf } from './parts.jsx';
 
 const ROW = 30;
-const COLUMN = 210;
+const PHONE = 640; // narrower screens get narrower columns
 const OPEN_MAX = 24; // children shown before one asks for all
 const ALIKE_MAX = 6; // more children of one kind without names are one group
 const FLASH_MS = 2500;
+const column = () => (innerWidth < PHONE ? 135 : 210);
+const nameMax = () => (innerWidth < PHONE ? 14 : 22);
 const ROOT = 'root';
 
 // Those with children first, then those with names; and a crowd without names is one node.
@@ -115,13 +117,13 @@ function Node({ at, flash, collapsed, toggle, showAll }) {
     const state = many ? (collapsed ? 'collapsed' : 'expanded') : '';
     const label = `${node.title}${node.status ? `, ${node.status}` : ''}${many ? `, ${many} children, ${state}` : ''}`;
     return (
-        <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabIndex={0} role="treeitem"
+        <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabindex={0} role="treeitem"
             aria-label={label} aria-expanded={many ? !collapsed : undefined}
             transform={`translate(${at.y},${at.x})`} onKeyDown={(event) => onNodeKey(event, act)}>
             <circle r={many ? 9 : 5} class={`dot status-${node.status}`} onClick={act.toggle} />
             {many ? <text class="sign" dy="0.35em" onClick={act.toggle}>{collapsed ? '+' : '−'}</text> : null}
             <text class="title" x={14} dy="0.35em" onClick={act.open}>
-                {node.title.length > 22 ? `${node.title.slice(0, 21)}…` : node.title}
+                {short(node.title, nameMax())}
                 {node.mailbox ? <tspan class="dim"> {node.mailbox}✉</tspan> : null}
                 {flash ? <tspan class="restarted"> restarted</tspan> : null}
                 <title>{label}</title>
@@ -131,18 +133,19 @@ function Node({ at, flash, collapsed, toggle, showAll }) {
 }
 
 export function Tree() {
-    const { data, error } = usePoll('/api/tree?limit=2000', 1000);
+    const { data, error } = usePoll('/api/tree?limit=2000');
     const [collapsed, setCollapsed] = useState(new Set());
     const [all, setAll] = useState(new Set());
     const root = useMemo(() => data && keyed(data.nodes), [data]);
     const flashes = useFlashes(root);
     if (!root) return <Nothing error={error} />;
-    const laid = treeLayout().nodeSize([ROW, COLUMN])(hierarchy(root, (node) => shown(node, collapsed, all)));
+    const wide = column();
+    const laid = treeLayout().nodeSize([ROW, wide])(hierarchy(root, (node) => shown(node, collapsed, all)));
     const nodes = laid.descendants();
     const xs = nodes.map((node) => node.x);
     const top = Math.min(...xs) - ROW;
     const height = Math.max(...xs) - top + ROW;
-    const width = (laid.height + 1) * COLUMN;
+    const width = (laid.height + 1) * wide;
     const with_ = (set, key) => new Set(set.has(key) ? [...set].filter((k) => k !== key) : [...set, key]);
     return (
         <>
@@ -156,7 +159,7 @@ export function Tree() {
                 <svg role="tree" aria-label="Supervision tree" width={width} height={height} viewBox={`-20 ${top} ${width} ${height}`}>
                     {laid.links().map((link) => (
                         <path key={link.target.data.key} class="branch"
-                            d={`M${link.source.y},${link.source.x}C${link.source.y + COLUMN / 2},${link.source.x} ${link.target.y - COLUMN / 2},${link.target.x} ${link.target.y},${link.target.x}`} />
+                            d={`M${link.source.y},${link.source.x}C${link.source.y + wide / 2},${link.source.x} ${link.target.y - wide / 2},${link.target.x} ${link.target.y},${link.target.x}`} />
                     ))}
                     {nodes.map((at) => (
                         <Node key={at.data.key} at={at} flash={flashes.has(at.data.key)} collapsed={folded(at.data, collapsed)}
