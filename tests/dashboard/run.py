@@ -160,8 +160,7 @@ def stays_smooth(page, run):
 @case
 def searches_and_opens_with_the_keyboard(page, run):
     find(page, "WORKER 2")
-    page.until(f"{rows(page)}.length === 1")
-    check("worker 2" in page.js(f"{rows(page)}[0].textContent"), "the one that was asked for")
+    page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 2')")
     page.js(f"{rows(page)}[0].focus()")
     page.key("Enter", "\r")
     page.until("location.hash.startsWith('#/process/')")
@@ -177,7 +176,7 @@ def searches_and_opens_with_the_keyboard(page, run):
 @case
 def kills_and_shows_the_restart(page, run):
     find(page, "worker 1")
-    page.until(f"{rows(page)}.length === 1")
+    page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 1')")
     click(page, ".processes tbody tr")
     page.until("document.querySelector('h1')?.textContent.startsWith('worker 1')")
     before = page.js("location.hash")
