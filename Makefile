@@ -8,7 +8,7 @@ HTTP_PORT ?= 7380
 
 .DEFAULT_GOAL := help
 .PHONY: help packages demo-packages build demo demo-check test test-quick bench bench-peers \
-	bench-peers-short soak lint format install \
+	bench-peers-short soak torture lint format install \
 	fuzz-short coverage clean
 
 help: ## this list
@@ -56,6 +56,13 @@ soak: build ## load and crashes for SECONDS=60 seconds, the stress tests, about 
 	@SPAWNED_STRESS=$(SECONDS) SP_TEST_TIMEOUT=$$((20 * $(SECONDS) + 120)) \
 		ctest --test-dir build/release -L stress --output-on-failure
 	@scripts/soak-sim.sh $(SECONDS)
+
+torture: build ## each allocation and each system call fails once: all of them, 10 minutes
+	@python3 tests/torture/covered.py build/release/libspawned.a
+	@build/release/bin/torture --jobs $(JOBS)
+	@mkdir -p build && cmake --preset asan >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build --preset asan -j $(JOBS) --target torture
+	@build/asan/bin/torture --jobs $(JOBS)
 
 lint: build ## the checks of scripts/checks
 	@python3 scripts/checks/run.py --build build/release

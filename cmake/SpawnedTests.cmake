@@ -81,6 +81,11 @@ if(NOT SPAWNED_SANITIZE MATCHES "thread")
     include(cmake/SpawnedSimTests.cmake)
 endif()
 
+# The thread sanitizer's own calls of the system are in the way.
+if(NOT SPAWNED_SANITIZE MATCHES "thread" AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+    include(cmake/SpawnedTorture.cmake)
+endif()
+
 # Instrumented for other purposes they cannot be.
 if(NOT CMAKE_CROSSCOMPILING AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
     include(cmake/SpawnedModel.cmake)

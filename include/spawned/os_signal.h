@@ -44,7 +44,7 @@ enum sp_os_signal_mode {
  *  sp_os_signal_unsubscribe(), or with the process. Subscribing again changes the mode, and
  *  takes the signals anew where one was delivered already.
  *  Errors: LIMIT (another runtime of the program has the signals), INVALID (mode), NOMEM,
- *  NOTCONTEXT, TIMEOUT.
+ *  NOTSUP (the system does not allow it), NOTCONTEXT, TIMEOUT.
  *  Context: process, may suspend. Default deadline: 5 s. */
 SP_API SP_NODISCARD sp_err sp_os_signal_subscribe(enum sp_os_signal_mode mode,
                                                   sp_deadline deadline);

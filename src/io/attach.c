@@ -417,6 +417,8 @@ void sp__attached_output_moved(struct sp_stream *stream)
     if (stream->broken != SP_OK && stream->broken != SP_ERR_CLOSED && stream->ended == SP_OK) {
         /* Who cannot be answered is not listened to. The turn says so, where handlers may run. */
         stream->ended = stream->broken;
+        /* An event that waits for input cannot be posted. */
+        sp__io_event_stop(&self->input);
         sp__event_post(&self->input.event);
     }
     if (self->blocked && sp_stream_queued(stream) <= self->options.output_pause / 2) {

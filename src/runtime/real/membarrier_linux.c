@@ -2,6 +2,7 @@
 #include "runtime/real/membarrier.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,8 +22,10 @@ bool sp__membarrier_available(void)
 
 void sp__membarrier(void)
 {
-    /* Cannot fail once registered; going on without the barrier would free what is in use. */
-    long result = membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-    assert(result == 0);
-    (void)result;
+    /* The kernel may have no memory for a set of processors (ENOMEM). The barrier of the whole
+     * machine needs none, and takes milliseconds; where there is none (EINVAL: processors without a
+     * tick), memory comes back. Going on without a barrier would free what is in use. */
+    while (membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
+           membarrier_call(MEMBARRIER_CMD_GLOBAL) != 0)
+        assert(errno == ENOMEM || errno == EINVAL);
 }

@@ -254,6 +254,10 @@ sp_err sp__net_connected(struct sp__io *io, int *out_system)
     size = sizeof(peer);
     if (getpeername(io->file.fd, (struct sockaddr *)&peer, &size) == 0)
         return SP_OK;
+    if (errno != ENOTCONN) {
+        *out_system = errno;
+        return sp__net_error(errno);
+    }
     if (seen & SP__POLL_HUP)
         return SP_ERR_RESET; /* it was connected, and no event will come any more */
     sp__poll_drained(&io->file.out, seen);

@@ -98,25 +98,37 @@ static void os_signal_reset(void)
         atomic_store_explicit(&os_signal_counts[i], 0, memory_order_relaxed);
 }
 
-static void subscription_install(struct os_subscription *self)
+/* The first `count` of them, where they are still ours. */
+static void subscription_restore(const struct os_subscription *self, size_t count)
 {
-    struct sigaction action = { .sa_handler = os_signal_handler,
-                                .sa_flags = SA_RESTART | SA_ONSTACK };
-    (void)sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < OS_SIGNALS; i++)
-        /* Fails only for signals that do not exist. */
-        (void)sigaction(os_signal_numbers[i], &action, &self->before[i]);
-}
-
-static void subscription_restore(const struct os_subscription *self)
-{
-    for (size_t i = 0; i < OS_SIGNALS; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct sigaction now;
         bool ours =
             sigaction(os_signal_numbers[i], NULL, &now) == 0 && now.sa_handler == os_signal_handler;
         if (ours)
             (void)sigaction(os_signal_numbers[i], &self->before[i], NULL);
     }
+}
+
+/* Fails only where a filter of system calls forbids it. */
+static sp_err subscription_install(struct os_subscription *self)
+{
+    struct sigaction action = { .sa_handler = os_signal_handler,
+                                .sa_flags = SA_RESTART | SA_ONSTACK };
+    (void)sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < OS_SIGNALS; i++)
+        if (sigaction(os_signal_numbers[i], &action, &self->before[i]) != 0) {
+            subscription_restore(self, i);
+            return SP_ERR_NOTSUP;
+        }
+    return SP_OK;
+}
+
+static void subscription_end(struct os_subscription *self)
+{
+    /* release: pairs with the acquire in subscription_ending(). */
+    atomic_store_explicit(&self->ending, true, memory_order_release);
+    (void)sem_post(&os_signal_wake);
 }
 
 static sp_err os_signal_subscribe(struct sp_runtime *runtime, void (*notify)(void *, int),
@@ -134,7 +146,13 @@ static sp_err os_signal_subscribe(struct sp_runtime *runtime, void (*notify)(voi
         sp__free(self);
         return err;
     }
-    subscription_install(self);
+    err = subscription_install(self);
+    if (err) {
+        subscription_end(self);
+        (void)pthread_join(self->thread, NULL);
+        sp__free(self);
+        return err;
+    }
     os_signal_active = self;
     return SP_OK;
 }
@@ -143,10 +161,8 @@ static void subscription_stop(struct os_subscription *self)
 {
     if (subscription_ending(self))
         return;
-    subscription_restore(self);
-    /* release: pairs with the acquire in subscription_ending(). */
-    atomic_store_explicit(&self->ending, true, memory_order_release);
-    (void)sem_post(&os_signal_wake);
+    subscription_restore(self, OS_SIGNALS);
+    subscription_end(self);
 }
 
 /* Stop what `runtime` has, and say whether the caller is to join it; under the lock. */
