@@ -158,8 +158,10 @@ struct sp_stats {
     uint64_t parks;         /**< times a worker went to sleep */
     uint64_t timers;        /**< armed now */
     uint64_t handoffs;      /**< times a worker went on without the thread of a stuck handler */
-    uint64_t overruns;      /**< handlers that passed their deadline, see spawned/scheduling.h */
-    uint64_t threads;       /**< that run processes now: of workers, of stuck handlers, spare */
+    uint64_t starvations;   /**< warnings of sp_starvation_start(), */
+    uint64_t starvations_critical; /**< and those that became critical */
+    uint64_t overruns; /**< handlers that passed their deadline, see spawned/scheduling.h */
+    uint64_t threads;  /**< that run processes now: of workers, of stuck handlers, spare */
 };
 
 /** Read the counters. Exact when nothing runs meanwhile.

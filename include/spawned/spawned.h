@@ -17,6 +17,7 @@
 #include "spawned/scheduling.h"
 #include "spawned/server.h"
 #include "spawned/shutdown.h"
+#include "spawned/starvation.h"
 #include "spawned/statem.h"
 #include "spawned/supervisor.h"
 #include "spawned/task.h"

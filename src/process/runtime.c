@@ -8,6 +8,7 @@
 #include "process/relation.h"
 #include "process/reply.h"
 #include "process/signal.h"
+#include "process/starvation.h"
 #include "process/timer.h"
 #include "runtime/log.h"
 #include "runtime/slab.h"
@@ -216,6 +217,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     sp__list_init(&runtime->contexts);
     runtime->actor_object = sp__process_object;
     runtime->describe = runtime_describe;
+    runtime->starvation.tell = sp__starvation_tell;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
     runtime->timer_actor = sp__timer_actor;
@@ -620,6 +622,9 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .steals = sum.steals,
         .parks = sum.parks,
         .timers = sp__timers_count(runtime->timers),
+        .starvations = atomic_load_explicit(&runtime->starvation.warnings, memory_order_relaxed),
+        .starvations_critical =
+            atomic_load_explicit(&runtime->starvation.criticals, memory_order_relaxed),
         .overruns = atomic_load_explicit(&runtime->overruns, memory_order_relaxed),
         .handoffs = atomic_load_explicit(&runtime->handoffs, memory_order_relaxed),
         .threads = atomic_load_explicit(&runtime->worker_threads, memory_order_relaxed),

@@ -104,6 +104,23 @@ struct sp__context {
     struct sp__list link; /* runtime.contexts */
 };
 
+struct sp_starvation;
+
+/** The detector of starvation: what the watcher has to know, and whom it tells. */
+struct sp__starvation {
+    _Atomic int64_t interval_ns; /* 0: nobody wants to know */
+    _Atomic int64_t warning_ns;
+    _Atomic int64_t critical_ns;
+    _Atomic uint64_t warnings;
+    _Atomic uint64_t criticals;
+    struct sp__lock lock; /* held while it is told */
+    void (*fn)(const struct sp_starvation *starvation, void *arg) SP__GUARDED_BY(lock);
+    void *arg SP__GUARDED_BY(lock);
+    sp_pid notify SP__GUARDED_BY(lock);
+    /** Tells it. On a thread with a context. Set by the process layer. */
+    void (*tell)(struct sp_runtime *runtime, const struct sp_starvation *starvation);
+};
+
 struct sp_runtime {
     const struct sp__backend_ops *ops;
     bool real;     /* on the backend of threads: its ready is called directly, once per message */
@@ -132,7 +149,8 @@ struct sp_runtime {
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__groups *groups;
-    _Atomic uint64_t handoffs;       /* workers taken from a stuck handler */
+    _Atomic uint64_t handoffs; /* workers taken from a stuck handler */
+    struct sp__starvation starvation;
     _Atomic uint64_t overruns;       /* handlers that passed their deadline */
     _Atomic uint32_t worker_threads; /* with those left behind, and spare ones */
     /** What to call an actor in a report; inside an epoch section. Set by the process layer, as

@@ -30,6 +30,7 @@
 #include "runtime/real/poller.h"
 #include "runtime/real/runner.h"
 #include "runtime/real/slice.h"
+#include "runtime/real/starvation.h"
 #include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
 #include "runtime/scheduler.h"
@@ -62,6 +63,7 @@ struct sp__worker {
     struct sp__list idle_link SP__GUARDED_BY(real->idle_lock);
     struct sp__sample sample;                 /* the monitor's */
     struct sp__turn_seen seen;                /* the monitor's too */
+    struct sp__hunger hunger;                 /* and this */
     SP__CACHE_ALIGNED _Atomic uint32_t token; /* 1: somebody woke it */
 };
 
@@ -94,6 +96,9 @@ struct sp__real {
     _Atomic uint32_t global_count;
 
     struct sp__lanes lanes;
+
+    int64_t hunger_looked_ns; /* the monitor's: of starvation.h; some worker began a turn then */
+    bool hunger_moved;
 
     struct sp__lock idle_lock;
     struct sp__list idle SP__GUARDED_BY(idle_lock);

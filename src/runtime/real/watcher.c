@@ -62,6 +62,7 @@ static void watcher_look(struct sp__real *real, uint64_t round)
         sp__real_wake_one(real);
     if (sp__slice_period(real) != INT64_MAX)
         sp__slice_look(real);
+    sp__starvation_look(real);
     if (every != 0 && round % every == 0)
         sp__handoff_look(real);
 }
