@@ -14,6 +14,15 @@ endif()
 if(TARGET spawned_http)
     list(APPEND spawned_installed spawned_http)
 endif()
+# What is installed must have been built: said before anything is copied, and with what to do.
+add_custom_target(libraries DEPENDS ${spawned_installed})
+foreach(target IN LISTS spawned_installed)
+    install(CODE "
+        if(NOT EXISTS \"$<TARGET_FILE:${target}>\")
+            message(FATAL_ERROR \"$<TARGET_FILE_NAME:${target}> is not built. \"
+                \"All that is installed is: cmake --build '${PROJECT_BINARY_DIR}' --target libraries\")
+        endif()")
+endforeach()
 install(TARGETS ${spawned_installed} EXPORT SpawnedTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT SpawnedTargets NAMESPACE Spawned:: DESTINATION ${spawned_cmake_dir})
@@ -30,8 +39,11 @@ install(FILES ${PROJECT_BINARY_DIR}/SpawnedConfig.cmake
 # From lib/<arch>/pkgconfig back to the prefix, however many folders that is.
 file(RELATIVE_PATH spawned_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" spawned_pc_prefix "${spawned_pc_prefix}")
-configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned.pc.in ${PROJECT_BINARY_DIR}/spawned.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/spawned.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name spawned spawned-sim)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 if(TARGET spawned_http)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned-http.pc.in
         ${PROJECT_BINARY_DIR}/spawned-http.pc @ONLY)
@@ -46,5 +58,6 @@ if(spawned_man)
     install(FILES ${spawned_man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 if(TARGET spawned-kv)
-    install(TARGETS spawned-kv RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    # The libraries are of use without it.
+    install(TARGETS spawned-kv RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)
 endif()

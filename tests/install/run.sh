@@ -69,11 +69,33 @@ compiles_with_http() {
         "$source/examples/dashboard.c" -o "$work/with_http" $(pkg-config --libs spawned-http)
 }
 
+# passes_in_simulation PROGRAM: all schedules of its test pass.
+passes_in_simulation() {
+    (cd "$work" && timeout 120 "$1" --runs 200)
+}
+
+compiles_simulated() {
+    # shellcheck disable=SC2046 # lists of options
+    $cc -std=c17 -Wall -Wextra -Werror $(pkg-config --cflags spawned-sim) "$project/simulated.c" \
+        -o "$work/simulated" $(pkg-config --libs spawned-sim) &&
+        passes_in_simulation "$work/simulated"
+}
+
+# A configured tree of which only the libraries are built, and then one of which nothing is.
+installs_what_is_built() {
+    cmake -S "$source" -B "$work/part" -G Ninja -DCMAKE_C_COMPILER="$cc" -DSPAWNED_BUILD_TESTS=OFF &&
+        ! DESTDIR=$work/part-stage cmake --install "$work/part" >"$work/refusal" 2>&1 &&
+        grep -q "target libraries" "$work/refusal" &&
+        cmake --build "$work/part" --target libraries &&
+        DESTDIR=$work/part-stage cmake --install "$work/part" --prefix $prefix
+}
+
 builds_with_cmake() {
     cmake -S "$project" -B "$work/project" -G Ninja -DCMAKE_C_COMPILER="$cc" \
         -DCMAKE_PREFIX_PATH="$stage$prefix" && cmake --build "$work/project" &&
         greets "$work/project/greeting" &&
-        { [ ! -e "$work/project/greeting_shared" ] || greets "$work/project/greeting_shared"; }
+        { [ ! -e "$work/project/greeting_shared" ] || greets "$work/project/greeting_shared"; } &&
+        passes_in_simulation "$work/project/simulated"
 }
 
 refuses_other_version() {
@@ -96,6 +118,9 @@ check "a program builds and runs with pkg-config" compiles_with_pkg_config
 check "a program builds and runs with the archive, code in sp_text" compiles_with_archive
 [ ! -e "$libdir/pkgconfig/spawned-http.pc" ] ||
     check "a program builds with pkg-config and the HTTP endpoint" compiles_with_http
+check "pkg-config knows the simulator" pkg-config --exists spawned-sim
+check "a simulated test builds and runs with pkg-config" compiles_simulated
+check "a build of the libraries alone installs, one of nothing says what to do" installs_what_is_built
 check "a CMake project builds and runs" builds_with_cmake
 check "a CMake project that wants another version is refused" refuses_other_version
 echo "$passed passed, $failed failed"
