@@ -76,14 +76,16 @@ static sp_err step_spawn(void)
     int arg = 7;
     sp_monitor_ref ref;
     sp_pid pid;
-    sp_err err = sp_spawn(quiet, &arg,
-                          &(struct sp_spawn_options){ .name = "n",
-                                                      .label = "quiet",
-                                                      .arg_size = sizeof arg,
-                                                      .link = true,
-                                                      .memory_max = 1 << 20,
-                                                      .out_monitor = &ref },
-                          &pid);
+    sp_err err = sp_spawn(
+        quiet, &arg,
+        &(struct sp_spawn_options){ .name = "n",
+                                    .label = "quiet",
+                                    .arg_size = sizeof arg,
+                                    .link = true,
+                                    .memory_max = 1 << 20,
+                                    .scheduling = &(struct sp_scheduling){ .slice = sp_ms(1) },
+                                    .out_monitor = &ref },
+        &pid);
     if (err == SP_OK)
         wait_gone_anyhow(pid);
     drop_messages();

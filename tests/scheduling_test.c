@@ -352,6 +352,9 @@ SP_CALL(slow, compute, sp_empty, int);
 /** Returns at once whether it is cancelled. */
 SP_CALL(slow, ask, sp_empty, bool);
 
+/** Sleeps as above, then is scheduled otherwise. */
+SP_CALL(slow, retune, struct sp_scheduling, bool);
+
 static sp_err slow_init(int *state, const struct sp_scheduling *scheduling)
 {
     (void)state;
@@ -391,11 +394,19 @@ static sp_err slow_on_ask(int *state, const sp_empty *in, bool *out)
     return SP_OK;
 }
 
+static sp_err slow_on_retune(int *state, const struct sp_scheduling *in, bool *out)
+{
+    (void)state;
+    *out = sp_sleep(sp_sec(3600));
+    return sp_scheduling_set(in);
+}
+
 SP_STATE(slow, int);
 SP_ON_INIT(slow);
 SP_ON_CALL(slow, sleep);
 SP_ON_CALL(slow, compute);
 SP_ON_CALL(slow, ask);
+SP_ON_CALL(slow, retune);
 SP_CLASS(slow, .init = slow__init);
 
 static struct {
@@ -449,6 +460,65 @@ TEST(a_late_handler_is_cancelled_and_the_next_one_is_not)
     int computed = 0;
     CHECK_OK(slow_compute(slow, &(sp_empty){ 0 }, &computed, WORLD_PATIENCE));
     CHECK_INT(overruns(), 4);
+    world_close();
+}
+
+TEST(a_deadline_that_is_changed_holds_for_the_next_handler)
+{
+    struct sp_scheduling early = { .handler_deadline = sp_ms(2), .on_overrun = SP_OVERRUN_CANCEL };
+    struct sp_scheduling late = { .handler_deadline = sp_sec(3600) };
+    struct sp_scheduling none = { 0 };
+    slow_ref slow = slow_begin(early);
+    bool slept = true;
+    bool cancelled = true;
+    /* The timer is armed for the later one by the next handler, and not kept. */
+    CHECK_OK(slow_retune(slow, &late, &slept, WORLD_PATIENCE));
+    CHECK(!slept);
+    CHECK_OK(slow_ask(slow, &(sp_empty){ 0 }, &cancelled, WORLD_PATIENCE));
+    CHECK(!cancelled);
+    world_close();
+    slow = slow_begin(early);
+    CHECK_OK(slow_retune(slow, &none, &slept, WORLD_PATIENCE));
+    cancelled = true;
+    CHECK_OK(slow_ask(slow, &(sp_empty){ 0 }, &cancelled, WORLD_PATIENCE));
+    CHECK(!cancelled);
+    world_close();
+}
+
+SP_SERVER(tuned, sp_empty);
+SP_CALL(tuned, set, struct sp_scheduling, sp_empty);
+SP_CALL(tuned, sleep, sp_empty, bool);
+
+static sp_err tuned_on_set(int *state, const struct sp_scheduling *in, sp_empty *out)
+{
+    (void)state;
+    (void)out;
+    return sp_scheduling_set(in);
+}
+
+static sp_err tuned_on_sleep(int *state, const sp_empty *in, bool *out)
+{
+    return slow_on_sleep(state, in, out);
+}
+
+SP_STATE(tuned, int);
+SP_ON_CALL(tuned, set);
+SP_ON_CALL(tuned, sleep);
+SP_CLASS(tuned);
+
+TEST(a_deadline_that_is_made_shorter_does_not_wait_for_the_longer_one)
+{
+    struct sp_scheduling late = { .handler_deadline = sp_sec(3600) };
+    struct sp_scheduling early = { .handler_deadline = sp_ms(2), .on_overrun = SP_OVERRUN_CANCEL };
+    tuned_ref tuned;
+    bool slept = true;
+    world_open(NULL);
+    CHECK_OK(tuned_start(NULL, NULL, &tuned));
+    CHECK_OK(tuned_set(tuned, &late, &(sp_empty){ 0 }, WORLD_PATIENCE));
+    CHECK_OK(tuned_set(tuned, &late, &(sp_empty){ 0 }, WORLD_PATIENCE)); /* arms the timer */
+    CHECK_OK(tuned_set(tuned, &early, &(sp_empty){ 0 }, WORLD_PATIENCE));
+    CHECK_OK(tuned_sleep(tuned, &(sp_empty){ 0 }, &slept, WORLD_PATIENCE));
+    CHECK(!slept);
     world_close();
 }
 

@@ -75,6 +75,30 @@ static void schedule_set_actor(struct sp__actor *actor, const struct sp_scheduli
         actor->lane = schedule_lane(scheduling->priority);
 }
 
+/* The wait of a handler that was late ends no more. */
+static void schedule_uncancel(struct sp_process *process)
+{
+    /* relaxed: the owner looks at it, and who sets it holds the record's lock. */
+    atomic_fetch_and_explicit(&process->shared, ~(uint32_t)SP__SHARED_CANCELLED,
+                              memory_order_relaxed);
+}
+
+/* What runs has no deadline any more, and the next handler arms the timer for its own. */
+static void schedule_begin_anew(struct sp_process *process, struct sp__schedule *schedule)
+{
+    sp__lock_lock(&schedule->lock);
+    bool cancelled = schedule->cancelled;
+    schedule->running = false;
+    schedule->cancelled = false;
+    /* One that is firing just now says itself that it is armed no more. */
+    if (schedule->armed &&
+        sp__timers_cancel(sp__process_runtime(process), &schedule->timer.node, NULL))
+        schedule->armed = false;
+    sp__lock_unlock(&schedule->lock);
+    if (cancelled)
+        schedule_uncancel(process);
+}
+
 sp_err sp__schedule_set(struct sp_process *process, const struct sp_scheduling *scheduling)
 {
     bool record = scheduling->slice.ns != 0 || scheduling->handler_deadline.ns != 0 ||
@@ -87,10 +111,9 @@ sp_err sp__schedule_set(struct sp_process *process, const struct sp_scheduling *
             return SP_ERR_NOMEM;
     }
     if (schedule != NULL) {
+        schedule_begin_anew(process, schedule);
+        sp__lock_lock(&schedule->lock); /* the timer reads it */
         schedule->set = *scheduling;
-        /* It may have been without one since. */
-        sp__lock_lock(&schedule->lock);
-        schedule->running = false;
         sp__lock_unlock(&schedule->lock);
     }
     if (record)
@@ -176,12 +199,10 @@ static int64_t schedule_end(struct sp_process *self, struct sp__schedule *schedu
     schedule->running = false;
     schedule->cancelled = false;
     sp__lock_unlock(&schedule->lock);
+    if (cancelled)
+        schedule_uncancel(self);
     if (!running)
         return 0;
-    if (cancelled)
-        /* relaxed: the owner looks at it, and who sets it holds the record's lock. */
-        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_CANCELLED,
-                                  memory_order_relaxed);
     int64_t now = sp__now(sp__process_runtime(self));
     if (schedule->set.slow_after.ns != 0 && now - began >= schedule->set.slow_after.ns)
         schedule_tell(self, schedule, now, operation, now - began);
@@ -217,9 +238,7 @@ void sp__schedule_leave(struct sp_process *self)
     schedule->cancelled = false;
     sp__lock_unlock(&schedule->lock);
     if (cancelled)
-        /* relaxed: as in end. */
-        atomic_fetch_and_explicit(&self->shared, ~(uint32_t)SP__SHARED_CANCELLED,
-                                  memory_order_relaxed);
+        schedule_uncancel(self);
     /* One that is firing finds that it has left. */
     if (armed)
         (void)sp__timers_cancel(sp__process_runtime(self), &schedule->timer.node, NULL);

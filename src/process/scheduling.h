@@ -24,7 +24,7 @@
 struct sp__schedule {
     struct sp__timer_entry timer;
     struct sp_process *process;
-    struct sp_scheduling set; /* owner */
+    struct sp_scheduling set; /* owner; changed under the lock, by which the timer reads it */
     int64_t turn_since;       /* owner */
     int64_t told_ns;          /* owner: when a slow handler was told last; 0: never */
     uint64_t omitted;         /* owner */

@@ -184,6 +184,11 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
     spawn_fill(process, context, behaviour, data, options);
     err = spawn_extra(process, options);
     if (err != SP_OK) {
+        /* relaxed: nobody knows it yet. */
+        struct sp__extra *extra =
+            atomic_exchange_explicit(&process->extra, NULL, memory_order_relaxed);
+        if (extra != NULL)
+            sp__extra_free(extra);
         sp__slab_cache_give(&context->process_cache, process->slot);
         sp__living_remove(context);
         return err;

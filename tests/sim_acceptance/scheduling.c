@@ -189,6 +189,35 @@ static void case_92_kill_main(void *unused)
 
 ACCEPT(case_92_kill_interrupts_at_the_next_yield, case_92_kill_main);
 
+enum { ACCEPTED = 1000 };
+
+static void sends_late(void *arg)
+{
+    clerk_ref clerk = { *(sp_pid *)arg };
+    for (int i = 0; i < 5; i++) {
+        sp_err err = clerk_stroll(clerk, &(int){ 0 });
+        EXPECT(err == SP_OK || err == SP_ERR_SHUTDOWN || err == SP_ERR_NOPROC);
+        books.told += err == SP_OK;
+    }
+}
+
+static void case_92_drain_main(void *unused)
+{
+    (void)unused;
+    books_open();
+    clerk_ref clerk = clerk_begin((struct sp_scheduling){ 0 });
+    for (int i = 0; i < ACCEPTED; i++)
+        EXPECT(clerk_stroll(clerk, &(int){ 0 }) == SP_OK);
+    sp_pid late = accept_spawn("late", sends_late, &clerk.pid);
+    EXPECT(sp_drain(clerk.pid, sp_never()) == SP_OK);
+    EXPECT(clerk_stroll(clerk, &(int){ 0 }) == SP_ERR_NOPROC);
+    accept_join(late);
+    EXPECT(books.ended == ACCEPTED + books.told);
+    accept_close();
+}
+
+ACCEPT(case_92_drain_finishes_what_was_accepted, case_92_drain_main);
+
 /* ---- priorities ---- */
 
 static void counts(void *arg)

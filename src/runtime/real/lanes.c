@@ -67,10 +67,10 @@ struct sp__actor *sp__lanes_pop(struct sp__lanes *lanes, enum sp__rank rank)
 unsigned sp__lanes_waiting(const struct sp__lanes *lanes)
 {
     unsigned waiting = 0;
-    for (uint8_t lane = SP__LANE_LOW; lane <= SP__LANE_MAX; lane++)
+    for (int lane = SP__LANE_LOW; lane <= SP__LANE_MAX; lane++)
         /* relaxed: a recent value. */
         if (atomic_load_explicit(&lanes->count[lane], memory_order_relaxed) != 0)
-            waiting |= 1U << sp__lane_rank(lane);
+            waiting |= 1U << sp__lane_rank((uint8_t)lane);
     return waiting;
 }
 
