@@ -40,4 +40,8 @@ if(spawned_http_found)
     target_link_libraries(spawned_http PUBLIC spawned PRIVATE $<BUILD_INTERFACE:spawned_flags>
         INTERFACE microhttpd)
     add_library(Spawned::http ALIAS spawned_http)
+    if(SPAWNED_BUILD_TESTS)
+        spawned_add_sim_test(sim_http ${PROJECT_SOURCE_DIR}/tests/sim_http/http.c)
+        target_link_libraries(sim_http PRIVATE spawned_http)
+    endif()
 endif()

@@ -1,5 +1,6 @@
 /* /api/tree and /api/graph: who started whom, who waits for whom. See request.h,
  * docs/http-api.md. */
+#include "http/cycle.h"
 #include "http/relations.h"
 #include "http/request.h"
 #include "http/table.h"
@@ -8,7 +9,6 @@ enum {
     GRAPH_DEFAULT = 2000,
     GRAPH_EDGES_MAX = 20000,
     GRAPH_CYCLES_MAX = 16,
-    GRAPH_CYCLE_MAX = 64, /* processes of one */
 };
 
 static bool graph_read(struct sp__http_ask *ask, struct sp__http_table *table)
@@ -54,47 +54,22 @@ void sp__http_tree(struct sp__http_ask *ask, struct sp__json *json)
 
 /* ---- cycles ---- */
 
-/* Who waits for whom, from `start` until it comes round: how many, or 0 if it does not, or if
- * another one of it is to tell of it. */
-static size_t graph_cycle(sp_pid start, sp_pid cycle[GRAPH_CYCLE_MAX])
+static sp_pid graph_waits_for(sp_pid pid, void *unused)
 {
-    sp_pid pid = start;
-    for (size_t count = 0; count < GRAPH_CYCLE_MAX;) {
-        struct sp_process_info info;
-        if (pid.slot < start.slot || sp_process_info(pid, &info) != SP_OK)
-            return 0;
-        cycle[count++] = pid;
-        pid = info.waits_for;
-        if (sp_pid_is_none(pid))
-            return 0;
-        if (sp_pid_equal(pid, start))
-            return count;
-    }
-    return 0;
-}
-
-/* Twice the same: what was seen in passing is not told. */
-static size_t graph_deadlock(sp_pid start, sp_pid cycle[GRAPH_CYCLE_MAX])
-{
-    sp_pid again[GRAPH_CYCLE_MAX];
-    size_t count = graph_cycle(start, cycle);
-    if (count == 0 || graph_cycle(start, again) != count)
-        return 0;
-    for (size_t i = 0; i < count; i++)
-        if (!sp_pid_equal(cycle[i], again[i]))
-            return 0;
-    return count;
+    struct sp_process_info info;
+    (void)unused;
+    return sp_process_info(pid, &info) == SP_OK ? info.waits_for : SP_PID_NONE;
 }
 
 static void graph_cycles(struct sp__json *json, const struct sp__http_table *table)
 {
-    sp_pid cycle[GRAPH_CYCLE_MAX];
+    sp_pid cycle[SP__HTTP_CYCLE_MAX];
     int cycles = 0;
     sp__json_open(json, "cycles", '[');
     for (size_t i = 0; i < table->count && cycles < GRAPH_CYCLES_MAX; i++) {
         if (sp_pid_is_none(table->rows[i].waits_for))
             continue;
-        size_t count = graph_deadlock(table->rows[i].pid, cycle);
+        size_t count = sp__http_cycle(table->rows[i].pid, graph_waits_for, NULL, cycle);
         if (count == 0)
             continue;
         cycles++;

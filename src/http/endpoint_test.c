@@ -1,6 +1,7 @@
 /* The endpoint over raw sockets: what it answers, what it refuses, what it bears. */
 #include "spawned/http.h"
 #include "support/io.h"
+#include "support/lab.h"
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
@@ -191,6 +192,68 @@ TEST(http_a_name_is_text_whatever_it_contains)
     CHECK_CONTAINS(reply, "</script>\\\"><img src=x onerror=a()>\xEF\xBF\xBD\"");
     CHECK_CONTAINS(reply, "\"matched\":1");
     CHECK_OK(sp_kill(pid));
+    http_close();
+    io_close();
+}
+
+/* An edge as the reply tells it. */
+static const char *edge(char text[256], sp_pid from, sp_pid to, const char *kind)
+{
+    snprintf(text, 256, "{\"from\":\"0.%u.%llu\",\"to\":\"0.%u.%llu\",\"kind\":\"%s\"}", from.slot,
+             (unsigned long long)from.serial, to.slot, (unsigned long long)to.serial, kind);
+    return text;
+}
+
+static void monitor_it(void *pid)
+{
+    sp_monitor_ref ref;
+    CHECK_OK(sp_monitor(*(sp_pid *)pid, &ref));
+}
+
+TEST(http_shows_links_monitors_and_waits)
+{
+    char path[128];
+    char text[256];
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    sp_pid a = puppet_start(NULL);
+    sp_pid b = puppet_start(NULL);
+    CHECK_OK(puppet_link(a, b));
+    puppet_do(b, monitor_it, &a);
+    gate_ref gate = gate_begin();
+    lab_ref lab = lab_begin(&(struct lab_args){ .gate = gate }, NULL);
+    CHECK_OK(lab_wait_cast(lab, &(sp_empty){ 0 }));
+    CHECK_INT(expect_note(), GATE_ARRIVED);
+
+    ask("GET /api/graph", "");
+    sp_pid low = a.slot < b.slot ? a : b;
+    sp_pid high = a.slot < b.slot ? b : a;
+    CHECK_CONTAINS(reply, edge(text, low, high, "link"));
+    CHECK(strstr(reply, edge(text, high, low, "link")) == NULL);
+    CHECK_CONTAINS(reply, edge(text, b, a, "monitor"));
+    CHECK_CONTAINS(reply, edge(text, lab.pid, gate.pid, "wait"));
+    CHECK_CONTAINS(reply, "\"cycles\":[]");
+    ask(pid_path(path, "GET", a, ""), "");
+    snprintf(text, sizeof(text), "\"watching\":[],\"watched_by\":[\"0.%u.%llu\"]", b.slot,
+             (unsigned long long)b.serial);
+    CHECK_CONTAINS(reply, text);
+    snprintf(text, sizeof(text), "\"linked\":[\"0.%u.%llu\"]", b.slot,
+             (unsigned long long)b.serial);
+    CHECK_CONTAINS(reply, text);
+
+    CHECK_OK(gate_open(gate, &(sp_empty){ 0 }));
+    http_close();
+    io_close();
+}
+
+TEST(http_counts_in_prometheus_text)
+{
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    CHECK_CONTAINS(ask("GET /metrics", ""), "Content-Type: text/plain; version=0.0.4");
+    CHECK_CONTAINS(reply,
+                   "# TYPE spawned_messages_sent_total counter\nspawned_messages_sent_total ");
+    CHECK_CONTAINS(reply, "# TYPE spawned_processes gauge\nspawned_processes ");
     http_close();
     io_close();
 }

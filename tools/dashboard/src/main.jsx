@@ -25,7 +25,7 @@ const THEME_KEY = 'spawned-theme';
 function usePage() {
     const read = () => location.hash.replace(/^#\//, '').split('/');
     const [page, setPage] = useState(read);
-    useEffect(() => {
+    useLayoutEffect(() => {
         const changed = () => setPage(read());
         addEventListener('hashchange', changed);
         return () => removeEventListener('hashchange', changed);
@@ -53,7 +53,7 @@ function useTheme() {
 
 // A digit goes to the page of that number.
 function useDigits() {
-    useEffect(() => {
+    useLayoutEffect(() => {
         const pressed = (event) => {
             const page = PAGES[Number(event.key) - 1];
             if (!page || event.ctrlKey || event.altKey || event.metaKey) return;

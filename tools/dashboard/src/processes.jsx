@@ -1,5 +1,5 @@
 // The process table: a page of it at a time, however many there are.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { usePoll } from './api.js';
 import { bytes, count, duration, exact } from './format.js';
 import { Nothing, PidLink, Status, titleOf } from './parts.jsx';
@@ -105,7 +105,8 @@ export function Processes() {
     if (view.status) query.set('status', view.status);
     const { data, error } = usePoll(`/api/processes?${query}`);
 
-    useEffect(() => {
+    // With the field itself: a key that is pressed as soon as it is seen is not lost.
+    useLayoutEffect(() => {
         const slash = (event) => {
             if (event.key !== '/' || event.target.tagName === 'INPUT') return;
             event.preventDefault();
