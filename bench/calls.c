@@ -74,10 +74,49 @@ static void call_c1000_run(const struct bench_options *options)
     bench_out("ns_per_call", ns / (CLIENTS * (double)client.calls));
 }
 
+static int64_t calls_timed(counter_ref server, int64_t calls)
+{
+    int64_t start_ns = bench_now_ns();
+    client_call(server, calls);
+    return bench_now_ns() - start_ns;
+}
+
+/* The same calls with the recorder off and on, in turn; then how many events they are. */
+static void recorder_run(const struct bench_options *options)
+{
+    enum { ROUNDS = 10, EVENTS = 4096, COUNTED = 500 };
+    static struct sp_record records[4 * EVENTS];
+    struct sp_runtime *runtime = sp_runtime_current();
+    int64_t calls = (int64_t)bench_size(options, 100000);
+    int64_t off_ns = 0;
+    int64_t on_ns = 0;
+    uint64_t since = 0;
+    counter_ref server;
+    bench_must(counter_start(&(sp_empty){ 0 }, NULL, &server), "starting");
+    (void)calls_timed(server, calls);
+    for (int i = 0; i < ROUNDS; i++) {
+        off_ns += calls_timed(server, calls);
+        bench_must(sp_recorder_start(runtime, NULL), "recording");
+        on_ns += calls_timed(server, calls);
+        (void)sp_recorder_read(runtime, &since, records, 4 * EVENTS);
+        client_call(server, COUNTED);
+        sp_recorder_stop(runtime);
+    }
+    double events = (double)sp_recorder_read(runtime, &since, records, 4 * EVENTS) / COUNTED;
+    double all = (double)calls * ROUNDS;
+    bench_out("events_per_call", events);
+    bench_out("ns_per_call_off", (double)off_ns / all);
+    bench_out("ns_per_call_on", (double)on_ns / all);
+    bench_out("ns_per_event", (double)(on_ns - off_ns) / all / events);
+}
+
 const struct bench_workload bench_calls[] = {
     { .name = "call", .about = "1 client x 1,000,000 calls of a server", .run = call_run },
     { .name = "call_c1000",
       .about = "1,000 clients x 1,000 calls of one server",
       .run = call_c1000_run },
+    { .name = "observe_recorder",
+      .about = "calls with the flight recorder off and on, the cost of an event",
+      .run = recorder_run },
     { .name = NULL },
 };

@@ -20,6 +20,7 @@ static const char *const bench_figures[][2] = {
     { "mailbox_bounded", "messages_per_s" },
     { "big", "messages_per_s" },
     { "selective_receive", "ns_per_message_skipped" },
+    { "observe_recorder", "ns_per_event" },
     { "call", "ns_per_call" },
     { "call_c1000", "ns_per_call" },
     { "spawn", "ns_per_spawn_exit" },

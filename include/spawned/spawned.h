@@ -12,6 +12,7 @@
 #include "spawned/pid.h"
 #include "spawned/process.h"
 #include "spawned/reason.h"
+#include "spawned/recorder.h"
 #include "spawned/registry.h"
 #include "spawned/runtime.h"
 #include "spawned/scheduling.h"

@@ -201,7 +201,7 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
                                   .until = call_deadline(self, deadline) };
     self->pending = &pending;
     target.token = sp__wait_open(&self->actor);
-    if (context->point != NULL) {
+    if (sp__point_of(context) != NULL) {
         sp__point_in(context, SP__POINT_SEND, sp__point_pid(server), op->in.name);
         context = sp__context();
     }

@@ -8,6 +8,7 @@
 #include "process/timer.h"
 #include "runtime/log.h"
 #include "runtime/message_pool.h"
+#include "runtime/recorder.h"
 
 #include <string.h>
 
@@ -403,7 +404,7 @@ __attribute__((always_inline)) static inline void server_call_end(struct sp__ser
     struct sp_message *message = frame->message;
     struct sp__context *context = sp__context();
     bool plain = frame->call && !frame->kept && result == SP_OK && message->type->destroy == NULL &&
-                 context->point == NULL;
+                 sp__point_of(context) == NULL;
     if (!plain || !sp__reply_fast(context, sp__message_call(message), result, frame->out)) {
         sp_ignore(frame_end(server, frame, result));
         return;
@@ -468,6 +469,7 @@ static inline void server_message(struct sp_process *self, struct sp__server *se
     if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
         server_attend(self, message);
     uint8_t kind = message->type->kind;
+    sp__record(sp__context(), SP_RECORD_HANDLE, sp__point_pid(message->from), message->type->name);
     if (kind == SP__KIND_CAST && server_ordinary(server, message, 0))
         server_cast(sp__context(), self, server, message);
     else if (kind != SP__KIND_CALL || !server_ordinary(server, message, SP__MESSAGE_CALL) ||

@@ -25,6 +25,7 @@
 #include "process/send.h"
 #include "process/timer.h"
 #include "runtime/log.h"
+#include "runtime/recorder.h"
 
 static void exit_log(struct sp_process *self)
 {
@@ -211,7 +212,7 @@ void sp__process_returned(struct sp_process *self)
     /* acquire: as in close_wait. */
     uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
     bool waits = (wait & 3) == SP__WAIT_OPEN || (wait & 3) == SP__WAIT_BUSY;
-    if (waits || self->pending != NULL || sp__context()->point != NULL || !exit_bare(self)) {
+    if (waits || self->pending != NULL || sp__point_of(sp__context()) != NULL || !exit_bare(self)) {
         sp__process_exit(self, sp_reason_normal());
         return;
     }
@@ -289,6 +290,9 @@ void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault)
         own.handler = self->behaviour->running != NULL ? self->behaviour->running(self)
                                                        : sp__process_label(self);
     sp__count(&sp__context()->counters.faults);
+    sp__record(sp__context(), SP_RECORD_FAULT, 0, own.handler);
+    if (sp__process_runtime(self)->options.log != NULL)
+        sp__recorder_log(sp__context());
     sp__process_exit(self, sp__reason_fault(&own));
 }
 

@@ -11,6 +11,7 @@
 #include "process/starvation.h"
 #include "process/timer.h"
 #include "runtime/log.h"
+#include "runtime/recorder.h"
 #include "runtime/slab.h"
 #include "spawned/property.h"
 
@@ -116,6 +117,7 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__epoch_finish(&runtime->epoch);
     if (runtime->forgets)
         return;
+    sp__recorder_free(runtime);
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);
@@ -199,6 +201,12 @@ static void runtime_describe(struct sp__actor *actor, char *text, size_t size)
         snprintf(text, size, "%s (%s)", sp__process_text(process, name), label);
 }
 
+static const char *runtime_label(struct sp__actor *actor)
+{
+    struct sp_process *process = (struct sp_process *)(void *)actor;
+    return process->stage > SP__EXIT_LOG ? "ending" : sp__process_label(process);
+}
+
 sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_runtime **out_runtime)
 {
     struct sp_runtime *runtime = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*runtime));
@@ -218,6 +226,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     runtime->actor_object = sp__process_object;
     runtime->describe = runtime_describe;
     runtime->starvation.tell = sp__starvation_tell;
+    runtime->label = runtime_label;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
     runtime->timer_actor = sp__timer_actor;

@@ -3,7 +3,7 @@
  * Threads: its own; the list of contexts is under the runtime's lock.
  * Neighbours: core.h says what a context is.
  */
-#include "runtime/core.h"
+#include "runtime/recorder.h"
 
 #include "runtime/backend.h"
 
@@ -63,6 +63,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_push_back(&runtime->contexts, &context->link);
     atomic_fetch_add_explicit(&runtime->context_count, 1, memory_order_relaxed);
+    sp__recorder_join(runtime, context);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__context_set(context);
 }
@@ -84,6 +85,7 @@ void sp__context_finish(struct sp__context *context)
     struct sp_runtime *runtime = context->runtime;
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_remove(&context->link);
+    sp__recorder_leave(runtime, context);
     atomic_fetch_sub_explicit(&runtime->context_count, 1, memory_order_relaxed);
     /* relaxed: what is reserved is written under this lock. */
     atomic_store_explicit(&runtime->live,
@@ -115,5 +117,5 @@ void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum)
 
 void sp__point_at_name(struct sp__context *context, const char *name, const char *what)
 {
-    context->point(context, SP__POINT_NAME, sp__point_name_hash(name), what);
+    sp__point_in(context, SP__POINT_NAME, sp__point_name_hash(name), what);
 }

@@ -74,10 +74,18 @@ enum sp__after {
     SP__AFTER_FAULT, /* `after_actor` faulted on `after_fiber`: run its exit, then put it back */
 };
 
+struct sp__record_ring;
+typedef void (*sp__point_fn)(struct sp__context *context, enum sp__point kind, uint64_t object,
+                             const char *what);
+
 struct sp__context {
     struct sp_runtime *runtime;
     struct sp__actor *current; /* what runs now, or NULL: the scheduler itself */
     struct sp__fiber *fiber;   /* on which it runs */
+    /** Called before an operation that others can notice: in a simulated world it stands aside
+     *  (point.h), on threads it records, while the recorder is on; else NULL. */
+    sp__point_fn _Atomic point;
+    struct sp__record_ring *_Atomic record; /* see recorder.h; NULL: the recorder is off */
     enum sp__context_kind kind;
     enum sp__after after;
     bool after_receiving;
@@ -98,10 +106,7 @@ struct sp__context {
     uint32_t shard;                 /* timer shard it arms on */
     void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
     struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
-    /** Stands aside before an operation that others can notice; NULL on threads. See point.h. */
-    void (*point)(struct sp__context *context, enum sp__point kind, uint64_t object,
-                  const char *what);
-    struct sp__list link; /* runtime.contexts */
+    struct sp__list link;           /* runtime.contexts */
 };
 
 struct sp_starvation;
@@ -144,8 +149,9 @@ struct sp_runtime {
     struct sp__slab *_Atomic task_slots; /* struct sp__task_slot; made by the first */
     struct sp__lock task_lock;           /* which groups of tasks are beneath which */
     struct sp__hash_seed seed;
-    _Atomic uint64_t live;              /* written under contexts_lock; see process/living.h */
-    struct sp_runtime *debugger_next;   /* process/debugger.h */
+    _Atomic uint64_t live;            /* written under contexts_lock; see process/living.h */
+    struct sp_runtime *debugger_next; /* process/debugger.h */
+    struct sp__recorder *recorder;    /* recorder.h; made by the first start, under contexts_lock */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__groups *groups;
@@ -156,6 +162,8 @@ struct sp_runtime {
     /** What to call an actor in a report; inside an epoch section. Set by the process layer, as
      *  those below. */
     void (*describe)(struct sp__actor *actor, char *text, size_t size);
+    /** What sort of process it is: static text, as far as the program's labels are. The actor runs. */
+    const char *(*label)(struct sp__actor *actor);
     /** Runs the exit of an actor that faulted. */
     void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
     /** What a point of this actor's own is on; see point.h. Set by the process layer. */
@@ -198,29 +206,38 @@ void sp__context_counters(struct sp_runtime *runtime, struct sp__counters *sum) 
 void sp__point_at_name(struct sp__context *context, const char *name, const char *what)
     SP_NONNULL_ARGS(1, 3);
 
+/** What is to be called at points, or NULL. Context: its thread. */
+static inline sp__point_fn sp__point_of(struct sp__context *context)
+{
+    /* relaxed: it is a function; what it needs it synchronises with itself. */
+    return atomic_load_explicit(&context->point, memory_order_relaxed);
+}
+
 /** Stand aside before `kind` on `object`, if the world is a simulated one; point.h says when.
  *  `what` names it for people and lives as long as the step.
  *  Context: a process that is running, outside of sections and locks; may suspend. */
 static inline void sp__point(enum sp__point kind, uint64_t object, const char *what)
 {
     struct sp__context *context = sp__context();
-    if (__builtin_expect(context != NULL && context->point != NULL, 0))
-        context->point(context, kind, object, what);
+    sp__point_fn point = context == NULL ? NULL : sp__point_of(context);
+    if (__builtin_expect(point != NULL, 0))
+        point(context, kind, object, what);
 }
 
 /** sp__point() where the context is at hand. */
 static inline void sp__point_in(struct sp__context *context, enum sp__point kind, uint64_t object,
                                 const char *what)
 {
-    if (__builtin_expect(context->point != NULL, 0))
-        context->point(context, kind, object, what);
+    sp__point_fn point = sp__point_of(context);
+    if (__builtin_expect(point != NULL, 0))
+        point(context, kind, object, what);
 }
 
 /** sp__point() on a name. */
 static inline void sp__point_name(const char *name, const char *what)
 {
     struct sp__context *context = sp__context();
-    if (__builtin_expect(context != NULL && context->point != NULL, 0))
+    if (__builtin_expect(context != NULL && sp__point_of(context) != NULL, 0))
         sp__point_at_name(context, name, what);
 }
 

@@ -8,6 +8,7 @@
 
 #include "runtime/fiber_switch.h"
 #include "runtime/real/fault.h"
+#include "runtime/recorder.h"
 #include "runtime/real/search.h"
 
 #include <sched.h>
@@ -169,6 +170,7 @@ __attribute__((always_inline)) static inline struct sp__runner *runner_run(
 {
     struct sp__context *context = &runner->context;
     context->current = actor;
+    sp__record_run(context, actor);
     sp__runner_leave(runner, actor);
     if (actor->fiber != NULL) {
         runner_resume(runner, actor);
@@ -229,6 +231,7 @@ static struct sp__fiber *runner_next_suspended(struct sp__runner *runner)
     /* relaxed: in the scheduler it is ours. */
     atomic_store_explicit(&runner->next, NULL, memory_order_relaxed);
     runner->context.current = actor;
+    sp__record_run(&runner->context, actor);
     struct sp__fiber *fiber = actor->fiber;
     actor->fiber = NULL;
     /* What is left to do for the actor that suspends touches no worker but through

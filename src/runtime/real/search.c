@@ -1,6 +1,7 @@
 #include "runtime/real/search.h"
 
 #include "runtime/real/futex.h"
+#include "runtime/recorder.h"
 
 enum {
     /* A busy worker looks at timers, poller and global queue after so many turns at the latest, and
@@ -281,6 +282,7 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
     if (sp__timers_next(runtime->timers) >= until &&
         atomic_load_explicit(&worker->token, memory_order_seq_cst) == 0) {
         sp__count(&worker->runner->context.counters.parks);
+        sp__record(&worker->runner->context, SP_RECORD_PARK, 0, NULL);
         sp__poller_harvest(real->poller, worker_timeout(worker, until), &batch);
     }
     atomic_store_explicit(&real->polling_until, 0, memory_order_seq_cst);
@@ -296,6 +298,7 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
 static void worker_futex_sleep(struct sp__worker *worker, int64_t tidy_at)
 {
     sp__count(&worker->runner->context.counters.parks);
+    sp__record(&worker->runner->context, SP_RECORD_PARK, 0, NULL);
     while (atomic_load_explicit(&worker->token, memory_order_acquire) == 0) {
         int64_t timeout = worker_timeout(worker, tidy_at);
         if (timeout == 0)

@@ -9,6 +9,7 @@
 #include "runtime/real/futex.h"
 #include "runtime/real/real.h"
 #include "runtime/real/os_thread.h"
+#include "runtime/recorder.h"
 
 enum {
     /* How often a thread that waits looks whether what it retired can be freed. */
@@ -50,6 +51,7 @@ void sp__real_thread_loop(void)
             __builtin_unreachable();
         }
         context->current = actor;
+        sp__record_run(context, actor);
         enum sp__turn turn = actor->turn(actor);
         context->current = NULL;
         if (turn == SP__TURN_DEAD)
