@@ -4,6 +4,7 @@
 #define SPAWNED_SPAWNED_H
 
 #include "spawned/application.h"
+#include "spawned/dead_letter.h"
 #include "spawned/dynamic_supervisor.h"
 #include "spawned/err.h"
 #include "spawned/group.h"

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "process/callback.h"
+#include "process/dead_letter.h"
 #include "process/reply_fast.h"
 #include "process/scheduling.h"
 #include "process/send.h"
@@ -194,10 +195,9 @@ static bool call_is_over(struct sp_message *message)
 /* Its caller has given up, or its timer was cancelled: freed without being handled. */
 static bool server_skip(struct sp_process *self, struct sp_message *message)
 {
-    struct sp__counters *counters = &sp__context()->counters;
     if (sp__timer_message_stale(self, message)) {
         sp__mailbox_took(&self->actor);
-        sp__count(&counters->dropped_stale);
+        sp__dead_letter(SP_DEAD_STALE, message, sp__process_pid(self));
     } else if (call_is_over(message)) {
         sp__process_took(sp__context(), self, message);
     } else {
@@ -549,7 +549,7 @@ static void frame_abort(struct sp_process *self, struct sp__frame *frame,
         frame_drop_out(frame);
     frame->message = NULL;
     if (frame->kept && !(message->flags & SP__MESSAGE_NOTICE))
-        sp__count(&sp__context()->counters.dead_noproc); /* it was put back */
+        sp__dead_letter(SP_DEAD_EXITED, message, sp__process_pid(self)); /* it was put back */
     if (frame->call && message->type == &sp__server_start_type) {
         sp_err err = frame->start_err == SP_OK ? SP_ERR_INITFAILED : frame->start_err;
         sp__reply_send(sp__message_call(message),

@@ -22,6 +22,7 @@
 #include "spawned/statem.h"
 
 #include "behaviour/server_hook.h"
+#include "process/dead_letter.h"
 #include "process/process.h"
 #include "process/send.h"
 #include "process/timer.h"
@@ -130,7 +131,7 @@ static void statem_queue_free(struct statem_queue *queue)
     struct sp_message *message;
     while ((message = statem_queue_pop(queue)) != NULL) {
         if (!(message->flags & SP__MESSAGE_NOTICE))
-            sp__count(&sp__context()->counters.dead_noproc);
+            sp__dead_letter(SP_DEAD_EXITED, message, sp_self());
         sp_message_free(message);
     }
 }

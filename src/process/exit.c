@@ -15,6 +15,7 @@
  */
 #include "base/alloc.h"
 #include "process/callback.h"
+#include "process/dead_letter.h"
 #include "process/group.h"
 #include "process/living.h"
 #include "process/registry.h"
@@ -67,7 +68,7 @@ static void exit_drain(struct sp_process *self)
             continue;
         }
         if (!(message->flags & SP__MESSAGE_NOTICE))
-            sp__count(&sp__context()->counters.dead_noproc);
+            sp__dead_letter(SP_DEAD_EXITED, message, sp__process_pid(self));
         sp__reply_fail_message(message, SP_ERR_DIED, self->exit);
         sp__message_destroy(message);
     }

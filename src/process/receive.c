@@ -7,6 +7,7 @@
  * Threads: the owner. Neighbours: runtime/actor.h, signal.c.
  */
 #include "base/alloc.h"
+#include "process/dead_letter.h"
 #include "process/process.h"
 #include "process/reply.h"
 #include "process/send.h"
@@ -176,7 +177,7 @@ static SP_NOINLINE bool receive_tick(struct sp_process *self, struct sp_message 
         return true;
     }
     sp__mailbox_took(&self->actor);
-    sp__count(&sp__context()->counters.dropped_stale);
+    sp__dead_letter(SP_DEAD_STALE, message, sp__process_pid(self));
     sp__message_destroy(message);
     return false;
 }

@@ -1,6 +1,7 @@
 #include "spawned/runtime.h"
 
 #include "base/alloc.h"
+#include "process/dead_letter.h"
 #include "process/debugger.h"
 #include "process/group.h"
 #include "process/living.h"
@@ -118,6 +119,7 @@ static void runtime_free(struct sp_runtime *runtime)
     if (runtime->forgets)
         return;
     sp__recorder_free(runtime);
+    sp__dead_letters_destroy(runtime);
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);

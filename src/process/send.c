@@ -3,6 +3,7 @@
 #include "runtime/message_pool.h"
 
 #include "base/alloc.h"
+#include "process/dead_letter.h"
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/signal.h"
@@ -35,7 +36,7 @@ static void send_high_water(struct sp_process *to, struct sp__send *send)
 
 static void send_drop(struct sp__send *send, struct sp_message *message)
 {
-    sp__count(&sp__context()->counters.dropped_full);
+    sp__dead_count(sp__context(), SP_DEAD_FULL, message->type);
     sp__message_set_next(message, send->dropped);
     send->dropped = message;
 }
@@ -103,7 +104,6 @@ static sp_err send_overflow(struct sp_process *to, struct sp__send *send,
         send_stop(to, message->from);
         break;
     }
-    sp__count(&sp__context()->counters.dropped_full);
     return SP_ERR_FULL;
 }
 
@@ -112,13 +112,10 @@ static sp_err send_draining(struct sp_process *to, struct sp__send *send,
                             struct sp_message *message)
 {
     if (sp_pid_equal(message->from, send->to)) {
-        if (sp__mailbox_length(&to->actor) >= to->actor.mailbox_max) {
-            sp__count(&sp__context()->counters.dropped_full);
+        if (sp__mailbox_length(&to->actor) >= to->actor.mailbox_max)
             return SP_ERR_FULL;
-        }
         return sp__mailbox_push(&to->actor, message, false, &send->number);
     }
-    sp__count(&sp__context()->counters.dropped_shed);
     return SP_ERR_SHUTDOWN;
 }
 
@@ -142,6 +139,7 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
 /* Messages that were dropped: destroyed one after another, whatever a destructor does. */
 struct send_dropped {
     struct sp__resource resource;
+    sp_pid to;
     struct sp_message *first;
     struct sp_message *refused; /* the sender's own, for where a destructor ends it; or NULL */
 };
@@ -153,6 +151,7 @@ static void dropped_destroy(struct send_dropped *dropped)
         dropped->first = sp__message_next(message);
         if (self != NULL)
             sp__resource_add(self, &dropped->resource);
+        sp__dead_tell(SP_DEAD_FULL, message, dropped->to);
         sp__reply_fail_message(message, SP_ERR_FULL, NULL);
         sp__message_destroy(message);
         sp__resource_remove(&dropped->resource);
@@ -175,12 +174,38 @@ static void dropped_release(struct sp__resource *resource)
 static void send_after(struct sp__send *send, struct sp_message *refused)
 {
     struct send_dropped dropped = { .resource = { .release = dropped_release },
+                                    .to = send->to,
                                     .first = send->dropped,
                                     .refused = refused };
     send->dropped = NULL;
     dropped_destroy(&dropped);
     if (send->on_high_water != NULL)
         send->on_high_water(send->to, send->length, send->high_water_arg);
+}
+
+static enum sp_dead_reason send_dead_reason(sp_err err)
+{
+    switch ((int)err) {
+    case SP_ERR_NOPROC:
+        return SP_DEAD_NOPROC;
+    case SP_ERR_SHUTDOWN:
+        return SP_DEAD_DRAINING;
+    default:
+        return SP_DEAD_FULL;
+    }
+}
+
+/* It is the sender's again. */
+static SP_NOINLINE void send_refused(struct sp__context *context, const struct sp__send *send,
+                                     const struct sp_message *message, sp_err err)
+{
+    enum sp_dead_reason reason = send_dead_reason(err);
+    if (send->retries && err == SP_ERR_FULL) {
+        sp__count(&context->counters.dropped_full);
+        return;
+    }
+    sp__dead_count(context, reason, message->type);
+    sp__dead_tell(reason, message, send->to);
 }
 
 sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
@@ -191,8 +216,8 @@ sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
     struct sp_process *to = sp__process_lookup(context->runtime, send->to);
     sp_err err = to == NULL ? SP_ERR_NOPROC : send_push(to, send, message);
     sp__epoch_leave(&context->epoch);
-    if (err == SP_ERR_NOPROC)
-        sp__count(&context->counters.dead_noproc);
+    if (err != SP_OK)
+        send_refused(context, send, message, err);
     if (send->dropped != NULL || send->on_high_water != NULL)
         send_after(send, err == SP_OK ? NULL : message);
     return err;
@@ -528,7 +553,7 @@ static sp_err send_wait_for_room(struct sp_process *self, sp_pid to, struct sp_m
 
 static sp_err send_again(sp_pid to, struct sp_message *message)
 {
-    struct sp__send send = { .to = to };
+    struct sp__send send = { .to = to, .retries = true };
     return sp__send_message(sp__context(), &send, message);
 }
 
@@ -550,6 +575,10 @@ static SP_NOINLINE sp_err send_wait_slow(struct sp_process *self, sp_pid to,
         waits = wait == SP_OK;
         if (err == SP_ERR_FULL && wait == SP_ERR_TIMEOUT)
             err = wait;
+    }
+    if (err == SP_ERR_FULL || err == SP_ERR_TIMEOUT) {
+        sp__dead_note(sp__context(), SP_DEAD_FULL, message->type);
+        sp__dead_tell(SP_DEAD_FULL, message, to);
     }
     if (err != SP_OK)
         sp__message_destroy(message);

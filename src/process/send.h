@@ -11,6 +11,7 @@
 struct sp__send {
     sp_pid to;
     bool unbounded;  /* never refused */
+    bool retries;    /* a refusal is not the end of the message */
     uint32_t number; /* out: its number in the mailbox */
     /* The user's code that it asks for, run when nothing of ours is open any more. */
     struct sp_message *dropped; /* to be destroyed; linked */

@@ -1,5 +1,6 @@
 #include "process/timer.h"
 
+#include "process/dead_letter.h"
 #include "process/relation.h"
 #include "process/send.h"
 #include "runtime/mailbox.h"
@@ -158,7 +159,7 @@ static void timer_send(struct sp__context *context, struct timer *timer, struct 
     struct sp_message *message = timer_message(context, timer);
     sp__count(&context->counters.sent);
     if (message == NULL) {
-        sp__count(&context->counters.dropped_full);
+        sp__dead_count(context, SP_DEAD_FULL, timer->message->type);
         return;
     }
     uint32_t number;
@@ -172,11 +173,11 @@ static void timer_send(struct sp__context *context, struct timer *timer, struct 
     sp_err err = sp__mailbox_push(&target->actor, message, bounded, &number);
     if (err == SP_OK)
         return;
-    if (err == SP_ERR_SHUTDOWN)
-        sp__count(&context->counters.dropped_shed);
-    else
-        sp__count(err == SP_ERR_FULL ? &context->counters.dropped_full
-                                     : &context->counters.dead_noproc);
+    enum sp_dead_reason reason = SP_DEAD_NOPROC;
+    if (err != SP_ERR_NOPROC)
+        reason = err == SP_ERR_FULL ? SP_DEAD_FULL : SP_DEAD_DRAINING;
+    sp__dead_count(context, reason, message->type);
+    message->aux = reason;
     sp__message_set_next(message, *refused);
     *refused = message;
 }
@@ -238,6 +239,7 @@ static void timer_fire_run(struct sp__context *context, struct sp__timer_node *c
     size_t over_count = 0;
     struct sp_message *refused = NULL;
     struct sp_process *target = timer_target(nodes[0]);
+    sp_pid to = sp__process_pid(target);
     sp__lock_lock(&target->lock);
     for (size_t i = 0; i < count; i++)
         timer_prefetch(timer_of_node(nodes[i]));
@@ -250,6 +252,7 @@ static void timer_fire_run(struct sp__context *context, struct sp__timer_node *c
     while (refused != NULL) {
         struct sp_message *message = refused;
         refused = sp__message_next(message);
+        sp__dead_tell((enum sp_dead_reason)message->aux, message, to);
         sp__message_destroy(message);
     }
 }
