@@ -11,18 +11,9 @@
 #include <spawned/task.h>
 #include <spawned/timer.h>
 
-#include <string.h>
+#include "nomem.h"
 
-#define NOMEM_TEST(name, ...)                                                                    \
-    static void name##_main(void *arg);                                                          \
-    SP_SIM_TEST(name, .faults = SP_SIM_MEMORY, .faults_max = 3, .virtual_time = { 60000000000 }, \
-                .steps_max = 100000)                                                             \
-    {                                                                                            \
-        sp_sim_start(s, "node", name##_main, NULL);                                              \
-        __VA_ARGS__;                                                                             \
-        sp_sim_run(s);                                                                           \
-    }                                                                                            \
-    static void name##_main(void *arg)
+#include <string.h>
 
 static void drop_messages(sp_deadline deadline)
 {
