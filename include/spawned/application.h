@@ -55,7 +55,9 @@ struct sp_application_spec {
  *  run); INVALID (the spec); what the start of its top returned, INITFAILED among it; TIMEOUT
  *  (what had started is killed: an init that is running ends when it next looks); NOMEM, LIMIT,
  *  NOTCONTEXT.
- *  Ownership: `spec` is copied with what it points to, except functions and their arguments.
+ *  Ownership: `spec` is copied with what it points to, except functions and their arguments; what
+ *  it points to must be there until the copy is made, also when the caller is killed meanwhile:
+ *  best static.
  *  Context: process, may suspend. Default deadline: none. */
 SP_API SP_NODISCARD SP_NONNULL sp_err sp_application_start(const struct sp_application_spec *spec,
                                                            sp_deadline deadline);

@@ -179,6 +179,7 @@ SP_ON_TERMINATE(sp__application_root);
 const struct sp_server_class sp__application_root_class = {
     .name = "application_root",
     .state_size = sizeof(struct application_root),
+    .args_size = sizeof(struct application_root_args),
     .init = sp__application_root__init,
     .terminate = sp__application_root__terminate,
     .on_exit = sp__application_root__exit,
@@ -360,6 +361,7 @@ SP_ON_TERMINATE(sp__application);
 const struct sp_server_class sp__application_class = {
     .name = "application",
     .state_size = sizeof(struct application),
+    .args_size = sizeof(struct sp_application_spec),
     .init = sp__application__init,
     .terminate = sp__application__terminate,
     .on_down = sp__application__down,

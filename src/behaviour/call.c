@@ -1,5 +1,6 @@
 /* Calling: one request or several, and what became of them. */
 #include "base/alloc.h"
+#include "behaviour/deadline.h"
 #include "behaviour/server.h"
 #include "process/send.h"
 #include "process/send_fast.h"
@@ -380,8 +381,11 @@ static sp_err start_send(struct sp_process *self, struct sp_process *process, co
 static void start_kill(sp_pid pid)
 {
     bool before = sp_shield(true);
-    sp_ignore(sp_kill(pid));
-    sp_ignore(sp_join(pid, sp_after_sec(1), NULL));
+    /* Not even without memory is it left: its init may use what is the caller's. */
+    while (sp_kill(pid) == SP_ERR_NOMEM)
+        sp__deadline_pause();
+    while (sp_join(pid, sp_after_sec(1), NULL) == SP_ERR_NOMEM)
+        sp__deadline_pause();
     (void)sp_shield(before);
 }
 

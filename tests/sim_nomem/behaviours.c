@@ -229,11 +229,13 @@ NOMEM_TEST(applications)
 {
     static const char *const on_a[] = { "a", NULL };
     static const struct sp_application_setting settings[] = { { "k", "v" } };
-    struct sp_child_spec child = {
-        .id = "a", .server = &worker_class, .args = &(int){ 5 }, .args_size = sizeof(int)
+    /* Static, for the caller may end in the middle. */
+    static const int number = 5;
+    static const struct sp_child_spec child = {
+        .id = "a", .server = &worker_class, .args = &number, .args_size = sizeof(number)
     };
-    struct sp_supervisor_spec top = { .children = &child, .child_count = 1 };
-    const struct sp_application_spec specs[] = {
+    static const struct sp_supervisor_spec top = { .children = &child, .child_count = 1 };
+    static const struct sp_application_spec specs[] = {
         { .name = "b", .supervisor = &top, .depends_on = on_a },
         { .name = "a", .supervisor = &top, .settings = settings, .setting_count = 1 },
     };
