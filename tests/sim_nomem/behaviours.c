@@ -1,13 +1,13 @@
 /* As nomem.c: state machines, tasks and groups of them, work that blocks, dynamic supervisors and
  * applications. What succeeded must be right. */
+#include "nomem.h"
+
 #include <spawned/application.h>
 #include <spawned/dynamic_supervisor.h>
 #include <spawned/sim.h>
 #include <spawned/spawned.h>
 #include <spawned/statem.h>
 #include <spawned/task.h>
-
-#include "nomem.h"
 
 /* The library's promise is broken. */
 static void must(bool held)

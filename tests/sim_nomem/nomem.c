@@ -1,6 +1,8 @@
 /* Memory runs out in the middle of anything: the library's operations then fail with an error, or a
  * process ends by it; no program crashes, and none hangs. What is allocated then is given back,
  * which the address sanitizer looks at. All waits have a deadline, for a message may be missing. */
+#include "nomem.h"
+
 #include <spawned/dynamic_supervisor.h>
 #include <spawned/listener.h>
 #include <spawned/os_signal.h>
@@ -10,8 +12,6 @@
 #include <spawned/stream.h>
 #include <spawned/task.h>
 #include <spawned/timer.h>
-
-#include "nomem.h"
 
 #include <string.h>
 
