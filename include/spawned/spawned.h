@@ -8,6 +8,7 @@
 #include "spawned/dynamic_supervisor.h"
 #include "spawned/err.h"
 #include "spawned/group.h"
+#include "spawned/inspect.h"
 #include "spawned/message.h"
 #include "spawned/os_signal.h"
 #include "spawned/pid.h"

@@ -1,0 +1,305 @@
+/* Pages of the process table, in any order.
+ *
+ * In the order of the table a page is read from where the one before ended. In another order the
+ * table is walked once, and the rows up to the end of the page are kept in a heap whose root is
+ * the first to give way, as short entries: so of a million processes only those of the page are
+ * read in full. Where the order and the filters ask for no more than atomics and what is constant,
+ * a process costs a look at its slot, without its lock.
+ *
+ *   table -> entry {key, pid} -> heap of offset + max -> sorted -> rows
+ *
+ * Threads: any with a context. Neighbours: inspect.c reads a row.
+ */
+#include "base/alloc.h"
+#include "observe/inspect.h"
+#include "process/living.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_TEXT = 64 };
+
+/* A row that may be on the page. */
+struct page_entry {
+    uint64_t key;
+    sp_pid pid;
+    char text[PAGE_TEXT]; /* by name only */
+};
+
+struct page_walk {
+    const struct sp_inspect_query *query;
+    struct sp_runtime *runtime;
+    int64_t now_ns;
+    struct page_entry *heap;
+    size_t count;
+    size_t keep;
+    uint64_t matched;
+};
+
+/* ---- order ---- */
+
+static int page_compare_number(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Total, so that pages fit together. */
+static int page_compare(const struct sp_inspect_query *query, const struct page_entry *a,
+                        const struct page_entry *b)
+{
+    int order = page_compare_number(a->key, b->key);
+    if (order == 0 && query->sort == SP_INSPECT_NAME)
+        order = strcmp(a->text, b->text);
+    if (query->descending)
+        order = -order;
+    return order != 0 ? order : page_compare_number(a->pid.slot, b->pid.slot);
+}
+
+static int page_compare_sort(const void *a, const void *b, void *query)
+{
+    return page_compare(query, a, b);
+}
+
+static void page_swap(struct page_entry *a, struct page_entry *b)
+{
+    struct page_entry c = *a;
+    *a = *b;
+    *b = c;
+}
+
+static void page_sift_up(const struct page_walk *walk, size_t at)
+{
+    struct page_entry *heap = walk->heap;
+    while (at > 0 && page_compare(walk->query, &heap[at], &heap[(at - 1) / 2]) > 0) {
+        page_swap(&heap[at], &heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+}
+
+static void page_sift_down(const struct page_walk *walk)
+{
+    struct page_entry *heap = walk->heap;
+    for (size_t at = 0;;) {
+        size_t last = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < walk->count; child++)
+            if (page_compare(walk->query, &heap[child], &heap[last]) > 0)
+                last = child;
+        if (last == at)
+            return;
+        page_swap(&heap[at], &heap[last]);
+        at = last;
+    }
+}
+
+static void page_keep(struct page_walk *walk, const struct page_entry *entry)
+{
+    walk->matched++;
+    if (walk->keep == 0)
+        return;
+    if (walk->count < walk->keep) {
+        walk->heap[walk->count++] = *entry;
+        page_sift_up(walk, walk->count - 1);
+    } else if (page_compare(walk->query, entry, &walk->heap[0]) < 0) {
+        walk->heap[0] = *entry;
+        page_sift_down(walk);
+    }
+}
+
+/* ---- what a row is ordered by ---- */
+
+/* Inside an epoch section: nothing here needs the lock, see page_is_light(). */
+static uint64_t page_light_key(const struct page_walk *walk, struct sp_process *process)
+{
+    const struct sp__extra *extra;
+    switch (walk->query->sort) {
+    case SP_INSPECT_MAILBOX:
+        return sp__mailbox_length(&process->actor);
+    case SP_INSPECT_MEMORY:
+        /* acquire: pairs with the swap in sp__process_extra(). */
+        extra = atomic_load_explicit(&process->extra, memory_order_acquire);
+        return extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
+    case SP_INSPECT_HANDLED:
+        return atomic_load_explicit(&process->handled, memory_order_relaxed);
+    case SP_INSPECT_UPTIME:
+        return (uint64_t)(walk->now_ns - process->started_ns);
+    default:
+        return (uint64_t)sp__inspect_handling(process, walk->now_ns);
+    }
+}
+
+static void page_row_key(const struct sp_inspect_query *query, const struct sp_inspect *row,
+                         struct page_entry *entry)
+{
+    const struct sp_process_info *info = &row->process;
+    switch (query->sort) {
+    case SP_INSPECT_NAME:
+        entry->key = info->name[0] == '\0';
+        snprintf(entry->text, PAGE_TEXT, "%s", entry->key != 0 ? info->label : info->name);
+        break;
+    case SP_INSPECT_MAILBOX:
+        entry->key = info->mailbox;
+        break;
+    case SP_INSPECT_MEMORY:
+        entry->key = info->memory;
+        break;
+    case SP_INSPECT_HANDLED:
+        entry->key = info->handled;
+        break;
+    case SP_INSPECT_UPTIME:
+        entry->key = (uint64_t)info->uptime.ns;
+        break;
+    case SP_INSPECT_HANDLING:
+        entry->key = (uint64_t)row->handling.ns;
+        break;
+    case SP_INSPECT_LINKS:
+        entry->key = info->links;
+        break;
+    case SP_INSPECT_TABLE:
+        break;
+    }
+}
+
+static bool page_unfiltered(const struct sp_inspect_query *query)
+{
+    return query->kinds == 0 && query->statuses == 0 && query->search == NULL;
+}
+
+static bool page_matches(const struct sp_inspect_query *query, const struct sp_inspect *row)
+{
+    if (query->kinds != 0 && !(query->kinds & (1U << row->kind)))
+        return false;
+    if (query->statuses != 0 && !(query->statuses & (1U << row->process.status)))
+        return false;
+    return query->search == NULL || strcasestr(row->process.name, query->search) != NULL ||
+           strcasestr(row->process.label, query->search) != NULL;
+}
+
+/* ---- in another order than that of the table ---- */
+
+static bool page_is_light(const struct sp_inspect_query *query)
+{
+    return page_unfiltered(query) && query->sort != SP_INSPECT_NAME &&
+           query->sort != SP_INSPECT_LINKS;
+}
+
+/* All in the slots [from, to), in one epoch section. */
+static void page_walk_light(struct page_walk *walk, uint32_t from, uint32_t to)
+{
+    sp__process_enter();
+    for (uint32_t slot = from; slot < to; slot++) {
+        struct sp_process *process = sp__slab_get(walk->runtime->processes, slot);
+        /* acquire: as in lookup. */
+        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+        if (serial == 0 || (serial & SP__SERIAL_DEAD))
+            continue;
+        struct page_entry entry;
+        entry.pid = (sp_pid){ serial, slot, 0 };
+        entry.key = page_light_key(walk, process);
+        entry.text[0] = '\0';
+        page_keep(walk, &entry);
+    }
+    sp__process_leave();
+}
+
+static void page_walk_full(struct page_walk *walk)
+{
+    sp_pid pids[SP__INSPECT_BATCH];
+    for (size_t cursor = 0; cursor != SIZE_MAX;) {
+        size_t count = sp_process_list(&cursor, pids, SP__INSPECT_BATCH);
+        for (size_t i = 0; i < count; i++) {
+            struct page_entry entry = { .pid = pids[i] };
+            struct sp_inspect row;
+            if (sp_inspect(pids[i], &row) != SP_OK || !page_matches(walk->query, &row))
+                continue;
+            page_row_key(walk->query, &row, &entry);
+            page_keep(walk, &entry);
+        }
+    }
+}
+
+static void page_walk_all(struct page_walk *walk)
+{
+    if (!page_is_light(walk->query)) {
+        page_walk_full(walk);
+        return;
+    }
+    uint32_t high = sp__slab_high(walk->runtime->processes);
+    for (uint32_t slot = 0; slot < high; slot += SP__INSPECT_BATCH)
+        page_walk_light(walk, slot,
+                        high - slot < SP__INSPECT_BATCH ? high : slot + SP__INSPECT_BATCH);
+}
+
+static size_t page_fill(struct page_walk *walk, struct sp_inspect *rows)
+{
+    union {
+        const struct sp_inspect_query *query;
+        void *arg;
+    } pass = { .query = walk->query };
+    size_t count = 0;
+    qsort_r(walk->heap, walk->count, sizeof(*walk->heap), page_compare_sort, pass.arg);
+    for (size_t i = walk->query->offset; i < walk->count; i++)
+        count += sp_inspect(walk->heap[i].pid, &rows[count]) == SP_OK;
+    return count;
+}
+
+static sp_err page_sorted(struct page_walk *walk, struct sp_inspect *rows, size_t max,
+                          struct sp_inspect_page *page)
+{
+    size_t offset = walk->query->offset;
+    if (offset > SP_INSPECT_SORTED_MAX || max > SP_INSPECT_SORTED_MAX - offset)
+        return SP_ERR_INVALID;
+    walk->keep = max == 0 ? 0 : offset + max;
+    walk->heap = sp__malloc((walk->keep + 1) * sizeof(*walk->heap));
+    if (walk->heap == NULL)
+        return SP_ERR_NOMEM;
+    walk->now_ns = sp__now(walk->runtime);
+    page_walk_all(walk);
+    page->count = page_fill(walk, rows);
+    page->matched = walk->matched;
+    sp__free(walk->heap);
+    return SP_OK;
+}
+
+/* ---- in the order of the table ---- */
+
+/* One at a time where a page is about to be full, so that the cursor stands behind its last row. */
+static void page_table(const struct sp_inspect_query *query, struct sp_inspect *rows, size_t max,
+                       struct sp_inspect_page *page)
+{
+    sp_pid pids[SP__INSPECT_BATCH];
+    page->next = query->cursor;
+    while (page->next != SIZE_MAX && page->count < max) {
+        size_t want = max - page->count;
+        size_t count =
+            sp_process_list(&page->next, pids, want < SP__INSPECT_BATCH ? want : SP__INSPECT_BATCH);
+        for (size_t i = 0; i < count; i++) {
+            struct sp_inspect *row = &rows[page->count];
+            if (sp_inspect(pids[i], row) != SP_OK || !page_matches(query, row))
+                continue;
+            page->count += page->matched++ >= query->offset;
+        }
+    }
+}
+
+sp_err sp_inspect_list(const struct sp_inspect_query *query, struct sp_inspect *rows, size_t max,
+                       struct sp_inspect_page *out_page)
+{
+    static const struct sp_inspect_query first = { .sort = SP_INSPECT_TABLE };
+    struct page_walk walk = { .query = query == NULL ? &first : query,
+                              .runtime = sp_runtime_current() };
+    if (walk.runtime == NULL)
+        return SP_ERR_NOTCONTEXT;
+    if ((unsigned)walk.query->sort > SP_INSPECT_LINKS ||
+        (walk.query->sort == SP_INSPECT_TABLE && walk.query->descending))
+        return SP_ERR_INVALID;
+    struct sp_inspect_page page = { .total = sp__living_count(walk.runtime), .next = SIZE_MAX };
+    sp_err err = SP_OK;
+    if (walk.query->sort == SP_INSPECT_TABLE)
+        page_table(walk.query, rows, max, &page);
+    else
+        err = page_sorted(&walk, rows, max, &page);
+    if (err == SP_OK)
+        *out_page = page;
+    return err;
+}
