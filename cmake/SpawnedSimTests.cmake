@@ -62,7 +62,8 @@ endforeach()
 # The smallest of them in every schedule that there is.
 if(NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
     foreach(case signals/case_3_10 signals/case_9 signals/case_12_after signals/case_12_unlinked
-            monitors/case_14 monitors/case_15 monitors/case_20_the monitors/case_26 calls/case_29)
+            monitors/case_14 monitors/case_15 monitors/case_20_the monitors/case_26 calls/case_29
+            deadlocks/two_ deadlocks/killed)
         get_filename_component(name ${case} DIRECTORY)
         get_filename_component(filter ${case} NAME)
         add_test(NAME sim_exhaust_${filter} COMMAND sim_acceptance_${name} --exhaust

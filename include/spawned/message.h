@@ -70,7 +70,8 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
     sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload);
 
 /** As sp_send(), but waits for room in a full mailbox.
- *  Errors: as sp_send(), TIMEOUT. Default deadline: 5 s.
+ *  Errors: as sp_send(), TIMEOUT, DEADLOCK (the receiver waits for the caller). Default
+ *  deadline: 5 s.
  *  Ownership: as sp_send().
  *  Context: process, may suspend. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err

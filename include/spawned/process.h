@@ -93,7 +93,8 @@ SP_API SP_NODISCARD sp_err sp_kill(sp_pid pid);
 
 /** Ask a process to end with `reason` and wait until it is gone, its name free. A server runs
  *  its terminate callback; a plain process ends at its next suspension point, trapping or not.
- *  Errors: NOPROC, TIMEOUT (it goes on ending), NOMEM, NOTCONTEXT, DEADLOCK (itself).
+ *  Errors: NOPROC, TIMEOUT (it goes on ending), NOMEM, NOTCONTEXT, DEADLOCK
+ *  (itself, or one that waits for the caller).
  *  Ownership: takes the reason; NULL means normal.
  *  Context: process, may suspend. Default deadline: none. */
 SP_API SP_NODISCARD sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_reason,
@@ -105,7 +106,8 @@ SP_API SP_NODISCARD sp_err sp_stop(sp_pid pid, const struct sp_reason *moved_rea
  *  included, and DOWN and EXIT notices still come. A plain process ends when it would wait for its
  *  next message. A supervisor refuses orders and stops its children in order.
  *  Errors: NOPROC, TIMEOUT (it goes on draining; sp_stop() or sp_kill() end that), NOTSUP (an
- *  attached thread), NOMEM, NOTCONTEXT, DEADLOCK (itself).
+ *  attached thread), NOMEM, NOTCONTEXT, DEADLOCK
+ *  (itself, or one that waits for the caller).
  *  Context: process, may suspend. Default deadline: none. */
 SP_API SP_NODISCARD sp_err sp_drain(sp_pid pid, sp_deadline deadline);
 
@@ -114,7 +116,8 @@ SP_API SP_NODISCARD sp_err sp_drain(sp_pid pid, sp_deadline deadline);
 SP_API bool sp_draining(void);
 
 /** Wait until `pid` has ended. A pid that is dead already gives reason `noproc`.
- *  Errors: TIMEOUT, NOMEM, NOTCONTEXT, DEADLOCK (itself).
+ *  Errors: TIMEOUT, NOMEM, NOTCONTEXT, DEADLOCK
+ *  (itself, or one that waits for the caller).
  *  Ownership: the caller holds one reference of `*out_reason`; `out_reason` may be NULL.
  *  Context: process, may suspend. Default deadline: none. */
 SP_API SP_NODISCARD sp_err sp_join(sp_pid pid, sp_deadline deadline,

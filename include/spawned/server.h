@@ -92,8 +92,9 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
 /** Call an operation; the typed functions of SP_CALL use it. Default deadline: 5 s. At most
  *  what is left of the deadline of the request that the caller is handling itself.
  *  Errors: what the handler returned; NOPROC; DIED (sp_call_outcome() has the reason); TIMEOUT
- *  (sp_call_outcome() says how far it got); FULL; NOREPLY; BADCALL; DEADLOCK (itself);
- *  NOMEM; NOTCONTEXT.
+ *  (sp_call_outcome() says how far it got); FULL; NOREPLY; BADCALL; DEADLOCK (the
+ *  server waits for the caller, itself or through others: the request is then not handled, and
+ *  the outcome's reason names all of them); NOMEM; NOTCONTEXT.
  *  Units: a deadline that is a second away or more may pass up to 10 ms late.
  *  Ownership: as sp_send() for `in`; `*out` is the caller's.
  *  Context: process, may suspend. */
@@ -127,23 +128,25 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(2, 3) sp_err
 
 /** How far a failed call got. */
 enum sp_call_stage {
-    SP_CALL_NONE = 0,  /**< no call failed yet */
-    SP_CALL_NOT_SENT,  /**< the mailbox refused it, or the server was dead */
-    SP_CALL_QUEUED,    /**< waits at `position` in the mailbox */
-    SP_CALL_HANDLING,  /**< its handler has been running for `running`, within some ms */
-    SP_CALL_DEFERRED,  /**< the handler returned; the reply was left for later */
-    SP_CALL_ENDED,     /**< the server died, or dropped the request */
-    SP_CALL_NODE_GONE, /**< its node is not reachable */
+    SP_CALL_NONE = 0,   /**< no call failed yet */
+    SP_CALL_NOT_SENT,   /**< the mailbox refused it, or the server was dead */
+    SP_CALL_QUEUED,     /**< waits at `position` in the mailbox */
+    SP_CALL_HANDLING,   /**< its handler has been running for `running`, within some ms */
+    SP_CALL_DEFERRED,   /**< the handler returned; the reply was left for later */
+    SP_CALL_ENDED,      /**< the server died, or dropped the request */
+    SP_CALL_NODE_GONE,  /**< its node is not reachable */
+    SP_CALL_DEADLOCKED, /**< it would have waited for itself; also of joins and other waits */
 };
 
-/** The last failed call or start of the running process. */
+/** The last failed call or start of the running process, or wait that would not have ended. */
 struct sp_call_outcome {
     enum sp_call_stage stage;
     sp_pid server;
     const char *operation;
     uint32_t position; /**< 1: next to be handled */
     sp_duration running;
-    const struct sp_reason *reason; /**< why the server died, or NULL; lives until the next call */
+    const struct sp_reason *reason; /**< why the server died, or who waits for whom, or NULL; lives
+                                         until the next call */
 };
 
 /** Read it. Context: process. */

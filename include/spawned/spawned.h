@@ -26,5 +26,6 @@
 #include "spawned/task.h"
 #include "spawned/time.h"
 #include "spawned/timer.h"
+#include "spawned/wait_graph.h"
 
 #endif

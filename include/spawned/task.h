@@ -63,7 +63,7 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1, 2, 4) sp_err
  *  Errors: what the task's function returned; DIED (it ended otherwise: *out_reason says
  *  why); TIMEOUT, CANCELLED (the caller's deadline, the caller was cancelled: the task goes on,
  *  and *out_reason is not written); NOPROC (joined, detached, or its owner has ended); INVALID
- *  (not of this type); DEADLOCK (itself); NOTCONTEXT.
+ *  (not of this type); DEADLOCK (itself, or a task that waits for the caller); NOTCONTEXT.
  *  Ownership: the result is the owner's; others get a copy, and none (SP_ERR_NOTSUP) where the
  *  type's results own something. The caller holds a reference of `*out_reason`.
  *  Context: process, may suspend. Default deadline: none. */

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "behaviour/deadline.h"
 #include "behaviour/server.h"
+#include "process/deadlock.h"
 #include "process/send.h"
 #include "process/send_fast.h"
 #include "runtime/mailbox.h"
@@ -17,6 +18,8 @@ struct call_target {
     int64_t until;
     uint32_t number; /* out */
 };
+
+_Static_assert(SP__STAGE_DEADLOCKED == SP_CALL_DEADLOCKED, "as process/deadlock.c sets it");
 
 /* ---- the outcome of a failure ---- */
 
@@ -109,15 +112,22 @@ static void outcome_ended(struct sp_process *self, sp_pid pid, const char *opera
 
 /* ---- sending a request ---- */
 
-static inline int64_t call_deadline(struct sp_process *self, sp_deadline deadline)
+static inline int64_t call_until(struct sp_process *self, sp_deadline deadline)
 {
-    int64_t until = sp__scheduler_never(deadline, sp_after_sec(5))
-                        ? INT64_MAX
-                        : sp__scheduler_until(sp__process_runtime(self), deadline, sp_after_sec(5));
-    if (self->behaviour != &sp__server_behaviour)
-        return until;
+    return sp__scheduler_never(deadline, sp_after_sec(5))
+               ? INT64_MAX
+               : sp__scheduler_until(sp__process_runtime(self), deadline, sp_after_sec(5));
+}
+
+static inline bool call_by_server(const struct sp_process *self)
+{
+    return self->behaviour == &sp__server_behaviour;
+}
+
+/* What a server is handling has a caller who waits no longer than this. */
+static inline int64_t call_inherit(struct sp_process *self, int64_t until)
+{
     struct sp__frame *frame = ((struct sp__server *)self->data)->frame;
-    /* What is being handled has a caller who waits no longer than this. */
     if (frame != NULL && frame->message != NULL && frame->call) {
         int64_t inherited = sp__message_call(frame->message)->deadline_ns;
         until = inherited < until ? inherited : until;
@@ -185,6 +195,52 @@ static SP_NOINLINE sp_err call_not_sent(struct sp_process *self, const struct ca
     return sp__process_check(self) ? err : SP_ERR_NOTCONTEXT;
 }
 
+/* A server's call; nearly always of one that waits for nobody. */
+static inline bool call_closes_circle(struct sp__context *context, struct sp_process *self,
+                                      const struct call_target *target)
+{
+    return sp__edge_may_close(context->runtime, target->pid) &&
+           sp__deadlock_closed(self, target->token) && sp__wait_close(&self->actor, target->token);
+}
+
+/* `by_server` is a constant: what others call costs them nothing of what is for servers. */
+__attribute__((always_inline)) static inline sp_err call(
+    struct sp__context *context, struct sp_process *self, struct sp__pending *pending,
+    struct call_target *target, const struct sp_op *op, const void *in, bool by_server)
+{
+    self->pending = pending;
+    target->token = sp__wait_open(&self->actor);
+    if (sp__point_of(context) != NULL) {
+        sp__point_in(context, SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
+        context = sp__context();
+    }
+    sp__edge_of_call(self, target->pid, target->token);
+    sp_err err = call_send(context, self, target, op, in);
+    if (err != SP_OK)
+        return call_not_sent(self, target, op, in, err);
+    err = SP_ERR_DEADLOCK;
+    if (!by_server || !call_closes_circle(context, self, target))
+        err = sp__process_wait(self, target->token, target->until);
+    if (err == SP_ERR_NOTCONTEXT)
+        return err;
+    self->pending = NULL;
+    if (err == SP_OK && pending->slots->err == SP_OK)
+        return SP_OK;
+    if (err == SP_OK)
+        return call_finish(self, pending->slots, target->pid, op);
+    if (err == SP_ERR_TIMEOUT)
+        outcome_timeout(self, target, op, pending->slots->deferred);
+    return err;
+}
+
+static SP_NOINLINE sp_err call_as_server(struct sp__context *context, struct sp_process *self,
+                                         struct sp__pending *pending, struct call_target *target,
+                                         const struct sp_op *op, const void *in)
+{
+    target->until = call_inherit(self, target->until);
+    return call(context, self, pending, target, op, in, true);
+}
+
 sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
                       sp_deadline deadline)
 {
@@ -193,35 +249,19 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
         context == NULL ? NULL : (struct sp_process *)(void *)context->current;
     if (self == NULL || sp_pid_equal(server, sp__process_pid(self)))
         return call_refuse(self, op, in);
+    int64_t until = call_until(self, deadline);
     struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
-    struct sp__pending pending = {
-        .slots = &slot, .count = 1, .remaining = 1, .out_destroy = op->out_destroy
-    };
-    struct call_target target = { .pid = server,
-                                  .flags = SP__REPLY_SINGLE,
-                                  .until = call_deadline(self, deadline) };
-    self->pending = &pending;
-    target.token = sp__wait_open(&self->actor);
-    if (sp__point_of(context) != NULL) {
-        sp__point_in(context, SP__POINT_SEND, sp__point_pid(server), op->in.name);
-        context = sp__context();
-    }
-    sp_err err = call_send(context, self, &target, op, in);
-    if (err != SP_OK)
-        return call_not_sent(self, &target, op, in, err);
-    sp__process_waits_for(self, server);
-    err = sp__process_wait(self, target.token, target.until);
-    if (err == SP_ERR_NOTCONTEXT)
-        return err;
-    self->pending = NULL;
-    sp__process_waits_for(self, SP_PID_NONE);
-    if (err == SP_OK && slot.err == SP_OK)
-        return SP_OK;
-    if (err == SP_OK)
-        return call_finish(self, &slot, server, op);
-    if (err == SP_ERR_TIMEOUT)
-        outcome_timeout(self, &target, op, slot.deferred);
-    return err;
+    struct sp__pending pending = { .slots = &slot,
+                                   .count = 1,
+                                   .remaining = 1,
+                                   .out_destroy = op->out_destroy,
+                                   .type = &op->in,
+                                   .deadline = deadline,
+                                   .until = until };
+    struct call_target target = { .pid = server, .flags = SP__REPLY_SINGLE, .until = until };
+    if (call_by_server(self))
+        return call_as_server(context, self, &pending, &target, op, in);
+    return call(context, self, &pending, &target, op, in, false);
 }
 
 sp_err sp_server_cast(sp_pid server, const struct sp_op *op, const void *in)
@@ -244,9 +284,13 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
         sp__point(SP__POINT_SEND, sp__point_pid(target.pid), op->in.name);
         if (!sp_pid_equal(target.pid, sp__process_pid(self)))
             err = call_send(sp__context(), self, &target, op, in);
-        if (err == SP_OK)
+        if (err == SP_OK && sp__edge_may_close(sp__process_runtime(self), target.pid) &&
+            sp__deadlock_closed_by(self, target.pid))
+            err = SP_ERR_DEADLOCK;
+        else if (err == SP_OK)
             continue;
-        sp__payload_destroy(&op->in, in);
+        else
+            sp__payload_destroy(&op->in, in);
         /* Answered by ourselves, like any other answer. */
         sp__reply_send(&(struct sp__reply_to){ .caller = sp__process_pid(self),
                                                .token = base->token,
@@ -305,7 +349,9 @@ sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_mu
     struct sp__pending pending = {
         .slots = slots, .count = count, .remaining = count, .out_destroy = op->out_destroy
     };
-    struct call_target base = { .until = call_deadline(self, deadline) };
+    struct call_target base = { .until = call_until(self, deadline) };
+    if (call_by_server(self))
+        base.until = call_inherit(self, base.until);
     self->pending = &pending;
     base.token = sp__wait_open(&self->actor);
     multi_send(self, op, in, targets, &pending, &base);
@@ -420,8 +466,8 @@ static sp_err start_process(struct sp_process *self, struct sp__server *server, 
         sp__scheduler_instant(sp__process_runtime(self), options->start_deadline, sp_never());
     struct sp__pending_slot slot = { 0 };
     struct sp__pending pending = { .slots = &slot, .count = 1, .remaining = 1 };
-    self->pending = &pending;
     uint64_t token = sp__wait_open(&self->actor);
+    sp__edge_begin(self, &pending, sp__process_pid(process), token, SP_WAIT_START);
     err = start_send(self, process, args, token, until);
     if (err != SP_OK)
         sp__process_discard(process);

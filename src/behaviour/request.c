@@ -1,6 +1,7 @@
 /* Requests whose reply comes later: in a map of their server, found by value. */
 #include "base/alloc.h"
 #include "behaviour/server.h"
+#include "process/deadlock.h"
 #include "process/resource.h"
 #include "process/send.h"
 
@@ -33,6 +34,7 @@ sp_err sp_request_take(sp_request *out_request)
         sp__free(request);
         return err;
     }
+    sp__edge_loosen(&request->to);
     frame->call = false;
     frame->message->flags |= SP__MESSAGE_ANSWERED;
     *out_request = (sp_request){ sp__process_pid(self), id };

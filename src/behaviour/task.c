@@ -1,5 +1,6 @@
 #include "behaviour/task.h"
 
+#include "process/deadlock.h"
 #include "runtime/slab.h"
 
 #include <string.h>
@@ -324,6 +325,8 @@ static sp_err task_process(struct sp__context *context, struct sp__task *task,
         process->parent_slot = task->group->pid.slot;
         process->parent_serial = task->group->pid.serial;
         sp__lock_unlock(&process->lock);
+        /* Who waits for the group waits for its tasks. relaxed: it does not run yet. */
+        atomic_fetch_or_explicit(&process->shared, SP__SHARED_JOINED, memory_order_relaxed);
     }
     return SP_OK;
 }
@@ -442,11 +445,14 @@ static sp_err join_wait(struct sp_process *self, struct sp__task *task, void *ou
     sp__list_push_back(&task->waiters, &waiter.link);
     sp__task_slot_unlock(&task->slot);
     sp__resource_add(self, &waiter.resource);
-    sp__process_waits_for(self, pid);
-    sp_err err = sp__process_wait(self, waiter.token, until);
+    struct sp__pending pending = { .slots = NULL };
+    sp__edge_begin(self, &pending, pid, waiter.token, SP_WAIT_TASK);
+    sp_err err = SP_ERR_DEADLOCK;
+    if (!sp__deadlock_closed(self, waiter.token) || !sp__wait_close(&self->actor, waiter.token))
+        err = sp__process_wait(self, waiter.token, until);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
-    sp__process_waits_for(self, SP_PID_NONE);
+    sp__edge_end(self);
     sp__resource_remove(&waiter.resource);
     if (err != SP_OK) {
         waiter_release(&waiter.resource);

@@ -84,6 +84,7 @@ struct sp__task_group {
     uint32_t references;
     bool cancelled;
     bool scope;
+    bool for_all; /* its owner takes results until none are left */
     size_t running_count;
     size_t finished_count;
     uint64_t started;
@@ -169,6 +170,10 @@ SP_NODISCARD sp_err sp__task_group_start(sp_task_group handle, struct sp__task_s
 SP_NODISCARD sp_err sp__task_group_take(sp_task_group handle, const struct sp_task_type *type,
                                         void *out, struct sp_task_done *out_done, int64_t until)
     SP_NONNULL_ARGS(4);
+
+/** From now on, or no longer, the owner waits for all tasks when it waits for one.
+ *  Errors: DEADLOCK (one of them waits for it), NOPROC, NOTCONTEXT. Context: the owner. */
+SP_NODISCARD sp_err sp__task_group_for_all(sp_task_group group, bool on);
 
 /** Wait until all that run have ended. Errors: TIMEOUT, CANCELLED, NOPROC, NOTCONTEXT. */
 SP_NODISCARD sp_err sp__task_group_drain(sp_task_group handle, int64_t until);

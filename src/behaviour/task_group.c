@@ -11,7 +11,11 @@
  */
 #include "behaviour/task.h"
 
+#include "process/deadlock.h"
+
 enum {
+    /* Tasks whose own waits are looked at before the owner waits for all. */
+    GROUP_LOOK_MAX = 64,
     /* Tasks that are told under one hold of the lock. */
     GROUP_TOLD_AT_ONCE = 64,
 };
@@ -237,15 +241,24 @@ static void group_wake(struct sp__task_group *group)
     sp__wait_finish(waiter, group->token);
 }
 
-/* Until a task ends. The lock is held, let go, and held again but for NOTCONTEXT. */
-static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, int64_t until)
+/* Until a task ends; `all`: and then for the others. The lock is held, let go, and held again but
+ * for NOTCONTEXT. */
+static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, int64_t until,
+                         bool all)
 {
-    group->token = sp__wait_open(&self->actor);
+    struct sp__pending pending = { .slots = NULL };
+    uint64_t token = sp__wait_open(&self->actor);
+    group->token = token;
     group->waiter = &self->actor;
+    sp_pid pid = group->pid;
+    all = all || group->for_all;
     sp__task_slot_unlock(&group->slot);
-    sp_err err = sp__process_wait(self, group->token, until);
+    if (all)
+        sp__edge_begin(self, &pending, pid, token, SP_WAIT_GROUP);
+    sp_err err = sp__process_wait(self, token, until);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
+    sp__edge_end(self);
     if (err == SP_ERR_CANCELLED)
         group_cancel_tree(sp__process_runtime(self), group);
     sp__task_slot_lock(&group->slot);
@@ -365,7 +378,7 @@ static sp_err group_wait_for_all(struct sp_process *self, struct sp__task_group 
 {
     sp_err err = SP_OK;
     while (group->running_count != 0 && err != SP_ERR_NOTCONTEXT) {
-        err = group_wait(self, group, INT64_MAX);
+        err = group_wait(self, group, INT64_MAX, true);
         if (err == SP_ERR_CANCELLED)
             (void)sp_shield(true);
     }
@@ -414,6 +427,7 @@ static void group_fill(struct sp__task_group *group, const struct sp_task_group_
     group->references = 1;
     group->cancelled = false;
     group->scope = scope;
+    group->for_all = false;
     group->running_count = 0;
     group->finished_count = 0;
     group->started = 0;
@@ -484,7 +498,7 @@ static sp_err group_wait_for_room(struct sp_process *self, struct sp__task_group
     sp_err err = SP_OK;
     while (err == SP_OK && !group->cancelled && group->running_max != 0 &&
            group->running_count >= group->running_max)
-        err = group_wait(self, group, INT64_MAX);
+        err = group_wait(self, group, INT64_MAX, false);
     return err == SP_OK && group->cancelled ? SP_ERR_CANCELLED : err;
 }
 
@@ -534,7 +548,7 @@ sp_err sp__task_group_take(sp_task_group handle, const struct sp_task_type *type
         if (group->running_count == 0)
             err = SP_ERR_NOTFOUND;
         else
-            err = group_wait(self, group, until);
+            err = group_wait(self, group, until, false);
     }
     if (err == SP_ERR_NOTCONTEXT)
         return err;
@@ -556,6 +570,23 @@ sp_err sp_task_group_next(sp_task_group group, const struct sp_task_type *type, 
                                sp__scheduler_instant(runtime, deadline, sp_never()));
 }
 
+/* Does one of the tasks wait for us already? One that comes to wait later sees it itself. The lock
+ * is held before and after. */
+static bool group_waits_for_owner(struct sp_process *self, struct sp__task_group *group)
+{
+    sp_pid pids[GROUP_LOOK_MAX];
+    size_t count = 0;
+    for (struct sp__list *at = sp__list_first(&group->running);
+         at != NULL && count < GROUP_LOOK_MAX; at = sp__list_next(&group->running, at))
+        pids[count++] = sp__container_of(at, struct sp__task, link)->pid;
+    sp__task_slot_unlock(&group->slot);
+    bool closed = false;
+    for (size_t i = 0; i < count && !closed; i++)
+        closed = sp__deadlock_closed_by(self, pids[i]);
+    sp__task_slot_lock(&group->slot);
+    return closed;
+}
+
 sp_err sp__task_group_drain(sp_task_group handle, int64_t until)
 {
     struct sp_process *self = sp__process_self();
@@ -564,9 +595,24 @@ sp_err sp__task_group_drain(sp_task_group handle, int64_t until)
     if (err != SP_OK)
         return err;
     while (group->running_count != 0 && err == SP_OK)
-        err = group_wait(self, group, until);
+        err = group_wait(self, group, until, true);
     if (err != SP_ERR_NOTCONTEXT)
         sp__task_slot_unlock(&group->slot);
+    return err;
+}
+
+sp_err sp__task_group_for_all(sp_task_group handle, bool on)
+{
+    struct sp_process *self = sp__process_self();
+    struct sp__task_group *group;
+    sp_err err = group_own(self, handle, &group);
+    if (err != SP_OK)
+        return err;
+    group->for_all = on;
+    /* Who waits for us has left a message. */
+    if (on && sp__process_has_next(self) && group_waits_for_owner(self, group))
+        err = SP_ERR_DEADLOCK;
+    sp__task_slot_unlock(&group->slot);
     return err;
 }
 

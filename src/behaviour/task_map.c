@@ -23,8 +23,8 @@ static sp_err join_all(sp_task_group group, bool stop_on_failure, struct sp_task
 {
     struct sp_task_done failed = { .err = SP_OK };
     struct sp_task_done done;
-    sp_err err;
-    while ((err = sp__task_group_take(group, NULL, NULL, &done, until)) == SP_OK) {
+    sp_err err = sp__task_group_for_all(group, true);
+    while (err == SP_OK && (err = sp__task_group_take(group, NULL, NULL, &done, until)) == SP_OK) {
         if (failed.err != SP_OK || done.err == SP_OK) {
             sp_reason_unref(done.reason);
             continue;
@@ -34,6 +34,8 @@ static sp_err join_all(sp_task_group group, bool stop_on_failure, struct sp_task
             sp_ignore(sp_task_group_cancel(group));
     }
     bool all = err == SP_ERR_NOTFOUND;
+    if (err != SP_ERR_NOTCONTEXT)
+        sp_ignore(sp__task_group_for_all(group, false));
     if (out_failed != NULL && all)
         *out_failed = failed;
     else

@@ -1,4 +1,5 @@
 /* What one process does to another: signal it, stop it, wait for its end. */
+#include "process/deadlock.h"
 #include "process/process.h"
 #include "process/relation.h"
 #include "process/reply.h"
@@ -65,7 +66,7 @@ sp_err sp_kill(sp_pid pid)
 
 /* Park until the monitor told its joiner. */
 static sp_err join_wait(struct sp_process *self, struct sp__pending_slot *joiner, uint64_t id,
-                        int64_t until)
+                        uint64_t token, int64_t until)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
     bool late = false;
@@ -74,6 +75,8 @@ static sp_err join_wait(struct sp_process *self, struct sp__pending_slot *joiner
             return SP_ERR_NOTCONTEXT;
         if (joiner->done)
             return SP_OK;
+        if (!late && sp__deadlock_closed(self, token) && sp__relation_demonitor(self, id))
+            return SP_ERR_DEADLOCK;
         bool cancelled = sp__process_cancelled(self) && !late;
         if (cancelled || (until != INT64_MAX && sp__now(runtime) >= until)) {
             if (sp__relation_demonitor(self, id))
@@ -124,13 +127,14 @@ static sp_err join(struct sp_process *self, sp_pid pid, int64_t until, const str
         return err;
     /* If this process ends while it waits, it drops the reason for us. */
     struct sp__pending pending = { .slots = joiner, .count = 1 };
-    self->pending = &pending;
-    sp__process_waits_for(self, pid);
-    err = join_wait(self, joiner, id, until);
+    /* Nobody completes this wait: it is there to be seen. */
+    uint64_t token = sp__wait_open(&self->actor);
+    sp__edge_begin(self, &pending, pid, token, ask->reason != NULL ? SP_WAIT_STOP : SP_WAIT_JOIN);
+    err = join_wait(self, joiner, id, token, until);
     if (err == SP_ERR_NOTCONTEXT) /* it is no process any more */
         return err;
-    self->pending = NULL;
-    sp__process_waits_for(self, SP_PID_NONE);
+    sp__wait_close(&self->actor, token);
+    sp__edge_end(self);
     return err;
 }
 

@@ -238,6 +238,8 @@ void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_rea
 {
     if (self->attention & SP__ATTEND_SCHEDULE)
         sp__schedule_leave(self);
+    /* It waits for nobody any more; see deadlock.h. No wait has the token 0. */
+    atomic_store_explicit(&self->waits_token, 0, memory_order_release);
     if (self->stage == SP__EXIT_NOT)
         sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)), "exit");
     if (self->exit == NULL) {

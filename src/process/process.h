@@ -104,7 +104,14 @@ enum {
     SP__SHARED_TRAPS = 64,       /* SP__PROCESS_TRAP_EXIT, for others to see */
     SP__SHARED_CANCELLED = 512,  /* its waits end at once, */
     SP__SHARED_SHIELDED = 1024,  /* but not just now; set by the owner */
+    SP__SHARED_JOINED = 4096,    /* somebody waits, or has waited, for its end */
 };
+
+/* Of sp_process.shared: who waits may have to look for a deadlock. */
+#define SP__SHARED_LOOKED_AT (SP__SHARED_JOINED | SP__SHARED_WAITED_FOR)
+
+/* Of sp__extra.call_stage: what SP_CALL_DEADLOCKED is above. */
+#define SP__STAGE_DEADLOCKED 7
 
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)
 
@@ -120,7 +127,10 @@ struct sp_process {
     bool leaving SP__GUARDED_BY(lock); /* takes no name and no timer any more */
     bool closed SP__GUARDED_BY(lock);  /* relations accept nothing more */
     _Atomic uint32_t shared;
-    _Atomic uint32_t waits_slot; /* slot + 1 of the process its call waits for; 0: none */
+    /* The process that the wait `waits_token` is for, while that is open; see deadlock.h. */
+    _Atomic uint32_t waits_slot;
+    _Atomic uint32_t waits_serial; /* its low half, */
+    _Atomic uint32_t waits_token;  /* and of the token */
     const struct sp__behaviour *behaviour;
     void *data; /* the behaviour's */
     union {
@@ -168,7 +178,7 @@ struct sp__extra {
     int64_t waited_since;         /* since when some wait while it takes messages; 0: look */
     const struct sp_reason *stop; /* asked to stop, reference */
     const void *class_tag;        /* for sp_whereis_class() */
-    /* The last failed call. */
+    /* The last failed call, or wait. */
     uint32_t call_stage;
     uint32_t call_position;
     sp_pid call_server;
@@ -496,16 +506,6 @@ static inline void sp__process_park(struct sp_process *self, bool receiving, int
     sp__scheduler_park_until(&self->actor, receiving, until_ns);
 }
 
-/** For inspection: whom the running process waits for; SP_PID_NONE: nobody. The slot is enough:
- *  it gets no new user while anybody waits for the one it has.
- *  Context: the owner. */
-static inline void sp__process_waits_for(struct sp_process *self, sp_pid pid)
-{
-    /* relaxed: whoever reads it gets a recent value. */
-    atomic_store_explicit(&self->waits_slot, sp_pid_is_none(pid) ? 0 : pid.slot + 1,
-                          memory_order_relaxed);
-}
-
 /** Is it to wait for nothing any more? Context: the owner. */
 static inline bool sp__process_cancelled(const struct sp_process *self)
 {
@@ -515,8 +515,9 @@ static inline bool sp__process_cancelled(const struct sp_process *self)
 }
 
 /** Wait for the operation `token`, until `deadline_ns`.
- *  Errors: TIMEOUT, CANCELLED (nothing will touch the result any more), NOTCONTEXT (a foreign process was
- *  killed: `self` is somebody else's by now, and its pending replies are dropped).
+ *  Errors: TIMEOUT, CANCELLED, DEADLOCK (of these: nothing will touch the result any more),
+ *  NOTCONTEXT (a foreign process was killed: `self` is somebody else's by now, and its pending
+ *  replies are dropped).
  *  Context: the owner; suspends. */
 SP_NODISCARD sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
     SP_NONNULL;

@@ -12,6 +12,7 @@
 #define SPAWNED_PROCESS_REPLY_H
 
 #include "process/process.h"
+#include "spawned/wait_graph.h"
 
 /** Where the answer to one request goes. */
 struct sp__pending_slot {
@@ -28,6 +29,12 @@ struct sp__pending {
     size_t count;
     size_t remaining;
     void (*out_destroy)(void *out); /* of a reply that nobody will look at, or NULL */
+    /* For who looks at the wait. */
+    const struct sp_msg_type *type; /* of a call's request, or NULL */
+    enum sp_wait_kind kind;
+    sp_deadline deadline; /* of a call, */
+    int64_t until;        /* and the instant it says */
+    int64_t since;        /* other waits: when it began */
 };
 
 /** An answer. */

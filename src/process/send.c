@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "process/dead_letter.h"
+#include "process/deadlock.h"
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/signal.h"
@@ -541,11 +542,15 @@ static sp_err send_wait_for_room(struct sp_process *self, sp_pid to, struct sp_m
                                 .waiter = &waiter,
                                 .message = message };
     sp__resource_add(self, &guard.resource);
-    sp__process_waits_for(self, to);
-    err = sp__process_wait(self, waiter.token, deadline);
+    struct sp__pending pending = { .slots = NULL };
+    sp__edge_begin(self, &pending, to, waiter.token, SP_WAIT_ROOM);
+    if (sp__deadlock_closed(self, waiter.token) && sp__wait_close(&self->actor, waiter.token))
+        err = SP_ERR_DEADLOCK;
+    else
+        err = sp__process_wait(self, waiter.token, deadline);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
-    sp__process_waits_for(self, SP_PID_NONE);
+    sp__edge_end(self);
     sp__resource_remove(&guard.resource);
     (void)waiter_remove(receiver, &waiter);
     return err;

@@ -183,6 +183,9 @@ bool sp__process_check(struct sp_process *self)
 {
     if (!sp__actor_signalled(&self->actor))
         return true;
+    /* Who looked for a deadlock meanwhile took us for one that can go on: so we look. relaxed:
+     * the owner reads it next. */
+    atomic_fetch_or_explicit(&self->shared, SP__SHARED_JOINED, memory_order_relaxed);
     if (self->stage != SP__EXIT_NOT) {
         /* It ends already; what comes now changes nothing but must not pile up. A kill still
          * counts: see exit.c. */

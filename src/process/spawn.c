@@ -123,7 +123,6 @@ static void spawn_fill(struct sp_process *process, struct sp__context *context,
     process->closed = false;
     atomic_store_explicit(&process->shared, options->trap_exit ? SP__SHARED_TRAPS : 0,
                           memory_order_relaxed);
-    atomic_store_explicit(&process->waits_slot, 0, memory_order_relaxed);
     process->behaviour = behaviour;
     process->data = data;
     process->exit = NULL;

@@ -4,6 +4,7 @@
  * the process's lock and only while it is not closed.
  * Threads: any with a context. Neighbours: process.h, runtime/slab.h.
  */
+#include "process/deadlock.h"
 #include "process/process.h"
 
 #include "base/alloc.h"
@@ -165,9 +166,7 @@ static void info_relations(const struct sp_process *process, struct sp_process_i
 /* Inside an epoch section. */
 static sp_pid info_waits_for(struct sp_process *process)
 {
-    uint32_t slot = atomic_load_explicit(&process->waits_slot, memory_order_relaxed);
-    struct sp_process *other =
-        slot == 0 ? NULL : sp__slab_get(sp__process_runtime(process)->processes, slot - 1);
+    struct sp_process *other = sp__wait_target(process);
     sp_pid pid = other == NULL ? SP_PID_NONE : sp__process_pid(other);
     return pid.serial & SP__SERIAL_DEAD ? SP_PID_NONE : pid;
 }

@@ -3,7 +3,7 @@
  * Every wait is the same loop: done? told to exit? too late? else park; a wake-up without a
  * cause is harmless. Threads: the owner. Neighbours: runtime/actor.h (tokens), signal.c.
  */
-#include "process/process.h"
+#include "process/deadlock.h"
 
 sp_err sp__process_before_park(struct sp_process *self, struct sp__park_hook *hook)
 {
@@ -37,6 +37,17 @@ void sp__process_run_park_hooks(struct sp_process *self, bool receiving)
         wait_drained(self, receiving);
 }
 
+/* The bits that made the owner look: is it to wait no longer? A wait that nobody joined and
+ * nobody cancelled does not come here. */
+static bool wait_ends(struct sp_process *self, uint64_t token, uint32_t shared, sp_err *out_err)
+{
+    *out_err = SP_ERR_CANCELLED;
+    if (sp__process_cancelled(self))
+        return true;
+    *out_err = SP_ERR_DEADLOCK;
+    return (shared & SP__SHARED_LOOKED_AT) != 0 && sp__deadlock_closed(self, token);
+}
+
 sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadline_ns)
 {
     struct sp__actor *actor = &self->actor;
@@ -45,8 +56,13 @@ sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadlin
     while (!sp__wait_done(actor, token)) {
         if (!sp__process_check(self))
             return SP_ERR_NOTCONTEXT;
-        if (sp__process_cancelled(self))
-            return sp__wait_close(actor, token) ? SP_ERR_CANCELLED : SP_OK;
+        /* seq_cst: after the own edge; see deadlock.h. For the rest relaxed would do: who sets a
+         * bit wakes the owner, which looks again. */
+        uint32_t shared = atomic_load_explicit(&self->shared, memory_order_seq_cst);
+        sp_err err;
+        if ((shared & (SP__SHARED_CANCELLED | SP__SHARED_LOOKED_AT)) != 0 &&
+            wait_ends(self, token, shared, &err))
+            return sp__wait_close(actor, token) ? err : SP_OK;
         if (look && deadline_ns != INT64_MAX && sp__now(actor->runtime) >= deadline_ns)
             return sp__wait_close(actor, token) ? SP_ERR_TIMEOUT : SP_OK;
         sp__process_park(self, false, deadline_ns);

@@ -1,6 +1,7 @@
 #include "sim/run.h"
 
 #include "base/alloc.h"
+#include "process/deadlock.h"
 #include "process/process.h"
 #include "runtime/random.h"
 #include "runtime/real/fault.h"
@@ -296,12 +297,6 @@ static void run_stepped(void *arg)
         sim_liveness_stepped(s);
 }
 
-static struct sp_process *run_waits_for(struct sp_process *process)
-{
-    uint32_t slot = atomic_load_explicit(&process->waits_slot, memory_order_relaxed);
-    return slot == 0 ? NULL : sp__slab_get(sp__process_runtime(process)->processes, slot - 1);
-}
-
 /* Append "a -> b -> a", if the process is on such a circle. */
 static bool run_circle(struct sp_process *start, char *text, size_t size)
 {
@@ -311,7 +306,7 @@ static bool run_circle(struct sp_process *start, char *text, size_t size)
     do {
         length +=
             (size_t)snprintf(text + length, size - length, "%s -> ", sp__process_text(at, name));
-        at = run_waits_for(at);
+        at = sp__wait_target(at);
     } while (at != NULL && at != start && length < size - 80);
     if (at != start)
         return false;
@@ -329,7 +324,7 @@ void sim_quiet(void *arg)
         if (task->kind != SP__TASK_ACTOR)
             continue;
         struct sp_process *process = (struct sp_process *)(void *)task->actor;
-        if (run_waits_for(process) == NULL || !run_circle(process, text, sizeof(text)))
+        if (sp__wait_target(process) == NULL || !run_circle(process, text, sizeof(text)))
             continue;
         sim_fail(s, "deadlock: calls wait for each other: %s", text);
         return;

@@ -1,6 +1,7 @@
 #include "sim/trace.h"
 
 #include "base/alloc.h"
+#include "process/deadlock.h"
 #include "process/process.h"
 #include "process/reply.h"
 #include "runtime/real/fault_code.h"
@@ -532,9 +533,7 @@ static void left_message(void *arg, struct sp_message *message)
 
 static uint32_t left_waits_for(const struct sim_trace *trace, const struct sp__task *task)
 {
-    uint32_t slot = atomic_load_explicit(&trace_process(task)->waits_slot, memory_order_relaxed);
-    struct sp_process *other =
-        slot == 0 ? NULL : sp__slab_get(task->actor->runtime->processes, slot - 1);
+    struct sp_process *other = sp__wait_target(trace_process(task));
     return other == NULL
                ? SIM_NO_LANE
                : lane_find(trace, trace_object(task, sp__point_pid(sp__process_pid(other))));
