@@ -185,6 +185,43 @@ TEST(every_order_is_an_order)
     world_close();
 }
 
+static _Atomic bool churn_stop;
+
+static void churn_nothing(void *arg)
+{
+    sp_ignore(arg);
+}
+
+/* Slots are taken, left and taken again until it is told to stop. */
+static void churn(void *arg)
+{
+    while (!churn_stop) {
+        CHECK_OK(sp_spawn(churn_nothing, arg, NULL, NULL));
+        sp_yield();
+    }
+}
+
+TEST(pages_are_read_while_processes_come_and_go)
+{
+    world_open(NULL);
+    struct sp_inspect rows[16];
+    struct sp_inspect_edge edges[64];
+    churn_stop = false;
+    CHECK_OK(sp_spawn(churn, NULL, NULL, NULL));
+    CHECK_OK(sp_spawn(churn, NULL, NULL, NULL));
+    for (unsigned i = 0; i < 400; i++) {
+        struct sp_inspect_query query = { .sort = (enum sp_inspect_sort)(i % 8) };
+        size_t cursor = 0;
+        bool cut;
+        struct sp_inspect_page page = list(&query, rows, 16);
+        for (size_t k = 0; k < page.count; k++)
+            CHECK(rows[k].process.label != NULL && !sp_pid_is_none(rows[k].process.pid));
+        CHECK(sp_inspect_edges(&cursor, 0, edges, 64, &cut) <= 64);
+    }
+    churn_stop = true;
+    world_close();
+}
+
 /* ---- relations ---- */
 
 TEST(relations_are_told_from_both_ends)
