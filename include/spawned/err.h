@@ -49,7 +49,8 @@ SP_EXTERN_C_BEGIN
     X(33, PRESENT,         "the child is specified but not running")                      \
     X(34, DEFERRED,        "not an error: the reply comes later (handlers only)")         \
     X(35, RUNNING,         "still running")                                               \
-    X(36, STALE,           "the timer had fired or was cancelled before")
+    X(36, STALE,           "the timer had fired or was cancelled before")                  \
+    X(37, OVERLOAD,        "overloaded: those before it wait too long")
 /* clang-format on */
 
 /** What can go wrong. Text: sp_err_text(). */

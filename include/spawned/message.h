@@ -63,7 +63,8 @@ SP_API extern const struct sp_msg_type sp_down_type;
 SP_API extern const struct sp_msg_type sp_exit_notice_type;
 
 /** Send a copy of `*payload`, `type->size` bytes. Never suspends.
- *  Errors: NOPROC (dead), FULL (the mailbox is full), NOMEM, NOTCONTEXT (thread not attached).
+ *  Errors: NOPROC (dead), FULL (the mailbox is full), SHUTDOWN (it drains), OVERLOAD (those before
+ *  it wait too long), NOMEM, NOTCONTEXT (thread not attached).
  *  Ownership: copied; where the type owns something, it is moved and on failure destroyed.
  *  Context: process. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err

@@ -53,6 +53,9 @@ struct sp_spawn_options {
     uint32_t high_water;         /**< messages at which `on_high_water` is called; 0: never */
     sp_high_water_fn on_high_water;
     void *high_water_arg;
+    /** Sends and calls of others are refused with SP_ERR_OVERLOAD while one that is in the mailbox
+     *  has waited for longer; replies, notices and timers are not. Default: never. */
+    sp_duration queue_delay_max;
     const struct sp_scheduling *scheduling; /**< see spawned/scheduling.h; NULL: defaults; copied */
     size_t memory_max; /**< bytes of sp_alloc() memory; over it the process alone ends; 0: none */
 };
@@ -82,7 +85,8 @@ SP_API SP_NORETURN SP_PRINTF(2, 3) void sp_exit_error(sp_err code, const char *f
 /** Send an exit signal, as a linked process's end would: ignored if `reason` is normal and
  *  `pid` does not trap (only to itself does a process say it for good); a notice if it traps; its end with that reason otherwise. `kill`
  *  cannot be trapped and is seen as `killed`.
- *  Errors: NOPROC, NOMEM, NOTCONTEXT.
+ *  Errors: NOPROC, NOMEM, NOTCONTEXT; FULL (as many as its mailbox may have messages, at most
+ *  65,535, wait to be handled; not for `kill`, nor from its parent).
  *  Ownership: takes the reason.
  *  Context: process. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err

@@ -92,7 +92,8 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
 /** Call an operation; the typed functions of SP_CALL use it. Default deadline: 5 s. At most
  *  what is left of the deadline of the request that the caller is handling itself.
  *  Errors: what the handler returned; NOPROC; DIED (sp_call_outcome() has the reason); TIMEOUT
- *  (sp_call_outcome() says how far it got); FULL; NOREPLY; BADCALL; DEADLOCK (the
+ *  (sp_call_outcome() says how far it got); FULL; SHUTDOWN (it drains);
+ *  OVERLOAD; NOREPLY; BADCALL; DEADLOCK (the
  *  server waits for the caller, itself or through others: the request is then not handled, and
  *  the outcome's reason names all of them); NOMEM; NOTCONTEXT.
  *  Units: a deadline that is a second away or more may pass up to 10 ms late.

@@ -25,14 +25,14 @@ bool sp_trap_exit(bool on)
     return before;
 }
 
-static sp_err control_signal(struct sp_process *self, sp_pid pid, enum sp__signal_kind kind,
+static sp_err control_signal(struct sp_process *self, sp_pid pid,
                              const struct sp_reason *moved_reason)
 {
     sp__process_enter();
     struct sp_process *to = sp__process_lookup(sp__process_runtime(self), pid);
     sp_err err = SP_ERR_NOPROC;
     if (to != NULL)
-        err = sp__signal_send(to, kind, sp__process_pid(self), moved_reason);
+        err = sp__signal_send_counted(to, sp__process_pid(self), moved_reason);
     else
         sp_reason_unref(moved_reason);
     sp__process_leave();
@@ -52,7 +52,7 @@ sp_err sp_signal(sp_pid pid, const struct sp_reason *moved_reason)
     if (own && sp_reason_kind(moved_reason) == SP_REASON_NORMAL &&
         !(self->flags & SP__PROCESS_TRAP_EXIT))
         sp_exit(moved_reason);
-    sp_err err = control_signal(self, pid, SP__SIGNAL_EXIT, moved_reason);
+    sp_err err = control_signal(self, pid, moved_reason);
     if (own)
         sp_ignore(sp__process_check(self)); /* a signal to oneself acts at once */
     return err;

@@ -103,6 +103,7 @@ enum {
     SP__SHARED_SHOT_DEAD = 256,  /* and killed it */
     SP__SHARED_TRAPS = 64,       /* SP__PROCESS_TRAP_EXIT, for others to see */
     SP__SHARED_CANCELLED = 512,  /* its waits end at once, */
+    SP__SHARED_ADMITS = 2048,    /* refuses while others wait too long: extra.queue_delay_ns */
     SP__SHARED_SHIELDED = 1024,  /* but not just now; set by the owner */
     SP__SHARED_JOINED = 4096,    /* somebody waits, or has waited, for its end */
 };
@@ -126,6 +127,7 @@ struct sp_process {
     uint8_t attention;                 /* SP__ATTEND_ */
     bool leaving SP__GUARDED_BY(lock); /* takes no name and no timer any more */
     bool closed SP__GUARDED_BY(lock);  /* relations accept nothing more */
+    _Atomic uint16_t exit_signals;     /* of sp_signal(), and notices of them, not taken yet */
     _Atomic uint32_t shared;
     /* The process that the wait `waits_token` is for, while that is open; see deadlock.h. */
     _Atomic uint32_t waits_slot;
@@ -164,6 +166,11 @@ struct sp__extra {
     const char *label;
     _Atomic size_t memory;
     size_t memory_max;
+    int64_t queue_delay_ns;    /* admission: longest wait */
+    _Atomic uint64_t probe;    /* see admit.h */
+    struct sp_message *spared; /* under the process's lock: the first of those that senders may */
+    struct sp_message *spared_last; /* not drop; older than what is in the mailbox */
+    uint32_t spared_count;
     uint32_t high_water;
     sp_high_water_fn on_high_water;
     void *high_water_arg;
@@ -392,12 +399,22 @@ void sp__send_room(struct sp_process *self) SP_NONNULL;
  *  message brings it back. Context: the owner. */
 void sp__send_room_leaving(struct sp_process *self, bool receiving) SP_NONNULL;
 
+/** A notice is taken. Context: the owner. */
+static inline void sp__process_notice_taken(struct sp_process *self,
+                                            const struct sp_message *message)
+{
+    if (message->flags & SP__MESSAGE_SIGNALLED) /* relaxed: only the number counts */
+        atomic_fetch_sub_explicit(&self->exit_signals, 1, memory_order_relaxed);
+}
+
 /** A message is taken out for good: counts, and lets waiting senders in. Context: the owner. */
 static inline void sp__process_took(struct sp__context *context, struct sp_process *self,
                                     const struct sp_message *message)
 {
-    if (message->flags & SP__MESSAGE_NOTICE)
+    if (message->flags & SP__MESSAGE_NOTICE) {
+        sp__process_notice_taken(self, message);
         return;
+    }
     sp__mailbox_took(&self->actor);
     uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);

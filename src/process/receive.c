@@ -39,6 +39,19 @@ static struct sp_message *saved_remove_after(struct sp_process *self, struct sp_
     return message;
 }
 
+/* What senders have passed over when they made room: older than the mailbox. Lock held. */
+static struct sp_message *receive_spared(struct sp_process *self)
+{
+    struct sp__extra *extra = self->extra;
+    struct sp_message *message = extra->spared;
+    if (message == NULL)
+        return NULL;
+    extra->spared = sp__message_next(message);
+    extra->spared_count--;
+    sp__mailbox_fetched(&self->actor);
+    return message;
+}
+
 static struct sp_message *receive_fetch(struct sp_process *self)
 {
     if (!sp__mailbox_waiting(&self->actor))
@@ -46,7 +59,9 @@ static struct sp_message *receive_fetch(struct sp_process *self)
     if (!self->actor.shared_fetch)
         return sp__mailbox_fetch(&self->actor);
     sp__lock_lock(&self->lock);
-    struct sp_message *message = sp__mailbox_fetch(&self->actor);
+    struct sp_message *message = receive_spared(self);
+    if (message == NULL)
+        message = sp__mailbox_fetch(&self->actor);
     sp__lock_unlock(&self->lock);
     return message;
 }
@@ -102,6 +117,7 @@ void sp__process_purge(struct sp_process *self,
         more = message != last;
         if (match(message, arg)) {
             saved_remove_after(self, before);
+            sp__process_notice_taken(self, message);
             sp__message_destroy(message);
         } else {
             before = message;
@@ -293,6 +309,7 @@ static struct sp_message *select_notice(struct sp_process *self, struct select_c
             break;
         if (select(notice, arg)) {
             saved_remove_after(self, before);
+            sp__process_notice_taken(self, notice);
             received_add(self, notice); /* not counted, and never stale */
             return notice;
         }

@@ -3,6 +3,7 @@
 #include "runtime/message_pool.h"
 
 #include "base/alloc.h"
+#include "process/admit.h"
 #include "process/dead_letter.h"
 #include "process/deadlock.h"
 #include "process/reply.h"
@@ -49,7 +50,42 @@ static bool send_nothing_to_drop(struct sp_process *to)
     uint32_t fetched = atomic_load_explicit(&to->actor.fetched, memory_order_relaxed);
     /* relaxed: the receiver's lock orders all but what it has fetched last and counts just now. */
     uint32_t taken = atomic_load_explicit(&to->actor.taken, memory_order_relaxed);
-    return fetched - taken >= to->actor.mailbox_max;
+    return fetched - taken + ((struct sp__extra *)to->extra)->spared_count >= to->actor.mailbox_max;
+}
+
+/* Nobody but its receiver may drop it: a tick that is still wanted, the library's own. */
+static bool send_spares(const struct sp_message *message)
+{
+    return (message->flags & (SP__MESSAGE_KEYED | SP__MESSAGE_NOTICE)) ||
+           (message->type->kind & SP__KIND_RESERVED);
+}
+
+/* The oldest that may be dropped. Those before it go to a list of their own, which the receiver
+ * takes first, and which counts as not fetched. Receiver's lock held. */
+static struct sp_message *send_take_oldest(struct sp_process *to)
+{
+    struct sp__extra *extra = to->extra; /* made when it was spawned */
+    struct sp_message *oldest;
+    while ((oldest = sp__mailbox_fetch_shared(&to->actor)) != NULL && send_spares(oldest)) {
+        sp__message_set_next(oldest, NULL);
+        if (extra->spared == NULL)
+            extra->spared = oldest;
+        else
+            sp__message_set_next(extra->spared_last, oldest);
+        extra->spared_last = oldest;
+        extra->spared_count++;
+    }
+    if (oldest != NULL)
+        sp__mailbox_dropped(&to->actor);
+    return oldest;
+}
+
+/* Is one on its way that its sender has not linked yet? Receiver's lock held. */
+static bool send_gap(const struct sp_process *to)
+{
+    uint64_t state = atomic_load_explicit(&to->actor.state, memory_order_relaxed);
+    uint32_t fetched = atomic_load_explicit(&to->actor.fetched, memory_order_relaxed);
+    return (uint32_t)(state >> 32) - fetched != ((struct sp__extra *)to->extra)->spared_count;
 }
 
 /* Make room by dropping the oldest. The receiver fetches under the lock too, see receive.c.
@@ -61,8 +97,8 @@ static bool send_drop_oldest(struct sp_process *to, struct sp__send *send)
     bool full = false;
     for (unsigned spins = 0; oldest == NULL && gap; spins++) {
         sp__lock_lock(&to->lock);
-        oldest = sp__mailbox_fetch_shared(&to->actor);
-        gap = sp__mailbox_waiting(&to->actor);
+        oldest = send_take_oldest(to);
+        gap = send_gap(to);
         full = send_nothing_to_drop(to);
         sp__lock_unlock(&to->lock);
         if (oldest == NULL && gap)
@@ -125,6 +161,10 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
                                struct sp_message *message)
 {
     bool bounded = !send->unbounded && !(message->type->kind & SP__KIND_RESERVED);
+    uint32_t shared = atomic_load_explicit(&to->shared, memory_order_relaxed);
+    if ((shared & SP__SHARED_ADMITS) && bounded && !sp_pid_equal(message->from, send->to) &&
+        !sp__admit(to))
+        return SP_ERR_OVERLOAD;
     sp_err err = sp__mailbox_push(&to->actor, message, bounded, &send->number);
     if (err == SP_ERR_FULL)
         err = send_overflow(to, send, message);
@@ -132,7 +172,9 @@ static inline sp_err send_push(struct sp_process *to, struct sp__send *send,
         err = send_draining(to, send, message);
     if (err != SP_OK)
         return err;
-    if (atomic_load_explicit(&to->shared, memory_order_relaxed) & SP__SHARED_HIGH_WATER)
+    if (shared & SP__SHARED_ADMITS)
+        sp__admitted(to, send->number);
+    if (shared & SP__SHARED_HIGH_WATER)
         send_high_water(to, send);
     return SP_OK;
 }
@@ -191,6 +233,8 @@ static enum sp_dead_reason send_dead_reason(sp_err err)
         return SP_DEAD_NOPROC;
     case SP_ERR_SHUTDOWN:
         return SP_DEAD_DRAINING;
+    case SP_ERR_OVERLOAD:
+        return SP_DEAD_OVERLOAD;
     default:
         return SP_DEAD_FULL;
     }

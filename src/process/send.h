@@ -21,7 +21,7 @@ struct sp__send {
 };
 
 /** Deliver a message, by the overflow policy of the receiver. Counts.
- *  Errors: NOPROC, FULL, SHUTDOWN. Ownership: taken on SP_OK only. Context: any with a context. */
+ *  Errors: NOPROC, FULL, SHUTDOWN, OVERLOAD. Ownership: taken on SP_OK only. Context: any with a context. */
 SP_NODISCARD sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
                                      struct sp_message *message) SP_NONNULL;
 

@@ -5,19 +5,58 @@
 #include "process/relation.h"
 #include "process/reply.h"
 
-sp_err sp__signal_send(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
-                       const struct sp_reason *moved_reason)
+static sp_err signal_push(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
+                          const struct sp_reason *moved_reason, bool counted)
 {
     struct sp__process_signal *signal = sp__malloc(sizeof(*signal));
     if (signal == NULL) {
         sp_reason_unref(moved_reason);
         return SP_ERR_NOMEM;
     }
-    *signal = (struct sp__process_signal){ .kind = kind, .from = from, .reason = moved_reason };
+    *signal = (struct sp__process_signal){
+        .kind = kind, .counted = counted, .from = from, .reason = moved_reason
+    };
     if (sp__actor_signal(&to->actor, &signal->base))
         return SP_OK;
     sp__signal_discard(signal);
     return SP_ERR_NOPROC;
+}
+
+sp_err sp__signal_send(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
+                       const struct sp_reason *moved_reason)
+{
+    return signal_push(to, kind, from, moved_reason, false);
+}
+
+/* Is there room for one more? Then it is taken. */
+static bool signal_count(struct sp_process *to)
+{
+    uint32_t max = to->actor.mailbox_max < UINT16_MAX ? to->actor.mailbox_max : UINT16_MAX;
+    uint16_t count = atomic_load_explicit(&to->exit_signals, memory_order_relaxed);
+    do {
+        if (count >= max)
+            return false;
+        /* relaxed: only the number counts. */
+    } while (!atomic_compare_exchange_weak_explicit(&to->exit_signals, &count,
+                                                    (uint16_t)(count + 1), memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+sp_err sp__signal_send_counted(struct sp_process *to, sp_pid from,
+                               const struct sp_reason *moved_reason)
+{
+    bool parent = to->parent_slot == from.slot && to->parent_serial == from.serial;
+    if (parent || sp_reason_kind(moved_reason) == SP_REASON_KILL)
+        return sp__signal_send(to, SP__SIGNAL_EXIT, from, moved_reason);
+    if (!signal_count(to)) {
+        sp_reason_unref(moved_reason);
+        return SP_ERR_FULL;
+    }
+    sp_err err = signal_push(to, SP__SIGNAL_EXIT, from, moved_reason, true);
+    if (err != SP_OK)
+        atomic_fetch_sub_explicit(&to->exit_signals, 1, memory_order_relaxed);
+    return err;
 }
 
 void sp__signal_discard(struct sp__process_signal *signal)
@@ -45,15 +84,17 @@ void sp__signal_discard(struct sp__process_signal *signal)
 
 /* ---- what each does; a reason returned is a reference, and ends the process ---- */
 
-static const struct sp_reason *signal_trapped(struct sp_process *self, sp_pid from,
-                                              const struct sp_reason *reason)
+static const struct sp_reason *signal_trapped(struct sp_process *self,
+                                              const struct sp__process_signal *signal)
 {
-    struct sp_message *notice = sp__message_new(&sp_exit_notice_type, sizeof(struct sp_exit_notice),
-                                                SP__MESSAGE_NOTICE, from);
+    sp_pid from = signal->from;
+    unsigned flags = SP__MESSAGE_NOTICE | (signal->counted ? SP__MESSAGE_SIGNALLED : 0);
+    struct sp_message *notice =
+        sp__message_new(&sp_exit_notice_type, sizeof(struct sp_exit_notice), flags, from);
     if (notice == NULL)
         return sp_reason_out_of_memory();
     *(struct sp_exit_notice *)sp__message_payload(notice) =
-        (struct sp_exit_notice){ from, sp_reason_ref(reason) };
+        (struct sp_exit_notice){ from, sp_reason_ref(signal->reason) };
     sp__process_append(self, notice, self->flags & SP__PROCESS_NOTICES_FIRST);
     return NULL;
 }
@@ -66,7 +107,9 @@ static const struct sp_reason *signal_exit(struct sp_process *self,
      * itself exited with `kill` is an ordinary reason. */
     bool kill = !linked && sp_reason_kind(signal->reason) == SP_REASON_KILL;
     if (!kill && (self->flags & SP__PROCESS_TRAP_EXIT))
-        return signal_trapped(self, signal->from, signal->reason);
+        return signal_trapped(self, signal);
+    if (signal->counted) /* relaxed: only the number counts */
+        atomic_fetch_sub_explicit(&self->exit_signals, 1, memory_order_relaxed);
     if (!kill && sp_reason_kind(signal->reason) == SP_REASON_NORMAL)
         return NULL;
     self->flags |= SP__PROCESS_NO_TERMINATE;
@@ -170,7 +213,7 @@ bool sp__process_signals_ending(struct sp_process *self)
         else if (signal->kind == SP__SIGNAL_DOWN)
             signal_down(self, (struct sp__monitor *)signal);
         else if (signal->kind == SP__SIGNAL_LINK && (self->flags & SP__PROCESS_TRAP_EXIT))
-            sp_reason_unref(signal_trapped(self, signal->from, signal->reason));
+            sp_reason_unref(signal_trapped(self, signal));
         sp__signal_discard(signal);
     }
     if (!killed || (self->flags & SP__PROCESS_FOREIGN) || self->stage == SP__EXIT_DONE ||

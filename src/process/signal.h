@@ -26,6 +26,7 @@ enum sp__signal_kind {
 struct sp__process_signal {
     struct sp__signal base; /* first */
     enum sp__signal_kind kind;
+    bool counted;  /* in exit_signals */
     bool borrowed; /* its sender's memory, which outlives the lane */
     sp_pid from;
     const struct sp_reason *reason; /* a reference of the signal's */
@@ -35,6 +36,11 @@ struct sp__process_signal {
  *  Errors: NOMEM, NOPROC. Ownership: takes the reason. Context: inside an epoch section. */
 SP_NODISCARD sp_err sp__signal_send(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
                                     const struct sp_reason *moved_reason) SP_NONNULL;
+
+/** An exit signal of sp_signal(), of which a process takes only so many at a time.
+ *  Errors, ownership, context: as sp__signal_send(); FULL. */
+SP_NODISCARD sp_err sp__signal_send_counted(struct sp_process *to, sp_pid from,
+                                            const struct sp_reason *moved_reason) SP_NONNULL;
 
 /** Free a signal that was not handled. Context: the owner of the lane, or who failed to push. */
 void sp__signal_discard(struct sp__process_signal *signal) SP_NONNULL;

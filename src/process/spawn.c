@@ -68,7 +68,7 @@ static sp_err spawn_check(const struct sp_spawn_options *options,
         return SP_OK;
     if (options->name != NULL && !sp__registry_name_valid(options->name))
         return SP_ERR_INVALID;
-    if (!sp__mailbox_max_valid(options->mailbox_max))
+    if (!sp__mailbox_max_valid(options->mailbox_max) || options->queue_delay_max.ns < 0)
         return SP_ERR_INVALID;
     sp_err err =
         options->scheduling == NULL ? SP_OK : sp__schedule_check(options->scheduling, behaviour);
@@ -86,13 +86,17 @@ static sp_err spawn_extra(struct sp_process *process, const struct sp_spawn_opti
     sp_err err =
         options->scheduling == NULL ? SP_OK : sp__schedule_set(process, options->scheduling);
     if (err != SP_OK ||
-        (options->label == NULL && options->memory_max == 0 && options->high_water == 0))
+        (options->label == NULL && options->memory_max == 0 && options->high_water == 0 &&
+         options->queue_delay_max.ns == 0 && !process->actor.shared_fetch))
         return err;
     struct sp__extra *extra = sp__process_extra(process);
     if (extra == NULL)
         return SP_ERR_NOMEM;
     extra->label = options->label;
     extra->memory_max = options->memory_max;
+    extra->queue_delay_ns = options->queue_delay_max.ns;
+    if (options->queue_delay_max.ns != 0)
+        atomic_fetch_or_explicit(&process->shared, SP__SHARED_ADMITS, memory_order_relaxed);
     extra->high_water = options->high_water;
     extra->on_high_water = options->on_high_water;
     extra->high_water_arg = options->high_water_arg;
@@ -115,12 +119,13 @@ static void spawn_fill(struct sp_process *process, struct sp__context *context,
                      (options->own_thread ? SP__PROCESS_OWN_THREAD : 0);
     process->overflow = (uint8_t)options->overflow;
     process->actor.shared_fetch = options->overflow == SP_OVERFLOW_DROP_OLDEST;
-    if (process->actor.shared_fetch || options->high_water != 0)
+    if (process->actor.shared_fetch || options->high_water != 0 || options->queue_delay_max.ns != 0)
         atomic_fetch_or_explicit(&process->actor.state, SP__ACTOR_SPECIAL, memory_order_relaxed);
     process->stage = SP__EXIT_NOT;
     process->attention = 0;
     process->leaving = false;
     process->closed = false;
+    atomic_store_explicit(&process->exit_signals, 0, memory_order_relaxed);
     atomic_store_explicit(&process->shared, options->trap_exit ? SP__SHARED_TRAPS : 0,
                           memory_order_relaxed);
     process->behaviour = behaviour;

@@ -52,10 +52,13 @@ bool sp__mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
 
 struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor)
 {
-    struct sp_message *message = sp__mailbox_fetch_queue(actor);
-    if (message != NULL)
-        sp__mailbox_took(actor);
-    return message;
+    return sp__mailbox_unlink(actor);
+}
+
+void sp__mailbox_dropped(struct sp__actor *actor)
+{
+    sp__mailbox_fetched(actor);
+    sp__mailbox_took(actor);
 }
 
 /* ---- signals ---- */

@@ -145,7 +145,8 @@ static inline struct sp_message *sp__mailbox_take_direct(struct sp__actor *actor
 }
 
 /** The oldest in the queue of an actor with shared_fetch, for a sender that makes room: NULL when
- *  there is none, or only one that its sender has not linked yet. Counts as taken.
+ *  there is none, or only one that its sender has not linked yet. Does not count
+ *  as fetched.
  *  Context: any, under the lock that the owner's fetch takes too. */
 struct sp_message *sp__mailbox_fetch_shared(struct sp__actor *actor) SP_NONNULL;
 
@@ -169,6 +170,9 @@ static inline void sp__mailbox_took(struct sp__actor *actor)
     uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_relaxed);
     atomic_store_explicit(&actor->taken, taken + 1, memory_order_release);
 }
+
+/** One of sp__mailbox_fetch_shared() goes for good. Context: as fetch_shared. */
+void sp__mailbox_dropped(struct sp__actor *actor) SP_NONNULL;
 
 /** Undo sp__mailbox_took(): the message counts again. Context: the owner. */
 static inline void sp__mailbox_put_back(struct sp__actor *actor)

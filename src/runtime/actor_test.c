@@ -202,6 +202,8 @@ TEST(mailbox_of_shared_fetch_gives_also_what_woke_its_owner)
     struct sp_message *oldest = sp__mailbox_fetch_shared(actor);
     CHECK(oldest != NULL);
     CHECK_INT(oldest->aux, 1);
+    CHECK_ERR(push(actor, 2), SP_ERR_FULL);
+    sp__mailbox_dropped(actor);
     free(oldest);
     CHECK_PTR(sp__mailbox_fetch_shared(actor), NULL);
     CHECK_OK(push(actor, 2));
@@ -303,6 +305,8 @@ static void sender_drop(struct sender *self)
 {
     sp__lock_lock(self->drop_lock);
     struct sp_message *oldest = sp__mailbox_fetch_shared(self->actor);
+    if (oldest != NULL)
+        sp__mailbox_dropped(self->actor);
     sp__lock_unlock(self->drop_lock);
     if (oldest != NULL)
         self->dropped++;

@@ -92,8 +92,8 @@ static inline void sp__mailbox_fetched(struct sp__actor *actor)
 SP_NODISCARD bool sp__mailbox_detach_last(struct sp__actor *actor, struct sp_message *last)
     SP_NONNULL;
 
-/** As sp__mailbox_fetch(), but not what lies in `direct`. Context: as detach_last. */
-static inline struct sp_message *sp__mailbox_fetch_queue(struct sp__actor *actor)
+/** The oldest in the queue, out of it, but not counted as fetched. Context: as detach_last. */
+static inline struct sp_message *sp__mailbox_unlink(struct sp__actor *actor)
 {
     /* acquire: pairs with the release in append. */
     struct sp_message *message = atomic_load_explicit(&actor->head, memory_order_acquire);
@@ -107,7 +107,15 @@ static inline struct sp_message *sp__mailbox_fetch_queue(struct sp__actor *actor
     } else if (!sp__mailbox_detach_last(actor, message)) {
         return NULL;
     }
-    sp__mailbox_fetched(actor);
+    return message;
+}
+
+/** As sp__mailbox_fetch(), but not what lies in `direct`. Context: as detach_last. */
+static inline struct sp_message *sp__mailbox_fetch_queue(struct sp__actor *actor)
+{
+    struct sp_message *message = sp__mailbox_unlink(actor);
+    if (message != NULL)
+        sp__mailbox_fetched(actor);
     return message;
 }
 
