@@ -9,6 +9,13 @@
 /** A deadline that is meant to pass. */
 #define SHORTLY sp_after_ms(20)
 
+static struct sp_stats stats_now(void)
+{
+    struct sp_stats stats;
+    sp_runtime_stats(world_runtime(), &stats);
+    return stats;
+}
+
 static struct sp_call_outcome outcome(void)
 {
     struct sp_call_outcome out;
@@ -79,9 +86,7 @@ TEST(case_27_a_late_reply_does_not_leak)
     CHECK_INT(lab_sum(lab, 8), 8);
     CHECK_INT(out, -1);
     expect_nothing();
-    struct sp_stats stats;
-    sp_runtime_stats(world_runtime(), &stats);
-    CHECK_INT(stats.late_replies, 1);
+    CHECK_INT(stats_now().late_replies, 1);
     world_close();
 }
 
@@ -341,6 +346,7 @@ TEST(a_request_whose_caller_gave_up_is_skipped)
     CHECK_ERR(lab_add(lab, &(int64_t){ 200 }, &out, sp_nowait()), SP_ERR_TIMEOUT);
     open_gate(gate);
     CHECK_INT(lab_sum(lab, 1), 1);
+    CHECK_INT(stats_now().expired, 2);
     world_close();
 }
 
@@ -444,9 +450,7 @@ TEST(case_90_a_bounded_mailbox_refuses_and_counts)
     CHECK_INT(expect_note(), 2);
     CHECK_INT(lab_sum(lab, 1), 1);
     expect_nothing();
-    struct sp_stats stats;
-    sp_runtime_stats(world_runtime(), &stats);
-    CHECK_INT(stats.dropped_full, 2);
+    CHECK_INT(stats_now().dropped_full, 2);
     world_close();
 }
 
@@ -468,9 +472,7 @@ TEST(case_90_overflow_can_drop_the_newest_or_the_oldest)
         CHECK_INT(lab_sum(lab, 1), 1);
         expect_nothing();
     }
-    struct sp_stats stats;
-    sp_runtime_stats(world_runtime(), &stats);
-    CHECK_INT(stats.dropped_full, 4);
+    CHECK_INT(stats_now().dropped_full, 4);
     world_close();
 }
 

@@ -153,6 +153,7 @@ struct sp_stats {
     uint64_t dropped_stale; /**< timer messages cancelled after they were queued */
     uint64_t dropped_shed;  /**< refused by a process that drains, or is overloaded */
     uint64_t late_replies;  /**< replies whose caller had given up */
+    uint64_t expired;       /**< of `handled`: requests skipped, their caller had given up */
     uint64_t faults;        /**< contained */
     uint64_t steals;        /**< processes taken from another worker's queue */
     uint64_t parks;         /**< times a worker went to sleep */

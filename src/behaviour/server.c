@@ -200,6 +200,7 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
         sp__dead_letter(SP_DEAD_STALE, message, sp__process_pid(self));
     } else if (call_is_over(message)) {
         sp__process_took(sp__context(), self, message);
+        sp__count(&sp__context()->counters.expired);
     } else {
         sp__timer_message_taken(self, message);
         return false;

@@ -629,6 +629,7 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .dropped_stale = sum.dropped_stale,
         .dropped_shed = sum.dropped_shed,
         .late_replies = sum.late_replies,
+        .expired = sum.expired,
         .faults = sum.faults,
         .steals = sum.steals,
         .parks = sum.parks,

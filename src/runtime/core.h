@@ -45,6 +45,7 @@ struct sp__counters {
     _Atomic uint64_t dropped_stale;
     _Atomic uint64_t dropped_shed;
     _Atomic uint64_t late_replies;
+    _Atomic uint64_t expired;
     _Atomic uint64_t spawned;
     _Atomic uint64_t exited;
     _Atomic uint64_t faults;
