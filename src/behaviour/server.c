@@ -280,8 +280,8 @@ static void server_dispatch(struct sp_process *self, struct sp__server *server,
     const struct sp__server_hook *hook = server->class->hook;
     uint8_t kind = message->type->kind & (uint8_t)~SP__KIND_RESERVED;
     bool own = kind == SP__KIND_START || message_is_parent_exit(self, message) ||
-               ((kind == SP__KIND_CALL || kind == SP__KIND_CAST) &&
-                sp__message_op(message)->server != server->class);
+               ((kind == SP__KIND_CALL || kind == SP__KIND_CAST) && hook != NULL &&
+                !hook->any_operation && sp__message_op(message)->server != server->class);
     if (hook == NULL || own)
         sp_ignore(sp__server_handle(message, sp__server_default_run, NULL));
     else

@@ -50,13 +50,13 @@ struct sp__server_start {
     _Alignas(16) char copy[];
 };
 
-/** Start a server without waiting for its init, which gets a copy of `args`; one that fails is an
+/** Start a server without waiting for its init, which gets a copy of `args` (or NULL); one that fails is an
  *  exit like any other. Equipment as of sp__spawn().
  *  Errors: as sp_spawn(). Context: process. */
 SP_NODISCARD sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *args,
                                      size_t args_size, const struct sp_spawn_options *options,
                                      const struct sp__equipment *equipment, sp_pid *out_pid)
-    SP_NONNULL_ARGS(1, 2);
+    SP_NONNULL_ARGS(1);
 
 /** A request that was taken: in extra.requests of the server. */
 struct sp__request {

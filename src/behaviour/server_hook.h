@@ -25,6 +25,8 @@ struct sp__server_hook {
     bool (*step)(void *extra);
     /** Once, on every way out, after terminate and deferred functions; may not suspend. */
     void (*finish)(void *extra);
+    /** dispatch() gets operations of other classes, too; else those are refused before it. */
+    bool any_operation;
 };
 
 /** `extra` of the running server if its class has this hook, else NULL. */

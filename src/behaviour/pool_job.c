@@ -1,0 +1,93 @@
+/* Jobs of a pool; see pool.h. */
+#include "base/alloc.h"
+#include "behaviour/pool.h"
+
+enum {
+    JOB_PHASE_BITS = 3,
+    JOB_PHASE_MASK = (1 << JOB_PHASE_BITS) - 1,
+};
+
+static uint32_t job_state(uint32_t giving, enum sp__job_phase phase)
+{
+    return (giving << JOB_PHASE_BITS) | (uint32_t)phase;
+}
+
+struct sp__pool_job *sp__pool_job_create(struct sp_message *moved_message)
+{
+    struct sp__pool_job *job = sp__calloc(1, sizeof(*job));
+    if (job == NULL)
+        return NULL;
+    sp__list_init(&job->link);
+    sp__list_init(&job->age);
+    job->message = moved_message;
+    job->op = sp__message_op(moved_message);
+    job->from = moved_message->from;
+    job->call =
+        (moved_message->flags & SP__MESSAGE_CALL) && !(moved_message->flags & SP__MESSAGE_ANSWERED);
+    if (job->call)
+        job->to = *sp__message_call(moved_message);
+    job->counted = true;
+    atomic_init(&job->begun_ns, 0);
+    atomic_init(&job->state, job_state(0, SP__JOB_BACK));
+    atomic_init(&job->refs, 1);
+    return job;
+}
+
+struct sp__pool_job *sp__pool_job_ref(struct sp__pool_job *job)
+{
+    /* relaxed: who adds one has one. */
+    atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
+    return job;
+}
+
+void sp__pool_job_unref(struct sp__pool_job *job)
+{
+    /* acq_rel: pairs with the others' own, so that the last one sees what they did. */
+    if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    struct sp_message *message = job->message;
+    sp__free(job);
+    if (message != NULL)
+        sp__message_destroy(message); /* last: it may not come back */
+}
+
+struct sp__pool_carry sp__pool_job_give(struct sp__pool_job *job, bool keep)
+{
+    job->keep = keep;
+    job->givings++;
+    /* relaxed: the worker gets the job by a message. */
+    atomic_store_explicit(&job->begun_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&job->state, job_state(job->givings, SP__JOB_GIVEN),
+                          memory_order_relaxed);
+    return sp__pool_job_carry(job);
+}
+
+struct sp__pool_carry sp__pool_job_carry(struct sp__pool_job *job)
+{
+    return (struct sp__pool_carry){ .job = job, .giving = job->givings };
+}
+
+bool sp__pool_job_move(const struct sp__pool_carry *carry, enum sp__job_phase from,
+                       enum sp__job_phase to)
+{
+    uint32_t expected = job_state(carry->giving, from);
+    /* acq_rel: pairs with the other side's own swap and with the load in phase(): whoever finds it
+     * moved sees what was done before. */
+    return atomic_compare_exchange_strong_explicit(&carry->job->state, &expected,
+                                                   job_state(carry->giving, to),
+                                                   memory_order_acq_rel, memory_order_acquire);
+}
+
+enum sp__job_phase sp__pool_job_phase(struct sp__pool_job *job)
+{
+    /* acquire: pairs with the swap in move(). */
+    uint32_t state = atomic_load_explicit(&job->state, memory_order_acquire);
+    return (enum sp__job_phase)(state & JOB_PHASE_MASK);
+}
+
+void sp__pool_job_answer(struct sp__pool_job *job, sp_err err, const struct sp_reason *reason)
+{
+    if (!job->call || sp__reply_expired(&job->to))
+        return;
+    sp__reply_send(&job->to, &(struct sp__reply){ .err = err, .reason = reason });
+}
