@@ -153,7 +153,7 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
  *  killed and what is left is lost. Returns when it is gone. `*out_info` (or NULL) is its last word.
  *  Errors: NOPROC; BADCALL (no pool); DIED (it ended by itself before it could say how); NOMEM,
  *  NOTCONTEXT, DEADLOCK (by one of its own workers).
- *  Units: a second over the budget where workers do not end; then they are left behind.
+ *  Units: up to two seconds over the budget where workers do not end; then they are left behind.
  *  Context: process, may suspend. Default budget: that of the pool's options. */
 SP_API SP_NODISCARD sp_err sp_pool_stop(sp_pid pool, sp_deadline budget,
                                         struct sp_pool_info *out_info);

@@ -195,7 +195,7 @@ static void able_rotate(struct sp__pool *pool, struct sp__pool_worker *worker)
     }
 }
 
-/* The first job of its lane goes to the worker, or is lost. False: no more for now. */
+/* The first job of its lane goes to the worker, or is lost. False: no more at the moment. */
 static bool deal_one(struct sp__pool *pool, struct sp__pool_worker *worker,
                      struct sp__pool_job *job)
 {
