@@ -8,6 +8,7 @@
 #include "behaviour/pool.h"
 
 #include "base/alloc.h"
+#include "process/dead_letter.h"
 #include "process/timer.h"
 #include "runtime/log.h"
 
@@ -107,7 +108,7 @@ static bool pool_stale(struct sp_message *message)
         return false;
     }
     sp__mailbox_took(&self->actor);
-    sp__count(&sp__context()->counters.dropped_stale);
+    sp__dead_letter(SP_DEAD_STALE, message, sp_self());
     sp__message_destroy(message);
     return true;
 }
@@ -544,7 +545,7 @@ static void pool_finish(void *extra)
     while ((age = sp__list_pop_front(&pool->waiting)) != NULL) {
         struct sp__pool_job *job = sp__container_of(age, struct sp__pool_job, age);
         if (job->counted)
-            sp__count(&sp__context()->counters.dead_noproc);
+            sp__dead_letter(SP_DEAD_EXITED, job->message, sp_self());
         sp__pool_job_answer(job, SP_ERR_DIED, reason);
         sp__pool_job_unref(job);
     }
