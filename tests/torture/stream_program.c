@@ -108,7 +108,7 @@ static bool with_client(struct sp_listener *listener, struct client *client)
 {
     struct sp_stream *stream;
     sp_pid pid;
-    struct sp_spawn_options options = { .arg_size = sizeof(*client) };
+    struct sp_spawn_options options = { .arg_size = sizeof(*client), .link = true };
     if (!DID(sp_spawn(client_run, client, &options, &pid)))
         return false;
     bool served = accepted(listener, &stream);
@@ -170,6 +170,7 @@ static void part_resolve(void)
 void stream_body(void *unused)
 {
     (void)unused;
+    (void)sp_trap_exit(true);
     part_straight("127.0.0.1:0");
     part_unix();
     part_resolve();
