@@ -122,6 +122,8 @@ static int dashboard_main(void *arg)
     char text[SP_ADDRESS_TEXT_MAX];
     sp_err err = dashboard_start(self);
     if (err == SP_OK)
+        err = sp_recorder_start(sp_runtime_current(), NULL); /* for the timeline */
+    if (err == SP_OK)
         err = sp_http_whereis("http", &http);
     if (err == SP_OK)
         err = sp_http_info(http, &(sp_empty){ 0 }, &info, sp_after_sec(5));

@@ -3,6 +3,7 @@
 #include "options.h"
 #include "tree.h"
 
+#include "spawned/recorder.h"
 #include "spawned/serve.h"
 
 #include <inttypes.h>
@@ -53,8 +54,11 @@ static void main_started(void *arg)
     printf("spawned-kv " MAIN_VERSION ": ready on %s, %" PRIu32 " shards, %" PRIu32 " workers\n",
            sp_address_format(&info.address, address), world->settings.shards,
            world->settings.workers);
-    if (kv_observe_where(address))
+    if (kv_observe_where(address)) {
+        /* For its timeline; without memory that stays empty. */
+        sp_ignore(sp_recorder_start(sp_runtime_current(), NULL));
         printf("spawned-kv: dashboard on http://%s/\n", address);
+    }
     fflush(stdout);
 }
 

@@ -1,5 +1,6 @@
 /* The endpoint over raw sockets: what it answers, what it refuses, what it bears. */
 #include "spawned/http.h"
+#include "spawned/recorder.h"
 #include "support/io.h"
 #include "support/lab.h"
 
@@ -242,6 +243,29 @@ TEST(http_shows_links_monitors_and_waits)
     CHECK_CONTAINS(reply, text);
 
     CHECK_OK(gate_open(gate, &(sp_empty){ 0 }));
+    http_close();
+    io_close();
+}
+
+TEST(http_shows_what_the_recorder_has)
+{
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .program = "tested" });
+    CHECK_CONTAINS(ask("GET /api/events", ""), "\"available\":false");
+    CHECK_OK(sp_recorder_start(sp_runtime_current(), NULL));
+    (void)http_counts(); /* a call */
+    CHECK_CONTAINS(ask("GET /api/events?limit=1000", ""), "\"available\":true");
+    CHECK_CONTAINS(reply, "\"kind\":\"send\"");
+    CHECK_CONTAINS(reply, "\"kind\":\"handle\"");
+    const char *last = strstr(reply, "\"last\":");
+    unsigned long long seq;
+    char line[64];
+    CHECK(last != NULL && sscanf(last, "\"last\":%llu", &seq) == 1);
+    snprintf(line, sizeof(line), "GET /api/events?since=%llu", seq);
+    sp_recorder_stop(sp_runtime_current());
+    (void)ask(line, "");
+    CHECK_INT(status(ask("GET /api/events?limit=1001", "")), 400);
+    CHECK_INT(status(ask("GET /api/events?since=x", "")), 400);
     http_close();
     io_close();
 }
