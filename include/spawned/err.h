@@ -50,7 +50,8 @@ SP_EXTERN_C_BEGIN
     X(34, DEFERRED,        "not an error: the reply comes later (handlers only)")         \
     X(35, RUNNING,         "still running")                                               \
     X(36, STALE,           "the timer had fired or was cancelled before")                  \
-    X(37, OVERLOAD,        "overloaded: those before it wait too long")
+    X(37, OVERLOAD,        "overloaded: those before it wait too long")             \
+    X(38, NOROUTEE,        "the router has no living routee")
 /* clang-format on */
 
 /** What can go wrong. Text: sp_err_text(). */

@@ -16,6 +16,7 @@
 #include "spawned/reason.h"
 #include "spawned/recorder.h"
 #include "spawned/registry.h"
+#include "spawned/router.h"
 #include "spawned/runtime.h"
 #include "spawned/scheduling.h"
 #include "spawned/server.h"

@@ -185,10 +185,15 @@ static SP_NOINLINE sp_err call_refuse(struct sp_process *self, const struct sp_o
 }
 
 static SP_NOINLINE sp_err call_not_sent(struct sp_process *self, const struct call_target *target,
-                                        const struct sp_op *op, const void *in, sp_err err)
+                                        const struct sp_op *op, const void *in, sp_err err,
+                                        bool *out_dead)
 {
     sp__wait_close(&self->actor, target->token);
     self->pending = NULL;
+    if (out_dead != NULL && err == SP_ERR_NOPROC) {
+        *out_dead = true;
+        return err;
+    }
     sp__payload_destroy(&op->in, in);
     outcome_refused(self, target->pid, op->in.name);
     /* Who tries again and again must still be told to exit. */
@@ -204,9 +209,12 @@ static inline bool call_closes_circle(struct sp__context *context, struct sp_pro
 }
 
 /* `by_server` is a constant: what others call costs them nothing of what is for servers. */
-__attribute__((always_inline)) static inline sp_err call(
-    struct sp__context *context, struct sp_process *self, struct sp__pending *pending,
-    struct call_target *target, const struct sp_op *op, const void *in, bool by_server)
+__attribute__((always_inline)) static inline sp_err call(struct sp__context *context,
+                                                         struct sp_process *self,
+                                                         struct sp__pending *pending,
+                                                         struct call_target *target,
+                                                         const struct sp_op *op, const void *in,
+                                                         bool by_server, bool *out_dead)
 {
     self->pending = pending;
     target->token = sp__wait_open(&self->actor);
@@ -217,7 +225,7 @@ __attribute__((always_inline)) static inline sp_err call(
     sp__edge_of_call(self, target->pid, target->token);
     sp_err err = call_send(context, self, target, op, in);
     if (err != SP_OK)
-        return call_not_sent(self, target, op, in, err);
+        return call_not_sent(self, target, op, in, err, out_dead);
     err = SP_ERR_DEADLOCK;
     if (!by_server || !call_closes_circle(context, self, target))
         err = sp__process_wait(self, target->token, target->until);
@@ -238,7 +246,7 @@ static SP_NOINLINE sp_err call_as_server(struct sp__context *context, struct sp_
                                          const struct sp_op *op, const void *in)
 {
     target->until = call_inherit(self, target->until);
-    return call(context, self, pending, target, op, in, true);
+    return call(context, self, pending, target, op, in, true, NULL);
 }
 
 sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
@@ -261,7 +269,31 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
     struct call_target target = { .pid = server, .flags = SP__REPLY_SINGLE, .until = until };
     if (call_by_server(self))
         return call_as_server(context, self, &pending, &target, op, in);
-    return call(context, self, &pending, &target, op, in, false);
+    return call(context, self, &pending, &target, op, in, false, NULL);
+}
+
+sp_err sp__server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
+                       sp_deadline deadline, bool *out_dead)
+{
+    struct sp__context *context = sp__context();
+    struct sp_process *self =
+        context == NULL ? NULL : (struct sp_process *)(void *)context->current;
+    if (self == NULL || sp_pid_equal(server, sp__process_pid(self)))
+        return call_refuse(self, op, in);
+    int64_t until = call_until(self, deadline);
+    bool by_server = call_by_server(self);
+    struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
+    struct sp__pending pending = { .slots = &slot,
+                                   .count = 1,
+                                   .remaining = 1,
+                                   .out_destroy = op->out_destroy,
+                                   .type = &op->in,
+                                   .deadline = deadline,
+                                   .until = until };
+    struct call_target target = { .pid = server, .flags = SP__REPLY_SINGLE, .until = until };
+    if (by_server)
+        target.until = call_inherit(self, until);
+    return call(context, self, &pending, &target, op, in, by_server, out_dead);
 }
 
 sp_err sp_server_cast(sp_pid server, const struct sp_op *op, const void *in)
@@ -328,8 +360,8 @@ static void multi_collect(struct sp_multi *targets, struct sp__pending *pending)
     }
 }
 
-sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
-                            size_t count, sp_deadline deadline)
+static sp_err multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
+                         size_t count, sp_deadline deadline, bool first)
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
@@ -346,9 +378,11 @@ sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_mu
         slots[i].out = targets[i].out;
         slots[i].out_size = op->out_size;
     }
-    struct sp__pending pending = {
-        .slots = slots, .count = count, .remaining = count, .out_destroy = op->out_destroy
-    };
+    struct sp__pending pending = { .slots = slots,
+                                   .count = count,
+                                   .remaining = count,
+                                   .out_destroy = op->out_destroy,
+                                   .first = first };
     struct call_target base = { .until = call_until(self, deadline) };
     if (call_by_server(self))
         base.until = call_inherit(self, base.until);
@@ -362,6 +396,18 @@ sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_mu
     multi_collect(targets, &pending);
     sp_free(slots);
     return err;
+}
+
+sp_err sp_server_multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
+                            size_t count, sp_deadline deadline)
+{
+    return multi_call(op, in, targets, count, deadline, false);
+}
+
+sp_err sp__server_call_first(const struct sp_op *op, const void *in, struct sp_multi *targets,
+                             size_t count, sp_deadline deadline)
+{
+    return multi_call(op, in, targets, count, deadline, true);
 }
 
 /* ---- starting ---- */

@@ -58,6 +58,20 @@ SP_NODISCARD sp_err sp__server_spawn(const struct sp_server_class *server_class,
                                      const struct sp__equipment *equipment, sp_pid *out_pid)
     SP_NONNULL_ARGS(1);
 
+/** As sp_server_call(); where the server is dead before it has the request, `*out_dead` is set and
+ *  the request is still the caller's.
+ *  Errors, context: as sp_server_call(). */
+SP_NODISCARD sp_err sp__server_call(sp_pid server, const struct sp_op *op, const void *in,
+                                    void *out, sp_deadline deadline, bool *out_dead)
+    SP_NONNULL_ARGS(2, 3, 6);
+
+/** As sp_server_multi_call(), but the first success is enough: those who have not answered by then
+ *  have TIMEOUT. So the targets may have the same `out`.
+ *  Errors, ownership, context: as sp_server_multi_call(). */
+SP_NODISCARD sp_err sp__server_call_first(const struct sp_op *op, const void *in,
+                                          struct sp_multi *targets, size_t count,
+                                          sp_deadline deadline) SP_NONNULL_ARGS(1, 2, 3);
+
 /** A request that was taken: in extra.requests of the server. */
 struct sp__request {
     struct sp__reply_to to;

@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/strmap.h"
+#include "process/callback.h"
 #include "process/process.h"
 #include "runtime/core.h"
 #include "spawned/process.h"
@@ -24,6 +25,7 @@ struct sp__groups {
     struct sp__strmap by_name SP__GUARDED_BY(lock); /* struct group, in order of creation */
     struct sp__map by_pid SP__GUARDED_BY(lock);     /* first struct membership of a pid */
     size_t name_bytes SP__GUARDED_BY(lock);         /* of all names, zeros included */
+    struct sp__list watches SP__GUARDED_BY(lock);   /* struct sp__group_watch */
 };
 
 struct group {
@@ -59,6 +61,7 @@ sp_err sp__groups_create(struct sp__hash_seed seed, struct sp__groups **out_grou
     groups->seed = seed;
     sp__strmap_init(&groups->by_name, seed);
     sp__map_init(&groups->by_pid, seed);
+    sp__list_init(&groups->watches);
     *out_groups = groups;
     return SP_OK;
 }
@@ -83,6 +86,39 @@ void sp__groups_destroy(struct sp__groups *groups)
     sp__strmap_finish(&groups->by_name);
     sp__map_finish(&groups->by_pid);
     sp__free(groups);
+}
+
+/** The members of a group have changed. */
+static void group_tell(struct sp__groups *groups, const char *name) SP__REQUIRES(groups->lock)
+{
+    if (sp__list_empty(&groups->watches))
+        return;
+    sp__process_enter();
+    for (struct sp__list *at = groups->watches.next; at != &groups->watches; at = at->next) {
+        struct sp__group_watch *watch = sp__container_of(at, struct sp__group_watch, link);
+        /* Refused: it is ending, and does not want to know any more. */
+        if (strcmp(watch->name, name) == 0)
+            (void)sp__callback_post(&watch->process->actor, watch->changed);
+    }
+    sp__process_leave();
+}
+
+void sp__group_watch(struct sp__groups *groups, struct sp__group_watch *watch, const char *name,
+                     struct sp_process *process, struct sp__callback *changed)
+{
+    memcpy(watch->name, name, strlen(name) + 1);
+    watch->process = process;
+    watch->changed = changed;
+    sp__lock_lock(&groups->lock);
+    sp__list_push_back(&groups->watches, &watch->link);
+    sp__lock_unlock(&groups->lock);
+}
+
+void sp__group_unwatch(struct sp__groups *groups, struct sp__group_watch *watch)
+{
+    sp__lock_lock(&groups->lock);
+    sp__list_remove(&watch->link);
+    sp__lock_unlock(&groups->lock);
 }
 
 static struct group *group_find(const struct sp__groups *groups, const char *name)
@@ -169,6 +205,7 @@ static void membership_unlink(struct sp__groups *groups, struct membership *one)
 }
 
 static sp_err group_join_locked(struct sp__groups *groups, const char *name, sp_pid pid)
+    SP__REQUIRES(groups->lock)
 {
     struct group *group = group_find(groups, name);
     struct membership *one = group == NULL ? NULL : group_member(group, pid);
@@ -182,11 +219,14 @@ static sp_err group_join_locked(struct sp__groups *groups, const char *name, sp_
             return err;
     }
     sp_err err = membership_add(groups, group, pid);
+    if (err == SP_OK)
+        group_tell(groups, name);
     group_reap(groups, group); /* it is empty only if it was created for nothing */
     return err;
 }
 
 static sp_err group_leave_locked(struct sp__groups *groups, const char *name, sp_pid pid)
+    SP__REQUIRES(groups->lock)
 {
     struct group *group = group_find(groups, name);
     struct membership *one = group == NULL ? NULL : group_member(group, pid);
@@ -197,6 +237,7 @@ static sp_err group_leave_locked(struct sp__groups *groups, const char *name, sp
     membership_unlink(groups, one);
     sp_ignore(sp__map_remove(&group->members, sp_pid_key(pid)));
     sp__free(one);
+    group_tell(groups, name);
     group_reap(groups, group);
     return SP_OK;
 }
@@ -211,6 +252,7 @@ void sp__groups_leave_all(struct sp__groups *groups, sp_pid pid)
         struct group *group = one->group;
         sp_ignore(sp__map_remove(&group->members, key));
         sp__free(one);
+        group_tell(groups, group->name);
         group_reap(groups, group);
     }
     sp__lock_unlock(&groups->lock);

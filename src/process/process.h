@@ -33,6 +33,7 @@ struct sp__relations;
 struct sp__extra;
 struct sp__pending;
 struct sp__schedule;
+struct sp__router;
 
 /** What a kind of process does. */
 struct sp__behaviour {
@@ -196,6 +197,8 @@ struct sp__extra {
     sp_duration idle_after;        /* servers: inactivity timeout */
     int64_t idle_at;               /* when it comes; 0: not set yet */
     bool run_continue;             /* servers: on_continue is due */
+    /* Of a router's process: what senders read, inside a section. See behaviour/router.h. */
+    _Atomic(struct sp__router *) router;
 };
 
 /** The running process, or NULL. Context: any. */

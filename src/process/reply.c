@@ -10,7 +10,7 @@ static void reply_write(struct sp__pending *pending, uint32_t index, const struc
     slot->reason = reply->reason == NULL ? NULL : sp_reason_ref(reply->reason);
     if (reply->err == SP_OK && slot->out != NULL && reply->out != NULL)
         memcpy(slot->out, reply->out, slot->out_size);
-    pending->remaining--;
+    pending->remaining = pending->first && reply->err == SP_OK ? 0 : pending->remaining - 1;
 }
 
 /* True: delivered. */

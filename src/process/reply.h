@@ -35,6 +35,7 @@ struct sp__pending {
     sp_deadline deadline; /* of a call, */
     int64_t until;        /* and the instant it says */
     int64_t since;        /* other waits: when it began */
+    bool first;           /* one success is enough */
 };
 
 /** An answer. */

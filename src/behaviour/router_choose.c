@@ -1,0 +1,134 @@
+/* How a router chooses: the strategies that look at mailboxes or keys.
+ *
+ * Source of the choice of two: M. Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing" (2001); of bounded load: V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing
+ * with Bounded Loads" (2018).
+ */
+#include "behaviour/router.h"
+
+/* What it has to do: a message counts more than being in a handler. The dead come last. */
+static inline uint64_t choose_load(const struct sp__routee *routee)
+{
+    struct sp__actor *actor = &routee->process->actor;
+    /* acquire: in the order of sp__mailbox_length(), whose state is looked at for more. */
+    uint32_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
+    uint64_t length = (uint32_t)(state >> 32) - taken;
+    uint64_t busy = (state & SP__ACTOR_RECEIVING) ? 0 : 1;
+    return sp__routee_lives(routee) ? 2 * length + busy : UINT64_MAX;
+}
+
+static uint32_t choose_of_two(struct sp__context *context, const struct sp__router_table *table)
+{
+    uint64_t random = sp__random_next(&context->random);
+    uint32_t a = (uint32_t)((random >> 32) * table->count >> 32);
+    if (table->count == 1)
+        return a;
+    uint32_t b = (uint32_t)((uint64_t)(uint32_t)random * (table->count - 1) >> 32);
+    b += b >= a;
+    return choose_load(&table->routees[b]) < choose_load(&table->routees[a]) ? b : a;
+}
+
+/* From a random one on, so that equal ones have equal shares. */
+static uint32_t choose_of_all(struct sp__context *context, const struct sp__router_table *table)
+{
+    uint32_t first = (uint32_t)((sp__random_next(&context->random) >> 32) * table->count >> 32);
+    uint32_t best = first;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < table->count && least != 0; i++) {
+        uint32_t at = first + i < table->count ? first + i : first + i - table->count;
+        uint64_t load = choose_load(&table->routees[at]);
+        if (load < least) {
+            least = load;
+            best = at;
+        }
+    }
+    return best;
+}
+
+/* ---- by hash ---- */
+
+static uint32_t choose_queue(const struct sp__routee *routee)
+{
+    return sp__mailbox_length(&routee->process->actor);
+}
+
+/* All that is queued, counted anew once in as many choices as there are routees. */
+static uint64_t choose_queued(struct sp__router *router, const struct sp__router_table *table,
+                              uint64_t random)
+{
+    /* relaxed: an estimate; whoever counts last is as right as any. */
+    if ((random >> 32) * table->count >> 32 != 0)
+        return atomic_load_explicit(&router->queued, memory_order_relaxed);
+    uint64_t queued = 0;
+    for (uint32_t i = 0; i < table->count; i++)
+        queued += choose_queue(&table->routees[i]);
+    atomic_store_explicit(&router->queued, queued, memory_order_relaxed);
+    return queued;
+}
+
+struct choose_bound {
+    const struct sp__router_table *table;
+    uint64_t share;
+};
+
+static bool choose_has_room(uint32_t node, const void *arg)
+{
+    const struct choose_bound *bound = arg;
+    const struct sp__routee *routee = &bound->table->routees[node];
+    return choose_queue(routee) < bound->share && sp__routee_lives(routee);
+}
+
+/* The one of the ring if those with more than their share were not there; all have more: as without
+ * a bound. */
+static uint32_t choose_bounded(struct sp__context *context, struct sp__router *router,
+                               const struct sp__router_table *table, uint64_t key)
+{
+    uint64_t queued = choose_queued(router, table, sp__random_next(&context->random));
+    uint64_t all = 100 * (uint64_t)table->count;
+    /* The table is not empty. */
+    uint64_t share = ((queued + 1) * router->load_percent + all - 1) / all; /* NOLINT */
+    struct choose_bound bound = { table, share };
+    uint32_t node = sp__ring_find_where(table->ring, key, choose_has_room, &bound);
+    return node != UINT32_MAX ? node : table->ring->points[sp__ring_find(table->ring, key)].node;
+}
+
+static uint32_t choose_by_hash(struct sp__context *context, struct sp__router *router,
+                               const struct sp__router_table *table, uint64_t key)
+{
+    if (__builtin_expect(router->load_percent != 0, 0))
+        return choose_bounded(context, router, table, key);
+    return table->ring->points[sp__ring_find(table->ring, key)].node;
+}
+
+/* ---- all ---- */
+
+uint32_t sp__router_choose_slow(struct sp__context *context, struct sp__router *router,
+                                const struct sp__router_table *table, uint64_t key)
+{
+    if (router->strategy == SP_ROUTE_HASH)
+        return choose_by_hash(context, router, table, key);
+    if (router->strategy == SP_ROUTE_SMALLEST_OF_ALL)
+        return choose_of_all(context, table);
+    return choose_of_two(context, table);
+}
+
+static bool choose_lives(uint32_t node, const void *arg)
+{
+    const struct sp__router_table *table = arg;
+    return sp__routee_lives(&table->routees[node]);
+}
+
+uint32_t sp__router_instead(const struct sp__router *router, const struct sp__router_table *table,
+                            uint32_t index, uint64_t key)
+{
+    /* A dead one's keys go where they will go without it. */
+    if (router->strategy == SP_ROUTE_HASH)
+        return sp__ring_find_where(table->ring, key, choose_lives, table);
+    for (uint32_t i = 1; i < table->count; i++) {
+        uint32_t at = index + i < table->count ? index + i : index + i - table->count;
+        if (sp__routee_lives(&table->routees[at]))
+            return at;
+    }
+    return SP__ROUTER_NONE;
+}
