@@ -193,9 +193,10 @@ static void detail_read(struct sp_process *process, uint64_t wait, struct detail
     struct sp__actor *actor = &process->actor;
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
     *out = (struct detail){ .kind = SP_WAIT_CALL };
-    if (process == sp__process_self()) {
-        if (process->pending != NULL)
-            detail_fill(process->pending, out);
+    struct sp_process *self = sp__process_self();
+    if (self != NULL && process == self) {
+        if (self->pending != NULL)
+            detail_fill(self->pending, out);
         return;
     }
     uint64_t wanted = (state | SP__ACTOR_QUEUED) & ~SP__ACTOR_RECEIVING;
