@@ -13,7 +13,7 @@
  * each in a process of its own. A task that fails, dies, or is not done within the budget of its
  * phase is reported, the late one killed, and the next phase begins. These are always there:
  *
- *     unready   readiness is off from here on (spawned/health.h), sp_draining() is true
+ *     unready   readiness is off from here on (/readyz, spawned/http.h), sp_draining() is true
  *     drain     refuse new work, finish what was accepted
  *     handover  what must live on goes to somebody else
  *     flush     what must be kept is written

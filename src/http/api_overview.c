@@ -16,6 +16,7 @@ static void overview_totals(struct sp__json *json, const struct sp_stats *stats)
     sp__json_uint(json, "dead_noproc", stats->dead_noproc);
     sp__json_uint(json, "dropped_full", stats->dropped_full);
     sp__json_uint(json, "dropped_stale", stats->dropped_stale);
+    sp__json_uint(json, "dropped_shed", stats->dropped_shed);
     sp__json_uint(json, "late_replies", stats->late_replies);
     sp__json_uint(json, "faults", stats->faults);
     sp__json_uint(json, "steals", stats->steals);

@@ -1,5 +1,6 @@
 /* The endpoint over raw sockets: what it answers, what it refuses, what it bears. */
 #include "spawned/http.h"
+#include "runtime/core.h"
 #include "spawned/recorder.h"
 #include "support/io.h"
 #include "support/lab.h"
@@ -139,6 +140,18 @@ TEST(http_ready_is_what_the_program_says)
 {
     io_open(NULL);
     http_open(&(struct sp_http_options){ .ready = not_ready });
+    CHECK_INT(status(ask("GET /readyz", "")), 503);
+    CHECK_INT(status(ask("GET /healthz", "")), 200);
+    http_close();
+    io_close();
+}
+
+TEST(http_is_not_ready_once_a_shutdown_has_begun)
+{
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .program = "tested" });
+    CHECK_INT(status(ask("GET /readyz", "")), 200);
+    atomic_store(&sp_runtime_current()->unready, true);
     CHECK_INT(status(ask("GET /readyz", "")), 503);
     CHECK_INT(status(ask("GET /healthz", "")), 200);
     http_close();

@@ -40,6 +40,8 @@ static const struct metrics_count metrics_counts[] = {
                     "Messages that a full mailbox refused or discarded."),
     METRICS_COUNTER(dropped_stale, "spawned_messages_dropped_stale_total",
                     "Messages of timers that were cancelled."),
+    METRICS_COUNTER(dropped_shed, "spawned_messages_dropped_shed_total",
+                    "Messages that a process refused because it drains or is overloaded."),
     METRICS_COUNTER(late_replies, "spawned_replies_late_total",
                     "Replies whose caller had given up."),
     METRICS_COUNTER(faults, "spawned_faults_total", "Faults contained."),

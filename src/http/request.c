@@ -153,9 +153,12 @@ static enum MHD_Result request_healthz(struct sp__http_ask *ask)
 static enum MHD_Result request_readyz(struct sp__http_ask *ask)
 {
     const struct sp__http_settings *settings = &ask->http->settings;
-    bool ready = settings->ready == NULL
-                     ? !atomic_load_explicit(&ask->http->runtime->stopping, memory_order_relaxed)
-                     : settings->ready(settings->ready_arg);
+    const struct sp_runtime *runtime = ask->http->runtime;
+    /* relaxed: both are flags that nothing hangs on. */
+    bool ready = settings->ready != NULL
+                     ? settings->ready(settings->ready_arg)
+                     : !atomic_load_explicit(&runtime->stopping, memory_order_relaxed);
+    ready = ready && !atomic_load_explicit(&runtime->unready, memory_order_relaxed);
     if (!ready)
         ask->status = MHD_HTTP_SERVICE_UNAVAILABLE;
     return request_text(ask, ready ? "ready\n" : "not ready\n");

@@ -53,7 +53,7 @@ static struct sp__http_row series_read(struct sp_runtime *runtime)
         .spawned = (int64_t)stats.spawned,
         .exited = (int64_t)stats.exited,
         .dead = (int64_t)stats.dead_noproc,
-        .dropped = (int64_t)(stats.dropped_full + stats.dropped_stale),
+        .dropped = (int64_t)(stats.dropped_full + stats.dropped_stale + stats.dropped_shed),
         .faults = (int64_t)stats.faults,
         .steals = (int64_t)stats.steals,
         .parks = (int64_t)stats.parks,

@@ -145,7 +145,7 @@ struct sp_runtime {
     _Atomic uint64_t next_id; /* monitors, timers: unique in the runtime */
     _Atomic bool stopping;
     _Atomic bool draining;        /* the coordinated shutdown has begun: behaviour/shutdown.c */
-    _Atomic bool unready;         /* the program says that it is not ready: behaviour/health.c */
+    _Atomic bool unready;         /* a shutdown has begun: behaviour/shutdown_run.c */
     struct sp__slab *processes;   /* struct sp_process, by slot */
     struct sp__slab *timer_slots; /* struct sp__timer */
     struct sp__slab *_Atomic task_slots; /* struct sp__task_slot; made by the first */
