@@ -10,6 +10,7 @@ enum {
     OBSERVE_PROCESSES = 1000000,
     OBSERVE_ROWS = 100,
     OBSERVE_TIMES = 9,
+    OBSERVE_CURSOR = 1000, /* a page in the middle, where there are so many */
 };
 
 /* A server that waits has no stack. */
@@ -52,7 +53,7 @@ static void observe_page(const char *metric, const struct sp_inspect_query *quer
         int64_t start_ns = bench_now_ns();
         bench_must(sp_inspect_list(query, rows, OBSERVE_ROWS, &page), "a page");
         int64_t took_ns = bench_now_ns() - start_ns;
-        if (page.count != OBSERVE_ROWS)
+        if (page.count != OBSERVE_ROWS && page.total > 2 * OBSERVE_CURSOR)
             bench_fail("a page is not full");
         if (took_ns < best_ns)
             best_ns = took_ns;
@@ -63,7 +64,7 @@ static void observe_page(const char *metric, const struct sp_inspect_query *quer
 static void observe_page_run(const struct bench_options *options)
 {
     observe_start(bench_size(options, OBSERVE_PROCESSES));
-    observe_page("table_ms", &(struct sp_inspect_query){ .cursor = 1000 });
+    observe_page("table_ms", &(struct sp_inspect_query){ .cursor = OBSERVE_CURSOR });
     observe_page("mailbox_ms",
                  &(struct sp_inspect_query){ .sort = SP_INSPECT_MAILBOX, .descending = true });
     observe_page("memory_ms",
