@@ -20,8 +20,8 @@
  * program on its own machine.
  *
  * A run fails when a check, an invariant or an sp_always() is false, when a process ends by a
- * fault (unless the test says .crashes), when calls wait for each other in a circle, or when
- * nothing can go on although a node's main function has not returned.
+ * fault (unless the test says .crashes), when calls wait for each other in a circle (unless it
+ * says .deadlocks), or when nothing can go on although a node's main function has not returned.
  */
 #ifndef SPAWNED_SIM_H
 #define SPAWNED_SIM_H
@@ -66,6 +66,7 @@ struct sp_sim_options {
     sp_duration virtual_time; /**< a run ends when its clock is there; default: a day */
     uint64_t steps_max;       /**< a run that takes more fails; default 1,000,000 */
     bool crashes;             /**< processes may end by faults without failing the run */
+    bool deadlocks;           /**< calls may get SP_ERR_DEADLOCK without failing the run */
     bool abstract_time;       /**< any armed timer may fire next, however far away it is */
     uint64_t faults;          /**< kinds of enum sp_sim_fault that may happen; default: none */
     uint32_t faults_max;      /**< of a run, but for the network's; default 3, at most 16 */

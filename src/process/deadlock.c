@@ -247,6 +247,9 @@ static void circle_tell(struct sp_process *self, struct sp_process *first)
     sp_pid to = sp__process_pid(first);
     struct sp__extra *extra = sp__process_extra(self);
     sp__process_leave();
+    const struct sp__backend_ops *ops = sp__process_runtime(self)->ops;
+    if (ops->circle != NULL)
+        ops->circle(sp__process_runtime(self), buffer);
     sp__log(sp__process_runtime(self), SP_LOG_WARNING, "deadlock: %s", buffer);
     if (extra == NULL)
         return; /* the error itself is told all the same */

@@ -50,6 +50,10 @@ struct sp__backend_ops {
     /** The system's entropy. */
     sp_err (*entropy)(struct sp_runtime *runtime, void *bytes, size_t size);
 
+    /** Processes wait for each other in a circle, as `text` says; called by the one that closes
+     *  it. NULL: nobody minds, beyond the error that it gets. May not suspend. */
+    void (*circle)(struct sp_runtime *runtime, const char *text);
+
     /* ---- scheduling ---- */
 
     /** Start the workers. Called once, at startup. */

@@ -351,6 +351,13 @@ void sim_entropy(struct sp_sim *s, void *bytes, size_t size)
         at[i] = (unsigned char)(sp__random_next(&s->chance) >> 56);
 }
 
+static void run_deadlock(void *arg, const char *text)
+{
+    struct sp_sim *s = arg;
+    if (!s->draining && !s->plan->test->options.deadlocks)
+        sim_fail(s, "deadlock: %s", text);
+}
+
 static void run_quiet(void *arg)
 {
     struct sp_sim *s = arg;
@@ -398,6 +405,7 @@ static sp_err run_prepare(struct sp_sim *s)
                                                   .stepped = run_stepped,
                                                   .quiet = run_quiet,
                                                   .life = run_life,
+                                                  .circle = run_deadlock,
                                                   .entropy = run_entropy };
     struct sp__world_hooks mine = hooks;
     mine.arg = s;

@@ -57,8 +57,7 @@ static void put_left(void *arg)
     (void)arg;
     stage_ref to;
     if (stage_whereis("left", &to) == SP_OK)
-        sp_always(stage_put(to, &(int){ 1 }, &(sp_empty){ 0 }, sp_never()) == SP_OK,
-                  "left took it");
+        sp_ignore(stage_put(to, &(int){ 1 }, &(sp_empty){ 0 }, sp_never()));
 }
 
 static void put_right(void *arg)
@@ -66,8 +65,7 @@ static void put_right(void *arg)
     (void)arg;
     stage_ref to;
     if (stage_whereis("right", &to) == SP_OK)
-        sp_always(stage_put(to, &(int){ 0 }, &(sp_empty){ 0 }, sp_never()) == SP_OK,
-                  "right took it");
+        sp_ignore(stage_put(to, &(int){ 0 }, &(sp_empty){ 0 }, sp_never()));
 }
 
 static void cycle_main(void *arg)

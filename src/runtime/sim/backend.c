@@ -226,7 +226,15 @@ void sp__node_os_signal(struct sp__node *node, int signo)
     sp__context_set(before);
 }
 
+static void sim_circle(struct sp_runtime *runtime, const char *text)
+{
+    const struct sp__world_hooks *hooks = &sp__sim_node(runtime)->world->hooks;
+    if (hooks->circle != NULL)
+        hooks->circle(hooks->arg, text);
+}
+
 const struct sp__backend_ops sp__backend_sim = {
+    .circle = sim_circle,
     .name = "sim",
     .cpus = sim_cpus,
     .now = sim_now,

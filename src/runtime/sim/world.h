@@ -127,6 +127,8 @@ struct sp__world_hooks {
     void (*aside)(void *arg, struct sp__task *task);
     /** Entropy of a node. NULL: zeros. */
     void (*entropy)(void *arg, struct sp__node *node, void *bytes, size_t size);
+    /** Processes wait for each other in a circle; the running one closes it. */
+    void (*circle)(void *arg, const char *text);
     void *arg;
 };
 
