@@ -40,8 +40,10 @@ struct application_started {
     sp_pid top;
 };
 
+/* The specification itself: the master, which has it in its start's message, may be gone before the
+ * root has read it. */
 struct application_root_args {
-    const struct sp_application_spec *spec;
+    struct sp_application_spec spec;
     sp_pid master;
 };
 
@@ -108,7 +110,7 @@ static void application_root_release(void *state)
 static sp_err sp__application_root_init(struct application_root *self,
                                         const struct application_root_args *args)
 {
-    const struct sp_application_spec *spec = args->spec;
+    const struct sp_application_spec *spec = &args->spec;
     struct sp_child_spec top = {
         .supervisor = spec->supervisor,
         .start = spec->start,
@@ -246,7 +248,7 @@ static sp_err application_watch_starter(struct application *self)
 
 static sp_err sp__application_init(struct application *self, const struct sp_application_spec *spec)
 {
-    struct application_root_args args = { .spec = spec, .master = sp_self() };
+    struct application_root_args args = { .spec = *spec, .master = sp_self() };
     *self = (struct application){ 0 };
     sp__strmap_init(&self->settings, (struct sp__hash_seed){ sp_random(), sp_random() });
     sp_err err = sp_defer(application_release, self);
