@@ -64,7 +64,7 @@ static atomic_int web_most;
 static void web_answer(struct sp_stream *stream, void *arg)
 {
     char page[LINE];
-    char text[2 * LINE];
+    char text[2 * LINE] = { 0 };
     (void)arg;
     int open = atomic_fetch_add(&web_open, 1) + 1;
     for (int most = atomic_load(&web_most);

@@ -14,7 +14,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 
 WHY = {
-    "computes, and cannot fail": """memchr memcmp memcpy memmove memset qsort qsort_r snprintf strchr strcmp strcpy
+    "computes, and cannot fail": """bcmp memchr memcmp memcpy memmove memset qsort qsort_r snprintf strchr strcmp strcpy
         strcasestr strcspn strerrordesc_np strlen strncmp strnlen strrchr vsnprintf __divti3 __sched_cpucount
         __errno_location __sigsetjmp siglongjmp __assert_fail strtol strtoul strtod strstr strcasecmp
         strncasecmp log exp pow sqrt fabs ceil floor round llround lround log2 exp2 log1p expm1 cos sin""",
