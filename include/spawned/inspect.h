@@ -59,7 +59,9 @@ struct sp_inspect_query {
     size_t cursor;      /**< in the order of the table: sp_inspect_page.next of the page before */
     uint32_t kinds;     /**< bits `1 << enum sp_process_kind`; 0: all */
     uint32_t statuses;  /**< bits `1 << enum sp_process_status`; 0: all */
-    const char *search; /**< part of the name or the label, of whatever case; NULL: all */
+    const char *search; /**< part of the name or the label, of whatever case, or of the pid's
+                             digits; NULL: all */
+    sp_pid parent;      /**< whom it started; none: all */
 };
 
 /** What a page is a part of. */

@@ -181,6 +181,73 @@ TEST(http_pages_sorts_and_searches_the_process_table)
     CHECK(strstr(reply, "Page 3") == NULL);
     CHECK_CONTAINS(ask("GET /api/processes?search=page&status=idle&sort=uptime", ""), "Page 0");
     CHECK_CONTAINS(ask("GET /api/processes?search=page&status=exiting", ""), "\"matched\":0");
+    CHECK_CONTAINS(ask("GET /api/processes?search=page&kind=plain", ""), "\"matched\":5");
+    CHECK_CONTAINS(ask("GET /api/processes?search=page&kind=task", ""), "\"matched\":0");
+    CHECK_CONTAINS(ask("GET /api/processes?search=page&sort=handling", ""), "\"handling_ms\":0");
+    http_close();
+    io_close();
+}
+
+/* Rows come in the order of the table, forwards and backwards, page by page. */
+TEST(http_pages_the_table_in_both_directions)
+{
+    char line[128];
+    char want[64];
+    sp_pid pids[5];
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    for (int i = 0; i < 5; i++)
+        pids[i] = puppet_start(&(struct sp_spawn_options){ .label = "paged" });
+    for (int i = 0; i < 5; i++) {
+        snprintf(line, sizeof(line), "GET /api/processes?search=paged&limit=1&offset=%d", i);
+        ask(line, "");
+        CHECK_CONTAINS(reply, "\"matched\":5,");
+        snprintf(want, sizeof(want), "{\"pid\":\"0.%u.", pids[i].slot);
+        CHECK_CONTAINS(reply, want);
+        snprintf(line, sizeof(line), "GET /api/processes?search=paged&limit=1&order=desc&offset=%d",
+                 4 - i);
+        ask(line, "");
+        CHECK_CONTAINS(reply, "\"matched\":5,");
+        CHECK_CONTAINS(reply, want);
+    }
+    CHECK_CONTAINS(ask("GET /api/processes?search=paged&order=desc&offset=5", ""),
+                   "\"processes\":[]");
+    snprintf(want, sizeof(want), "{\"pid\":\"0.%u.", pids[0].slot);
+    CHECK_CONTAINS(ask("GET /api/processes?search=paged&order=desc&offset=4&limit=3", ""), want);
+    /* All of them, the last one first. */
+    CHECK_INT(status(ask("GET /api/processes?order=desc&limit=1", "")), 200);
+    snprintf(line, sizeof(line), "GET /api/processes?search=%u.%llu", pids[2].slot,
+             (unsigned long long)pids[2].serial);
+    snprintf(want, sizeof(want), "{\"pid\":\"0.%u.", pids[2].slot);
+    CHECK_CONTAINS(ask(line, ""), want);
+    http_close();
+    io_close();
+}
+
+TEST(http_lists_children_and_counts_them)
+{
+    char line[128];
+    sp_pid top;
+    static const struct sp_http_options inner = { .address = "127.0.0.1:0" };
+    struct sp_child_spec child = { .id = "child", .server = &sp_http_class, .args = &inner };
+    const struct sp_supervisor_spec spec = { .children = &child, .child_count = 1 };
+    const struct sp_server_options named = { .spawn.name = "the top" };
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    CHECK_OK(sp_supervisor_start(&spec, &named, &top));
+    snprintf(line, sizeof(line), "GET /api/processes?parent=0.%u.%llu", top.slot,
+             (unsigned long long)top.serial);
+    CHECK_CONTAINS(ask(line, ""), "\"matched\":1,");
+    ask(pid_path(line, "GET", top, ""), "");
+    CHECK_CONTAINS(reply, "\"kind\":\"supervisor\"");
+    CHECK_CONTAINS(reply, "\"children_total\":1");
+    ask("GET /api/tree", "");
+    const char *node = strstr(reply, "\"name\":\"the top\"");
+    CHECK(node != NULL);
+    CHECK_CONTAINS(node, "\"kind\":\"supervisor\"");
+    CHECK_CONTAINS(node, "\"children\":1}");
+    CHECK_CONTAINS(ask("GET /api/tree?limit=1", ""), "\"truncated\":true");
+    CHECK_OK(sp_stop(top, NULL, WORLD_PATIENCE));
     http_close();
     io_close();
 }
@@ -213,7 +280,7 @@ TEST(http_a_name_is_text_whatever_it_contains)
 /* An edge as the reply tells it. */
 static const char *edge(char text[256], sp_pid from, sp_pid to, const char *kind)
 {
-    snprintf(text, 256, "{\"from\":\"0.%u.%llu\",\"to\":\"0.%u.%llu\",\"kind\":\"%s\"}", from.slot,
+    snprintf(text, 256, "{\"from\":\"0.%u.%llu\",\"to\":\"0.%u.%llu\",\"kind\":\"%s\"", from.slot,
              (unsigned long long)from.serial, to.slot, (unsigned long long)to.serial, kind);
     return text;
 }
@@ -246,6 +313,7 @@ TEST(http_shows_links_monitors_and_waits)
     CHECK(strstr(reply, edge(text, high, low, "link")) == NULL);
     CHECK_CONTAINS(reply, edge(text, b, a, "monitor"));
     CHECK_CONTAINS(reply, edge(text, lab.pid, gate.pid, "wait"));
+    CHECK_CONTAINS(strstr(reply, text), ",\"wait\":\"call\",\"operation\":\"pass\",\"for_ms\":");
     CHECK_CONTAINS(reply, "\"cycles\":[]");
     ask(pid_path(path, "GET", a, ""), "");
     snprintf(text, sizeof(text), "\"watching\":[],\"watched_by\":[\"0.%u.%llu\"]", b.slot,
@@ -417,7 +485,8 @@ TEST(http_refuses_what_it_does_not_know)
         "GET /api/processes?sort=evil",    "GET /api/processes?nothing=1",
         "GET /api/processes?limit",        "GET /api/processes?limit=1&limit=2",
         "GET /api/overview?since=1&x=2",   "GET /api/processes?sort=name&offset=10000",
-        "GET /api/processes?search=a%00b",
+        "GET /api/processes?search=a%00b", "GET /api/processes?parent=1.2",
+        "GET /api/processes?kind=evil",    "GET /api/processes?parent=0.1.1x",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         if (status(ask(bad[i], "")) != 400)

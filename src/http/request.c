@@ -181,7 +181,7 @@ static const struct request_route request_routes[] = {
     { .path = "/api/overview", .json = sp__http_overview, .params = { "since" } },
     { .path = "/api/processes",
       .json = sp__http_processes,
-      .params = { "sort", "order", "offset", "limit", "search", "status" } },
+      .params = { "sort", "order", "offset", "limit", "search", "status", "kind", "parent" } },
     { .path = "/api/processes/*", .json = sp__http_process },
     { .path = "/api/processes/*/kill", .changes = true, .json = sp__http_kill },
     { .path = "/api/tree", .json = sp__http_tree, .params = { "limit" } },
@@ -279,6 +279,16 @@ uint64_t sp__http_number(struct sp__http_ask *ask, int index, uint64_t otherwise
     sp__http_refuse(ask, MHD_HTTP_BAD_REQUEST, "invalid",
                     "a parameter is no number, or out of range");
     return otherwise;
+}
+
+sp_pid sp__http_pid(struct sp__http_ask *ask, int index)
+{
+    const char *text = ask->param[index];
+    sp_pid pid = SP_PID_NONE;
+    if (text == NULL || (request_pid(&text, &pid) && *text == '\0'))
+        return pid;
+    sp__http_refuse(ask, MHD_HTTP_BAD_REQUEST, "invalid", "a parameter is no pid");
+    return SP_PID_NONE;
 }
 
 int sp__http_word(struct sp__http_ask *ask, int index, const char *const *words, int otherwise)

@@ -13,7 +13,7 @@
 #include "http/thread.h"
 
 enum {
-    SP__HTTP_PARAMS_MAX = 6,
+    SP__HTTP_PARAMS_MAX = 8,
     SP__HTTP_PARAM_SIZE_MAX = 64,          /* bytes of a parameter's value */
     SP__HTTP_ANSWER_MAX = 8 * 1024 * 1024, /* bytes of an answer */
 };
@@ -58,6 +58,9 @@ uint64_t sp__http_number(struct sp__http_ask *ask, int index, uint64_t otherwise
  *  given; none of them: refused. */
 int sp__http_word(struct sp__http_ask *ask, int index, const char *const *words, int otherwise)
     SP_NONNULL;
+
+/** Parameter `index` as a pid; none where it is not given; no pid: refused. */
+sp_pid sp__http_pid(struct sp__http_ask *ask, int index) SP_NONNULL;
 
 /** May who asks have an answer? Refuses where not. `secret`: it needs the token; `changes`: it is
  *  more than a look. */

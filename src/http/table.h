@@ -1,57 +1,39 @@
-/* Reading the process table: those that match, the first n in an order.
+/* The process table as the endpoint tells it: pages of rows, and a row's members.
  *
- * One walk over the table with a heap of what may be shown, so that a million processes need no
- * more memory than the page; nothing is stopped for it. Each row is as the process was at one moment.
+ * What a page is made of is spawned/inspect.h's; here is the order `pid`, forwards and backwards
+ * from any place, with the number of all that match.
  *
- * Threads: the endpoint's. Neighbours: api_processes.c, api_graph.c.
+ * Threads: the endpoint's. Neighbours: api_processes.c, api_graph.c, observe/page.c.
  */
 #ifndef SPAWNED_HTTP_TABLE_H
 #define SPAWNED_HTTP_TABLE_H
 
 #include "http/json.h"
-#include "spawned/process.h"
-
-/** What rows are ordered by. */
-enum sp__http_sort {
-    SP__HTTP_SORT_PID, /* place in the table */
-    SP__HTTP_SORT_NAME,
-    SP__HTTP_SORT_MAILBOX,
-    SP__HTTP_SORT_MEMORY,
-    SP__HTTP_SORT_HANDLED,
-    SP__HTTP_SORT_UPTIME,
-    SP__HTTP_SORT_LINKS,
-    SP__HTTP_SORT_WEIGHT, /* what a tree is made of first: named or trapping exits; then the oldest */
-};
+#include "spawned/inspect.h"
 
 /** offset + limit at most; any offset where the order is that of the table. */
-enum { SP__HTTP_TABLE_MAX = 10000 };
-
-struct sp__http_query {
-    enum sp__http_sort sort;
-    bool descending;
-    size_t offset;
-    size_t limit;
-    const char *search; /* part of name, label or pid; NULL: all */
-    int status;         /* enum sp_process_status, or -1: all */
-};
+enum { SP__HTTP_TABLE_MAX = SP_INSPECT_SORTED_MAX };
 
 struct sp__http_table {
-    struct sp_process_info *rows; /* NULL: none */
+    struct sp_inspect *rows; /* NULL: none */
     size_t count;
     uint64_t total;
     uint64_t matched;
 };
 
-/** Errors: NOMEM. Ownership: the caller finishes `out`, also on failure. Context: an attached
+/** Read a page of `limit` rows. In the order of the table `query->descending` may be set, too, and
+ *  `matched` counts all that match.
+ *  Errors: NOMEM. Ownership: the caller finishes `out`, also on failure. Context: an attached
  *  thread. */
-SP_NODISCARD sp_err sp__http_table_read(const struct sp__http_query *query,
+SP_NODISCARD sp_err sp__http_table_read(const struct sp_inspect_query *query, size_t limit,
                                         struct sp__http_table *out) SP_NONNULL;
 void sp__http_table_finish(struct sp__http_table *table) SP_NONNULL;
 
 /** The members of a process. */
-void sp__http_table_members(struct sp__json *json, const struct sp_process_info *info) SP_NONNULL;
+void sp__http_table_members(struct sp__json *json, const struct sp_inspect *row) SP_NONNULL;
 
-/** Its word. */
+/** Their words. */
 const char *sp__http_status_text(enum sp_process_status status);
+const char *sp__http_kind_text(enum sp_process_kind kind);
 
 #endif

@@ -143,6 +143,38 @@ TEST(the_longest_mailboxes_come_first_and_pages_fit_together)
     world_close();
 }
 
+TEST(pages_by_offset_parent_and_pid_find_what_they_name)
+{
+    world_open(NULL);
+    sp_pid pids[10];
+    struct sp_inspect all[64];
+    struct sp_inspect rows[2];
+    char text[SP_PID_TEXT_MAX];
+    for (int i = 0; i < 10; i++)
+        pids[i] = puppet_start(NULL);
+    struct sp_inspect_page page = list(NULL, all, 64);
+    CHECK(page.count >= 11 && page.count < 64);
+    for (size_t i = 0; i + 1 < page.count; i++) {
+        CHECK_INT(list(&(struct sp_inspect_query){ .offset = i }, rows, 2).count, 2);
+        CHECK(sp_pid_equal(rows[0].process.pid, all[i].process.pid));
+        CHECK(sp_pid_equal(rows[1].process.pid, all[i + 1].process.pid));
+    }
+    CHECK_INT(list(&(struct sp_inspect_query){ .offset = SIZE_MAX }, rows, 1).matched, page.count);
+    struct sp_inspect_query query = { .parent = sp_self() };
+    CHECK_INT(list(&query, all, 64).count, 10);
+    query.sort = SP_INSPECT_UPTIME;
+    CHECK_INT(list(&query, all, 64).matched, 10);
+    query = (struct sp_inspect_query){ .parent = pids[3] };
+    CHECK_INT(list(&query, all, 64).count, 0);
+    query = (struct sp_inspect_query){ .search = sp_pid_format(pids[3], text) + 1 };
+    text[strlen(text) - 1] = '\0'; /* without its brackets */
+    CHECK_INT(list(&query, all, 64).count, 1);
+    CHECK(sp_pid_equal(all[0].process.pid, pids[3]));
+    query.search = "";
+    CHECK_INT(list(&query, all, 64).count, page.count);
+    world_close();
+}
+
 TEST(names_are_in_order_and_filters_hold)
 {
     world_open(NULL);

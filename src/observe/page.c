@@ -162,7 +162,17 @@ static void page_row_key(const struct sp_inspect_query *query, const struct sp_i
 
 static bool page_unfiltered(const struct sp_inspect_query *query)
 {
-    return query->kinds == 0 && query->statuses == 0 && query->search == NULL;
+    return query->kinds == 0 && query->statuses == 0 && query->search == NULL &&
+           sp_pid_is_none(query->parent);
+}
+
+/* "17.4" is a part of a pid; a name that is all digits and dots is found as well. */
+static bool page_finds_pid(const char *search, sp_pid pid)
+{
+    char text[SP_PID_TEXT_MAX];
+    if (search[0] == '\0' || search[strspn(search, "0123456789.")] != '\0')
+        return false;
+    return strstr(sp_pid_format(pid, text), search) != NULL;
 }
 
 static bool page_matches(const struct sp_inspect_query *query, const struct sp_inspect *row)
@@ -171,8 +181,25 @@ static bool page_matches(const struct sp_inspect_query *query, const struct sp_i
         return false;
     if (query->statuses != 0 && !(query->statuses & (1U << row->process.status)))
         return false;
+    if (!sp_pid_is_none(query->parent) && !sp_pid_equal(query->parent, row->process.parent))
+        return false;
     return query->search == NULL || strcasestr(row->process.name, query->search) != NULL ||
-           strcasestr(row->process.label, query->search) != NULL;
+           strcasestr(row->process.label, query->search) != NULL ||
+           page_finds_pid(query->search, row->process.pid);
+}
+
+/* What can be told without reading the row. */
+static bool page_may_match(const struct page_walk *walk, sp_pid pid)
+{
+    sp_pid parent = SP_PID_NONE;
+    if (sp_pid_is_none(walk->query->parent))
+        return true;
+    sp__process_enter();
+    struct sp_process *process = sp__process_lookup(walk->runtime, pid);
+    if (process != NULL)
+        parent = sp__process_parent(process);
+    sp__process_leave();
+    return sp_pid_equal(parent, walk->query->parent);
 }
 
 /* ---- in another order than that of the table ---- */
@@ -210,7 +237,8 @@ static void page_walk_full(struct page_walk *walk)
         for (size_t i = 0; i < count; i++) {
             struct page_entry entry = { .pid = pids[i] };
             struct sp_inspect row;
-            if (sp_inspect(pids[i], &row) != SP_OK || !page_matches(walk->query, &row))
+            if (!page_may_match(walk, pids[i]) || sp_inspect(pids[i], &row) != SP_OK ||
+                !page_matches(walk->query, &row))
                 continue;
             page_row_key(walk->query, &row, &entry);
             page_keep(walk, &entry);
@@ -263,22 +291,38 @@ static sp_err page_sorted(struct page_walk *walk, struct sp_inspect *rows, size_
 
 /* ---- in the order of the table ---- */
 
-/* One at a time where a page is about to be full, so that the cursor stands behind its last row. */
-static void page_table(const struct sp_inspect_query *query, struct sp_inspect *rows, size_t max,
+/* Adds it, where it is not one of those before the offset, which are only counted. */
+static void page_table_row(const struct page_walk *walk, sp_pid pid, struct sp_inspect *rows,
+                           struct sp_inspect_page *page)
+{
+    const struct sp_inspect_query *query = walk->query;
+    struct sp_inspect *row = &rows[page->count];
+    bool before = page->matched < query->offset;
+    if (before && page_unfiltered(query)) {
+        page->matched++;
+        return;
+    }
+    if (!page_may_match(walk, pid) || sp_inspect(pid, row) != SP_OK || !page_matches(query, row))
+        return;
+    page->matched++;
+    page->count += !before;
+}
+
+/* As many at a time as there is room for, so that the cursor stands behind the page's last row. */
+static void page_table(const struct page_walk *walk, struct sp_inspect *rows, size_t max,
                        struct sp_inspect_page *page)
 {
+    const struct sp_inspect_query *query = walk->query;
     sp_pid pids[SP__INSPECT_BATCH];
     page->next = query->cursor;
     while (page->next != SIZE_MAX && page->count < max) {
-        size_t want = max - page->count;
-        size_t count =
-            sp_process_list(&page->next, pids, want < SP__INSPECT_BATCH ? want : SP__INSPECT_BATCH);
-        for (size_t i = 0; i < count; i++) {
-            struct sp_inspect *row = &rows[page->count];
-            if (sp_inspect(pids[i], row) != SP_OK || !page_matches(query, row))
-                continue;
-            page->count += page->matched++ >= query->offset;
-        }
+        size_t before = query->offset > page->matched ? query->offset - page->matched : 0;
+        size_t want = SP__INSPECT_BATCH;
+        if (before < want && max - page->count < want - before)
+            want = before + max - page->count;
+        size_t count = sp_process_list(&page->next, pids, want);
+        for (size_t i = 0; i < count; i++)
+            page_table_row(walk, pids[i], rows, page);
     }
 }
 
@@ -296,7 +340,7 @@ sp_err sp_inspect_list(const struct sp_inspect_query *query, struct sp_inspect *
     struct sp_inspect_page page = { .total = sp__living_count(walk.runtime), .next = SIZE_MAX };
     sp_err err = SP_OK;
     if (walk.query->sort == SP_INSPECT_TABLE)
-        page_table(walk.query, rows, max, &page);
+        page_table(&walk, rows, max, &page);
     else
         err = page_sorted(&walk, rows, max, &page);
     if (err == SP_OK)

@@ -2,6 +2,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { forceCenter, forceCollide, forceLink, forceManyBody, forceSimulation } from 'd3-force';
 import { usePoll } from './api.js';
+import { duration } from './format.js';
 import { Nothing, PidLink, short, titleOf } from './parts.jsx';
 
 const NODES_MAX = 300; // more are a ball of wool
@@ -66,6 +67,35 @@ function Cycles({ data }) {
     );
 }
 
+const WAITS_MAX = 100;
+
+// Who waits, the longest first, in words.
+function Waits({ data }) {
+    const name = new Map(data.nodes.map((node) => [node.pid, titleOf(node)]));
+    const waits = data.edges.filter((edge) => edge.kind === 'wait').sort((a, b) => (b.for_ms || 0) - (a.for_ms || 0));
+    if (!waits.length) return null;
+    return (
+        <section>
+            <h2>Who waits <span class="dim">{waits.length > WAITS_MAX ? `the longest ${WAITS_MAX} of ${waits.length}` : waits.length}</span></h2>
+            <div class="scroll">
+                <table class="waits">
+                    <thead><tr><th scope="col">Process</th><th scope="col">waits for</th><th scope="col">What</th><th scope="col" class="number">For</th></tr></thead>
+                    <tbody>
+                        {waits.slice(0, WAITS_MAX).map((edge) => (
+                            <tr key={`${edge.from}${edge.to}`}>
+                                <td><PidLink pid={edge.from}>{name.get(edge.from) || edge.from}</PidLink></td>
+                                <td><PidLink pid={edge.to}>{name.get(edge.to) || edge.to}</PidLink></td>
+                                <td>{edge.wait}{edge.operation && edge.operation !== edge.wait ? ` ${edge.operation}` : ''}{edge.deferred ? ', taken' : ''}</td>
+                                <td class="number">{duration(edge.for_ms)}</td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </div>
+        </section>
+    );
+}
+
 const KINDS = [['wait', 'waits for'], ['link', 'linked'], ['monitor', 'monitors']];
 
 export function Graph() {
@@ -127,6 +157,7 @@ export function Graph() {
                     </svg>
                 </div>
             )}
+            <Waits data={data} />
         </>
     );
 }

@@ -83,7 +83,7 @@ function AskToken({ wrong }) {
 
 function Page({ page, overview, error, theme }) {
     switch (page[0]) {
-    case 'processes': return <Processes />;
+    case 'processes': return <Processes key={page[2]} parent={page[1] === 'of' ? page[2] : null} />;
     case 'process': return <Process key={page[1]} pid={page[1]} overview={overview} />;
     case 'tree': return <Tree />;
     case 'graph': return <Graph />;

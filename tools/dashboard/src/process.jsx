@@ -9,7 +9,6 @@ const LISTS = [
     ['linked', 'Linked with'],
     ['watching', 'Monitors'],
     ['watched_by', 'Monitored by'],
-    ['children', 'Children'],
 ];
 
 // The process that took over the name of one that is gone: its supervisor started it again.
@@ -58,10 +57,11 @@ function Kill({ process, control, self }) {
     );
 }
 
-function PidList({ title, pids }) {
+function PidList({ title, pids, total, all }) {
+    const more = total === undefined && pids.length === LIST_MAX;
     return (
         <section class="list">
-            <h2>{title} <span class="dim">{pids.length}{pids.length === LIST_MAX ? ' or more' : ''}</span></h2>
+            <h2>{title} <span class="dim">{exact(total || pids.length)}{more ? ' or more' : ''}</span> {all}</h2>
             {pids.length === 0 ? <p class="empty">None.</p> : null}
             <ul>{pids.map((pid) => <li key={pid}><PidLink pid={pid} /></li>)}</ul>
         </section>
@@ -111,16 +111,18 @@ export function Process({ pid, overview }) {
             <div class="columns">
                 <Facts facts={[
                     ['State', <Status of={gone ? 'ended' : known.status} />],
-                    ['Kind', known.label],
+                    ['Type', known.kind && known.kind !== known.label ? `${known.label} (${known.kind})` : known.label],
                     ['Waits for', <PidLink pid={known.waits_for} />],
                     ['Mailbox', `${exact(known.mailbox)} messages`],
                     ['Handled', `${exact(known.handled)} messages`],
                     ['Memory', bytes(known.memory)],
                     ['Up', duration(known.uptime_ms)],
                     ['Started by', <PidLink pid={known.parent} />],
+                    known.supervisor ? ['Supervisor', <PidLink pid={known.supervisor} />] : null,
                     ['Traps exits', known.trap_exit ? 'yes' : 'no'],
                     ['Links, monitors, watchers', `${known.links}, ${known.monitors}, ${known.watchers}`],
-                    known.operation ? ['Handling', `${known.operation} for ${duration(known.operation_ms)}`] : null,
+                    known.operation ? ['Handling', `${known.operation} for ${duration(known.operation_ms)}`]
+                        : known.handling_ms ? ['At one call', `for ${duration(known.handling_ms)}`] : null,
                     known.spawned_at ? ['Spawned at', known.spawned_at] : null,
                 ]} />
                 <section>
@@ -133,6 +135,10 @@ export function Process({ pid, overview }) {
             {gone ? null : <Kill process={known} control={overview && overview.control} self={overview && overview.self} />}
             <div class="columns">
                 {LISTS.map(([member, title]) => (known[member] ? <PidList key={member} title={title} pids={known[member]} /> : null))}
+                {known.children ? (
+                    <PidList title="Children" pids={known.children} total={known.children_total}
+                        all={known.children_total ? <a href={`#/processes/of/${pid}`}>as a table</a> : null} />
+                ) : null}
             </div>
         </>
     );

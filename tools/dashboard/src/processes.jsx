@@ -10,10 +10,11 @@ const SORTED_MAX = 10000; // rows that can be reached in an order other than the
 const COLUMNS = [
     { id: 'pid', title: 'Pid', cell: (p) => <PidLink pid={p.pid} /> },
     { id: 'name', title: 'Name', cell: (p) => <b>{titleOf(p)}</b> },
-    { id: null, title: 'Kind', wide: true, cell: (p) => <span class="dim">{p.label}</span> },
+    { id: null, title: 'Type', wide: true, cell: (p) => <span class="dim">{p.label}</span> },
     { id: null, title: 'State', cell: (p) => <Status of={p.status} /> },
     { id: 'mailbox', title: 'Mailbox', number: true, cell: (p) => exact(p.mailbox) },
     { id: 'handled', title: 'Handled', number: true, cell: (p) => count(p.handled) },
+    { id: 'handling', title: 'At one call', number: true, wide: true, cell: (p) => (p.handling_ms ? duration(p.handling_ms) : '') },
     { id: 'memory', title: 'Memory', number: true, wide: true, cell: (p) => bytes(p.memory) },
     { id: 'links', title: 'Links', number: true, wide: true, cell: (p) => exact(p.links) },
     { id: 'uptime', title: 'Up', number: true, wide: true, cell: (p) => duration(p.uptime_ms) },
@@ -71,7 +72,7 @@ function Row({ process }) {
 }
 
 function Pager({ view, data, onMove }) {
-    const end = view.sort === 'pid' && view.order === 'asc' ? data.matched : Math.min(data.matched, SORTED_MAX);
+    const end = view.sort === 'pid' ? data.matched : Math.min(data.matched, SORTED_MAX);
     const to = data.offset + data.processes.length;
     const lastPage = Math.max(0, Math.floor((end - 1) / PAGE) * PAGE);
     return (
@@ -90,10 +91,22 @@ function Pager({ view, data, onMove }) {
     );
 }
 
-const INITIAL = { sort: 'mailbox', order: 'desc', offset: 0, search: '', status: '' };
+const INITIAL = { sort: 'mailbox', order: 'desc', offset: 0, search: '', status: '', kind: '' };
+const STATES = ['running', 'runnable', 'idle', 'waiting', 'exiting'];
+const KINDS = ['plain', 'server', 'statem', 'supervisor', 'task', 'thread'];
 let remembered = INITIAL; // when one comes back to the page
 
-export function Processes() {
+function Choice({ name, any, words, value, onChange }) {
+    return (
+        <select aria-label={name} value={value} onChange={(event) => onChange(event.target.value)}>
+            <option value="">{any}</option>
+            {words.map((word) => <option key={word} value={word}>{word}</option>)}
+        </select>
+    );
+}
+
+// `parent`: only those that it started.
+export function Processes({ parent }) {
     const [view, setView] = useState(remembered);
     const search = useRef(null);
     remembered = view;
@@ -103,6 +116,8 @@ export function Processes() {
     const query = new URLSearchParams({ sort: view.sort, order: view.order, offset: view.offset, limit: PAGE });
     if (view.search) query.set('search', view.search);
     if (view.status) query.set('status', view.status);
+    if (view.kind) query.set('kind', view.kind);
+    if (parent) query.set('parent', parent);
     const { data, error } = usePoll(`/api/processes?${query}`);
 
     // With the field itself: a key that is pressed as soon as it is seen is not lost.
@@ -120,14 +135,13 @@ export function Processes() {
         <>
             <h1>Processes</h1>
             <div class="tools">
-                <input ref={search} type="search" placeholder="Name, kind or pid ( / )" aria-label="Search processes"
+                <input ref={search} type="search" placeholder="Name, type or pid ( / )" aria-label="Search processes"
                     maxLength={64} value={view.search} onInput={(event) => change({ search: event.target.value })} />
-                <select aria-label="State" value={view.status} onChange={(event) => change({ status: event.target.value })}>
-                    <option value="">every state</option>
-                    {['running', 'runnable', 'idle', 'waiting', 'exiting'].map((status) => (
-                        <option key={status} value={status}>{status}</option>
-                    ))}
-                </select>
+                <Choice name="State" any="every state" words={STATES} value={view.status} onChange={(status) => change({ status })} />
+                <Choice name="Kind" any="every kind" words={KINDS} value={view.kind} onChange={(kind) => change({ kind })} />
+                {parent ? (
+                    <span class="chip">started by <PidLink pid={parent} /> <a href="#/processes" aria-label="Show all processes">✕</a></span>
+                ) : null}
                 {data ? <Pager view={view} data={data} onMove={(offset) => setView({ ...view, offset: Math.max(0, offset) })} /> : null}
             </div>
             {error ? <Nothing error={error} /> : null}

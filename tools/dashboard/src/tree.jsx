@@ -26,12 +26,16 @@ function arranged(node) {
     const alone = node.children.filter((child) => child.name || child.children.length || !grouped.has(child.label));
     const weight = (child) => (child.children.length ? 2 : 0) + (child.name ? 1 : 0);
     alone.sort((a, b) => weight(b) - weight(a) || titleOf(a).localeCompare(titleOf(b)));
-    return [...alone, ...groups.map(([label, members]) => ({ crowd: label, children: members }))];
+    const crowds = groups.map(([label, members]) => ({ crowd: label, children: members }));
+    // Of a million children some are told, the rest is a page of the table.
+    const rest = (node.total || 0) - node.children.length;
+    const list = rest > 0 ? [{ rest: node.pid, title: `${exact(rest)} more: list`, children: [] }] : [];
+    return [...alone, ...crowds, ...list];
 }
 
 // The same place in the tree keeps its key when its process is started again.
 function keyed(nodes) {
-    const byPid = new Map(nodes.map((node) => [node.pid, { ...node, children: [] }]));
+    const byPid = new Map(nodes.map((node) => [node.pid, { ...node, total: node.children, children: [] }]));
     const root = { key: ROOT, title: 'runtime', children: [] };
     for (const node of byPid.values()) {
         const parent = byPid.get(node.parent) || root;
@@ -41,12 +45,12 @@ function keyed(nodes) {
         const used = new Map();
         if (!node.crowd) node.children = arranged(node);
         for (const child of node.children) {
-            const title = child.crowd ? `${child.children.length} × ${child.crowd}` : titleOf(child);
+            const title = child.rest ? child.title : child.crowd ? `${child.children.length} × ${child.crowd}` : titleOf(child);
             const nth = used.get(title) || 0;
             used.set(title, nth + 1);
             child.title = title;
             // A pid, where nothing else tells them apart: there is no telling who took over.
-            const place = child.crowd || child.name || (nth === 0 && !node.crowd ? title : child.pid);
+            const place = child.rest ? '\u2026list' : child.crowd || child.name || (nth === 0 && !node.crowd ? title : child.pid);
             child.key = `${node.key}/${place}`;
             name(child);
         }
@@ -106,16 +110,18 @@ function onNodeKey(event, act) {
 function Node({ at, flash, collapsed, toggle, showAll }) {
     const node = at.data;
     const many = node.children.length;
+    const told = node.total || many;
     const act = {
         open: () => {
             if (node.more) showAll(node.more);
+            else if (node.rest) location.hash = `#/processes/of/${node.rest}`;
             else if (node.pid) location.hash = `#/process/${node.pid}`;
             else toggle(node.key);
         },
         toggle: () => (node.more ? showAll(node.more) : many && toggle(node.key)),
     };
     const state = many ? (collapsed ? 'collapsed' : 'expanded') : '';
-    const label = `${node.title}${node.status ? `, ${node.status}` : ''}${many ? `, ${many} children, ${state}` : ''}`;
+    const label = `${node.title}${node.status ? `, ${node.status}` : ''}${many ? `, ${exact(told)} children, ${state}` : ''}`;
     return (
         <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabindex={0} role="treeitem"
             aria-label={label} aria-expanded={many ? !collapsed : undefined}
