@@ -120,7 +120,10 @@ static int dashboard_main(void *arg)
     sp_http_ref http;
     struct sp_http_info info;
     char text[SP_ADDRESS_TEXT_MAX];
-    sp_err err = dashboard_start(self);
+    /* Before the program says that it runs: a Ctrl-C from then on ends it in order. */
+    sp_err err = sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5));
+    if (err == SP_OK)
+        err = dashboard_start(self);
     if (err == SP_OK)
         err = sp_recorder_start(sp_runtime_current(), NULL); /* for the timeline */
     if (err == SP_OK)
@@ -135,8 +138,7 @@ static int dashboard_main(void *arg)
     fflush(stdout);
 
     struct sp_message *message;
-    if (sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5)) != SP_OK ||
-        sp_receive(sp_never(), &message) != SP_OK)
+    if (sp_receive(sp_never(), &message) != SP_OK)
         return EXIT_FAILURE;
     sp_message_free(message);
     return EXIT_SUCCESS;

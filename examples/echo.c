@@ -47,6 +47,12 @@ static int echo_main(void *arg)
         .server = &echo_class,
     };
     sp_serve_ref serve;
+    /* Before the program says that it runs: a Ctrl-C from then on ends it in order. */
+    sp_err err = sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5));
+    if (err != SP_OK) {
+        fprintf(stderr, "echo: %s\n", sp_err_text(err));
+        return EXIT_FAILURE;
+    }
     if (sp_serve_start(&options, NULL, &serve) != SP_OK) {
         fprintf(stderr, "echo: %s\n", error.text);
         return EXIT_FAILURE;
@@ -59,8 +65,7 @@ static int echo_main(void *arg)
     fflush(stdout);
 
     struct sp_message *message;
-    if (sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5)) != SP_OK ||
-        sp_receive(sp_never(), &message) != SP_OK)
+    if (sp_receive(sp_never(), &message) != SP_OK)
         return EXIT_FAILURE;
     sp_message_free(message);
     if (sp_serve_info(serve, &(sp_empty){ 0 }, &info, sp_after_sec(5)) == SP_OK)

@@ -59,14 +59,15 @@ static int chat_main(void *address)
     struct sp_serve_info info;
     struct sp_message *message;
     char text[SP_ADDRESS_TEXT_MAX];
-    if (sp_supervisor_start(&spec, NULL, &supervisor) != SP_OK ||
+    /* The signals first: a Ctrl-C that comes once the program says it listens ends it in order. */
+    if (sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5)) != SP_OK ||
+        sp_supervisor_start(&spec, NULL, &supervisor) != SP_OK ||
         sp_serve_whereis("doors", &doors) != SP_OK ||
         sp_serve_info(doors, &(sp_empty){ 0 }, &info, sp_after_sec(5)) != SP_OK)
         return EXIT_FAILURE;
     printf("chat_room: listening on %s, Ctrl-C ends it\n", sp_address_format(&info.address, text));
     fflush(stdout);
-    if (sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5)) != SP_OK ||
-        sp_receive(sp_never(), &message) != SP_OK)
+    if (sp_receive(sp_never(), &message) != SP_OK)
         return EXIT_FAILURE;
     sp_message_free(message);
     return sp_stop(supervisor, NULL, sp_after_sec(20)) == SP_OK ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -42,7 +42,8 @@ enum sp_os_signal_mode {
 
 /** Send the running process an sp_os_signal for each SIGINT and SIGTERM from now on. It ends with
  *  sp_os_signal_unsubscribe(), or with the process. Subscribing again changes the mode, and
- *  takes the signals anew where one was delivered already.
+ *  takes the signals anew where one was delivered already. Subscribe before telling anyone that
+ *  the program runs: a signal from before has its default action.
  *  Errors: LIMIT (another runtime of the program has the signals), INVALID (mode), NOMEM,
  *  NOTSUP (the system does not allow it), NOTCONTEXT, TIMEOUT.
  *  Context: process, may suspend. Default deadline: 5 s. */
