@@ -5,6 +5,7 @@
 #include "process/deadlock.h"
 #include "process/send.h"
 #include "process/send_fast.h"
+#include "process/watched.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
 
@@ -145,12 +146,12 @@ static SP_NOINLINE sp_err call_send_slow(struct call_target *target, struct sp_m
     return err;
 }
 
-/* Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
+/* `pointed`: past a point. Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
 __attribute__((always_inline)) static inline sp_err call_send(struct sp__context *context,
                                                               struct sp_process *self,
                                                               struct call_target *target,
                                                               const struct sp_op *op,
-                                                              const void *in)
+                                                              const void *in, bool pointed)
 {
     sp_pid from = sp__process_pid(self);
     struct sp_message *message =
@@ -163,6 +164,8 @@ __attribute__((always_inline)) static inline sp_err call_send(struct sp__context
                                                         .index = target->index,
                                                         .flags = target->flags };
     sp__payload_copy(sp__message_payload(message), in, op->in.size);
+    if (pointed)
+        sp__watched_send(context, target->pid, message);
     return sp__send_fast(context, target->pid, message, &target->number)
                ? SP_OK
                : call_send_slow(target, message);
@@ -208,22 +211,15 @@ static inline bool call_closes_circle(struct sp__context *context, struct sp_pro
            sp__deadlock_closed(self, target->token) && sp__wait_close(&self->actor, target->token);
 }
 
-/* `by_server` is a constant: what others call costs them nothing of what is for servers. */
-__attribute__((always_inline)) static inline sp_err call(struct sp__context *context,
-                                                         struct sp_process *self,
-                                                         struct sp__pending *pending,
-                                                         struct call_target *target,
-                                                         const struct sp_op *op, const void *in,
-                                                         bool by_server, bool *out_dead)
+/* The rest of a call whose wait is open. `by_server` and `pointed` are constants: what others call
+ * costs them nothing of what is for servers, or where somebody looks. */
+__attribute__((always_inline)) static inline sp_err call_open(
+    struct sp__context *context, struct sp_process *self, struct sp__pending *pending,
+    struct call_target *target, const struct sp_op *op, const void *in, bool by_server,
+    bool *out_dead, bool pointed)
 {
-    self->pending = pending;
-    target->token = sp__wait_open(&self->actor);
-    if (sp__point_of(context) != NULL) {
-        sp__point_in(context, SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
-        context = sp__context();
-    }
     sp__edge_of_call(self, target->pid, target->token);
-    sp_err err = call_send(context, self, target, op, in);
+    sp_err err = call_send(context, self, target, op, in, pointed);
     if (err != SP_OK)
         return call_not_sent(self, target, op, in, err, out_dead);
     err = SP_ERR_DEADLOCK;
@@ -239,6 +235,29 @@ __attribute__((always_inline)) static inline sp_err call(struct sp__context *con
     if (err == SP_ERR_TIMEOUT)
         outcome_timeout(self, target, op, pending->slots->deferred);
     return err;
+}
+
+/* Past a point. */
+static SP_NOINLINE sp_err call_pointed(struct sp_process *self, struct sp__pending *pending,
+                                       struct call_target *target, const struct sp_op *op,
+                                       const void *in, bool by_server, bool *out_dead)
+{
+    sp__point(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
+    return call_open(sp__context(), self, pending, target, op, in, by_server, out_dead, true);
+}
+
+__attribute__((always_inline)) static inline sp_err call(struct sp__context *context,
+                                                         struct sp_process *self,
+                                                         struct sp__pending *pending,
+                                                         struct call_target *target,
+                                                         const struct sp_op *op, const void *in,
+                                                         bool by_server, bool *out_dead)
+{
+    self->pending = pending;
+    target->token = sp__wait_open(&self->actor);
+    if (__builtin_expect(sp__point_of(context) != NULL, 0))
+        return call_pointed(self, pending, target, op, in, by_server, out_dead);
+    return call_open(context, self, pending, target, op, in, by_server, out_dead, false);
 }
 
 static SP_NOINLINE sp_err call_as_server(struct sp__context *context, struct sp_process *self,
@@ -315,7 +334,7 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
         sp_err err = SP_ERR_DEADLOCK;
         sp__point(SP__POINT_SEND, sp__point_pid(target.pid), op->in.name);
         if (!sp_pid_equal(target.pid, sp__process_pid(self)))
-            err = call_send(sp__context(), self, &target, op, in);
+            err = call_send(sp__context(), self, &target, op, in, true);
         if (err == SP_OK && sp__edge_may_close(sp__process_runtime(self), target.pid) &&
             sp__deadlock_closed_by(self, target.pid))
             err = SP_ERR_DEADLOCK;

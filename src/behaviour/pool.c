@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "process/dead_letter.h"
 #include "process/timer.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 
 #include <string.h>
@@ -52,6 +53,7 @@ void sp__pool_lose(struct sp__pool *pool, struct sp__pool_job *moved_job, enum s
     if (moved_job->counted) {
         moved_job->counted = false;
         sp__process_took(sp__context(), sp__process_self(), message);
+        sp__watched_took(sp__process_self(), message);
     }
     pool->info.lost[why]++;
     pool->losing = moved_job;
@@ -68,6 +70,7 @@ void sp__pool_lose(struct sp__pool *pool, struct sp__pool_job *moved_job, enum s
 static void pool_refuse(struct sp__pool *pool, struct sp_message *message, enum sp_pool_loss why)
 {
     sp__process_took(sp__context(), sp__process_self(), message);
+    sp__watched_took(sp__process_self(), message);
     pool->info.refused++;
     pool->refusing = message;
     sp__reply_fail_message(message, loss_err(why), NULL);

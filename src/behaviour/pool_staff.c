@@ -9,6 +9,7 @@
  */
 #include "base/alloc.h"
 #include "behaviour/pool.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 
 /* What could not be done for want of memory is tried again after this. */
@@ -156,6 +157,7 @@ static void give_count(struct sp__pool *pool, struct sp__pool_job *job)
     if (job->counted) {
         job->counted = false;
         sp__process_took(sp__context(), sp__process_self(), job->message);
+        sp__watched_took(sp__process_self(), job->message);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "process/send.h"
+#include "process/watched.h"
 
 #include <string.h>
 
@@ -106,6 +107,7 @@ static void worker_work(struct worker *self, const struct sp__pool_carry *carry)
     }
     /* It was counted when the pool took it, and the carrier is counted for it here. */
     sp__process_put_back(sp__context(), sp__process_self(), self->message);
+    sp__watched_put_back(sp__context(), self->message);
     struct sp__pool_carry copy = *carry;
     if (sp__server_handle(self->message, worker_run, &copy) == SP__HANDLED_SKIPPED)
         (void)sp__pool_job_move(carry, SP__JOB_STARTED, SP__JOB_SKIPPED);
@@ -124,6 +126,7 @@ static void worker_carry(struct worker *self, struct sp_message *message)
     const struct sp__pool_carry *carry = sp__message_payload(message);
     self->carrier = message;
     sp__process_took(sp__context(), sp__process_self(), message);
+    sp__watched_took(sp__process_self(), message);
     bool mine = sp__pool_job_move(carry, SP__JOB_GIVEN, SP__JOB_STARTED);
     if (mine)
         worker_work(self, carry);

@@ -7,6 +7,7 @@
 #include "process/scheduling.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 #include "runtime/message_pool.h"
 #include "runtime/recorder.h"
@@ -200,6 +201,7 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
         sp__dead_letter(SP_DEAD_STALE, message, sp__process_pid(self));
     } else if (call_is_over(message)) {
         sp__process_took(sp__context(), self, message);
+        sp__watched_took(self, message);
         sp__count(&sp__context()->counters.expired);
     } else {
         sp__timer_message_taken(self, message);
@@ -207,6 +209,17 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
     }
     sp__message_destroy(message);
     return true;
+}
+
+/* Is it of an operation that server_watched() counts? */
+static void server_watch(struct sp_process *self, struct sp__server *server,
+                         struct sp_message *message, struct sp__watch_span *out_span)
+{
+    uint8_t kind = message->type->kind;
+    bool own = (kind == SP__KIND_CAST || kind == SP__KIND_CALL) && server->class->hook == NULL &&
+               sp__message_op(message)->server == server->class;
+    sp__watch_took(sp__context(), server->class->name, own, sp__mailbox_length(&self->actor) + 1,
+                   message, out_span);
 }
 
 enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__server_run_fn run,
@@ -228,6 +241,9 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
     if (out_size > SERVER_OUT_MAX)
         frame.out = frame.out_heap = sp__malloc(out_size);
     sp__process_took(sp__context(), self, moved_message);
+    struct sp__watch_span span = { .weight = 0 };
+    if (sp__watched(sp__context()))
+        server_watch(self, server, moved_message, &span);
     server->frame = &frame;
     sp_err result = SP_ERR_NOMEM;
     if (frame.out != NULL) {
@@ -238,6 +254,8 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
                                   self->actor.runtime->ops->now_coarse(self->actor.runtime),
                                   memory_order_relaxed);
         result = run(arg, moved_message, frame.out);
+        if (span.weight != 0)
+            sp__watch_done(&span);
         if (frame.outer == NULL)
             atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
     }
@@ -253,6 +271,7 @@ bool sp__server_keep(void)
     if (!frame->kept) {
         frame->kept = true;
         sp__process_put_back(sp__context(), sp__process_self(), frame->message);
+        sp__watched_put_back(sp__context(), frame->message);
         if (frame->call)
             sp__reply_defer(sp__message_call(frame->message));
     }
@@ -422,8 +441,8 @@ static void server_since(struct sp_process *self, bool began)
                           memory_order_relaxed);
 }
 
-/* An ordinary call. False: its caller has given up. */
-__attribute__((always_inline)) static inline bool server_call(struct sp__context *context,
+/* An ordinary call whose caller waits. */
+__attribute__((always_inline)) static inline void server_call(struct sp__context *context,
                                                               struct sp_process *self,
                                                               struct sp__server *server,
                                                               struct sp_message *message)
@@ -431,8 +450,6 @@ __attribute__((always_inline)) static inline bool server_call(struct sp__context
     _Alignas(16) char out[SERVER_OUT_FAST];
     const struct sp_op *op = sp__message_op(message);
     bool timed = sp__message_call(message)->deadline_ns != INT64_MAX;
-    if (sp__reply_over(context, sp__message_call(message)))
-        return false;
     struct sp__frame frame = { .message = message, .out = out, .call = true };
     memset(out, 0, sizeof(out));
     sp__process_took(context, self, message);
@@ -443,7 +460,6 @@ __attribute__((always_inline)) static inline bool server_call(struct sp__context
     if (timed)
         server_since(self, false);
     server_call_end(server, &frame, result);
-    return true;
 }
 
 /* Is it of an ordinary server's own operations, and nothing was done about it yet? */
@@ -452,6 +468,35 @@ static inline bool server_ordinary(const struct sp__server *server,
 {
     return message->flags == flags && sp__message_op(message)->server == server->class &&
            server->class->hook == NULL;
+}
+
+/* Is it a call that server_call() is for? */
+static inline bool server_calls(struct sp__context *context, const struct sp__server *server,
+                                struct sp_message *message)
+{
+    return message->type->kind == SP__KIND_CALL &&
+           server_ordinary(server, message, SP__MESSAGE_CALL) &&
+           sp__message_op(message)->out_size <= SERVER_OUT_FAST &&
+           !sp__reply_over(context, sp__message_call(message));
+}
+
+/* A message, while somebody watches: out of line, so that it costs the others nothing. What is to be
+ * measured goes the long way. */
+static SP_NOINLINE void server_watched(struct sp_process *self, struct sp__server *server,
+                                       struct sp_message *message)
+{
+    struct sp__context *context = sp__context();
+    struct sp__watch *watch = sp__watch_of(context);
+    sp__record(context, SP_RECORD_HANDLE, sp__point_pid(message->from), message->type->name);
+    if (watch == NULL)
+        server_dispatch(self, server, message); /* it was stopped just now */
+    else if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0) &&
+             sp__watch_count(watch, message->type))
+        server_cast(context, self, server, message);
+    else if (server_calls(context, server, message) && sp__watch_count(watch, message->type))
+        server_call(context, self, server, message);
+    else
+        server_dispatch(self, server, message);
 }
 
 /* What a message means for the inactivity timeout, and for the deadline of its handler. */
@@ -469,13 +514,14 @@ static inline void server_message(struct sp_process *self, struct sp__server *se
 {
     if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
         server_attend(self, message);
-    uint8_t kind = message->type->kind;
-    sp__record(sp__context(), SP_RECORD_HANDLE, sp__point_pid(message->from), message->type->name);
-    if (kind == SP__KIND_CAST && server_ordinary(server, message, 0))
-        server_cast(sp__context(), self, server, message);
-    else if (kind != SP__KIND_CALL || !server_ordinary(server, message, SP__MESSAGE_CALL) ||
-             sp__message_op(message)->out_size > SERVER_OUT_FAST ||
-             !server_call(sp__context(), self, server, message))
+    struct sp__context *context = sp__context();
+    if (sp__watched(context))
+        server_watched(self, server, message);
+    else if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0))
+        server_cast(context, self, server, message);
+    else if (server_calls(context, server, message))
+        server_call(context, self, server, message);
+    else
         server_dispatch(self, server, message);
 }
 

@@ -25,6 +25,7 @@
 #include "process/scheduling.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 #include "runtime/recorder.h"
 
@@ -131,6 +132,7 @@ static struct sp__signal *exit_vanish(struct sp_process *self)
 {
     uint64_t serial = atomic_load_explicit(&self->serial, memory_order_relaxed);
     sp__living_exited(sp__context());
+    sp__watched_exit(self);
     /* release: who finds it dead finds all that came before. */
     atomic_store_explicit(&self->serial, serial | SP__SERIAL_DEAD, memory_order_release);
     return sp__actor_close(&self->actor);

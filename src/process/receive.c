@@ -12,6 +12,7 @@
 #include "process/reply.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "process/watched.h"
 #include "runtime/message_pool.h"
 
 /* ---- the ring ---- */
@@ -204,6 +205,7 @@ static inline bool receive_accept(struct sp_process *self, struct sp_message *me
     if ((message->flags & SP__MESSAGE_KEYED) && !receive_tick(self, message))
         return false;
     sp__process_took(sp__context(), self, message);
+    sp__watched_took(self, message);
     received_add(self, message);
     return true;
 }

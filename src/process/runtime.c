@@ -12,6 +12,7 @@
 #include "process/starvation.h"
 #include "process/timer.h"
 #include "runtime/log.h"
+#include "runtime/meter.h"
 #include "runtime/recorder.h"
 #include "runtime/slab.h"
 #include "spawned/property.h"
@@ -119,6 +120,7 @@ static void runtime_free(struct sp_runtime *runtime)
     if (runtime->forgets)
         return;
     sp__recorder_free(runtime);
+    sp__meters_free(runtime);
     sp__dead_letters_destroy(runtime);
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);

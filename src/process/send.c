@@ -9,6 +9,7 @@
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/signal.h"
+#include "process/watched.h"
 
 #include <string.h>
 
@@ -321,6 +322,20 @@ sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
     return SP_OK;
 }
 
+/* sp_send() past a point. */
+static SP_NOINLINE sp_err send_pointed(struct sp_process *self, sp_pid to,
+                                       const struct sp_msg_type *type, const void *payload)
+{
+    sp__point(SP__POINT_SEND, sp__point_pid(to), type->name);
+    struct sp__context *context = sp__context();
+    struct sp_message *message = send_copy(context, sp__process_pid(self), type, payload);
+    uint32_t number;
+    if (message == NULL)
+        return SP_ERR_NOMEM;
+    sp__watched_send(context, to, message);
+    return sp__send_fast(context, to, message, &number) ? SP_OK : send_slow(context, to, message);
+}
+
 sp_err sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload)
 {
     struct sp__context *context = sp__context();
@@ -328,8 +343,9 @@ sp_err sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload)
         sp__payload_destroy(type, payload);
         return SP_ERR_NOTCONTEXT;
     }
-    sp__point_in(context, SP__POINT_SEND, sp__point_pid(to), type->name);
     struct sp_process *self = (struct sp_process *)(void *)context->current;
+    if (__builtin_expect(sp__point_of(context) != NULL, 0))
+        return send_pointed(self, to, type, payload);
     return send_payload(context, sp__process_pid(self), to, type, payload);
 }
 
@@ -647,6 +663,8 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
     struct sp_message *message = send_copy(context, sp__process_pid(self), type, payload);
     if (message == NULL)
         return SP_ERR_NOMEM;
+    if (sp__point_of(context) != NULL)
+        sp__watched_send(context, to, message);
     uint32_t number;
     sp_err err = SP_OK;
     if (!sp__send_fast(context, to, message, &number))

@@ -6,6 +6,7 @@
 #include "runtime/recorder.h"
 
 #include "runtime/backend.h"
+#include "runtime/meter.h"
 
 #if defined(__x86_64__) && defined(__LP64__)
 _Thread_local struct sp__context *sp__context_current;
@@ -64,6 +65,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     sp__list_push_back(&runtime->contexts, &context->link);
     atomic_fetch_add_explicit(&runtime->context_count, 1, memory_order_relaxed);
     sp__recorder_join(runtime, context);
+    sp__meters_join(runtime, context);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__context_set(context);
 }
@@ -86,6 +88,7 @@ void sp__context_finish(struct sp__context *context)
     sp__lock_lock(&runtime->contexts_lock);
     sp__list_remove(&context->link);
     sp__recorder_leave(runtime, context);
+    sp__meters_leave(runtime, context);
     atomic_fetch_sub_explicit(&runtime->context_count, 1, memory_order_relaxed);
     /* relaxed: what is reserved is written under this lock. */
     atomic_store_explicit(&runtime->live,

@@ -77,6 +77,9 @@ enum sp__after {
 };
 
 struct sp__record_ring;
+struct sp__watch;
+struct sp__meter;
+struct sp__meters;
 typedef void (*sp__point_fn)(struct sp__context *context, enum sp__point kind, uint64_t object,
                              const char *what);
 
@@ -85,9 +88,12 @@ struct sp__context {
     struct sp__actor *current; /* what runs now, or NULL: the scheduler itself */
     struct sp__fiber *fiber;   /* on which it runs */
     /** Called before an operation that others can notice: in a simulated world it stands aside
-     *  (point.h), on threads it records, while the recorder is on; else NULL. */
+     *  (point.h), on threads it records, while the recorder is on, or stamps a message (watch.h);
+     *  else NULL. */
     sp__point_fn _Atomic point;
     struct sp__record_ring *_Atomic record; /* see recorder.h; NULL: the recorder is off */
+    struct sp__watch *_Atomic watch;        /* see watch.h; NULL: nobody watches messages */
+    struct sp__meter *_Atomic meter;        /* see meter.h; NULL: it has none */
     enum sp__context_kind kind;
     enum sp__after after;
     bool after_receiving;
@@ -154,6 +160,7 @@ struct sp_runtime {
     _Atomic uint64_t live;            /* written under contexts_lock; see process/living.h */
     struct sp_runtime *debugger_next; /* process/debugger.h */
     struct sp__recorder *recorder;    /* recorder.h; made by the first start, under contexts_lock */
+    struct sp__meters *_Atomic meters;  /* meter.h; NULL: there are none yet */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__dead_letters *_Atomic dead; /* made by the first; NULL: none yet */

@@ -30,6 +30,7 @@ enum {
     SP__MESSAGE_LAST_TICK = 64,  /* the timer is over with it */
     SP__MESSAGE_DESTROYED = 128, /* its payload was, or its destructor left by a fault */
     SP__MESSAGE_SIGNALLED = 512, /* a notice of sp_signal(), which are counted */
+    SP__MESSAGE_STAMPED = 1024,  /* `aux` says when it was sent: see watch.h */
     SP__MESSAGE_TEMPLATE = 256,  /* of a timer that repeats: it sends copies; `aux`: the period */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "runtime/backend.h"
+#include "runtime/watch.h"
 
 #include <string.h>
 #if defined(__x86_64__)
@@ -159,6 +160,7 @@ static bool recorder_attach(struct sp_runtime *runtime, struct sp__context *cont
     atomic_store_explicit(&context->record, ring, memory_order_release);
     /* relaxed: what it does is looked up anew in add. */
     atomic_store_explicit(&context->point, recorder_point, memory_order_relaxed);
+    sp__watch_refresh(context);
     return true;
 }
 
@@ -167,6 +169,7 @@ static void recorder_detach(struct sp__context *context)
     /* relaxed: who is in the middle of an event may end it. */
     atomic_store_explicit(&context->point, NULL, memory_order_relaxed);
     atomic_store_explicit(&context->record, NULL, memory_order_relaxed);
+    sp__watch_refresh(context);
 }
 
 void sp__recorder_join(struct sp_runtime *runtime, struct sp__context *context)

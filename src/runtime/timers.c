@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "runtime/scheduler.h"
+#include "runtime/watch.h"
 
 enum {
     /* Nodes touched per hold of the lock: up to 10 us, where all of them are misses. */
@@ -168,6 +169,9 @@ static bool timers_take(struct sp__timer_shard *shard, int64_t now_ns, int64_t p
         struct sp__timer_node *node = sp__container_of(at, struct sp__timer_node, link);
         due->nodes[due->count] = node;
         due->kinds[due->count] = (uint8_t)timers_taken(shard, node);
+        /* Most waits end before their deadline: theirs is not looked at. */
+        if (sp__watched(sp__context()) && due->kinds[due->count] != SP__TIMER_ACTOR)
+            sp__watch_timer(sp__context(), node->expiry_ns, now_ns);
     }
     int64_t next = more ? now_ns : sp__wheel_next(&shard->wheel);
     if (!more && due->count >= TIMERS_DENSE && next < now_ns + pace_ns)

@@ -8,6 +8,7 @@
 #include "model.h"
 
 #include "runtime/scheduler.h"
+#include "runtime/watch.h"
 #include "support/test.h"
 
 enum { DEADLINE_FIRST = 100, DEADLINE_NOW = 150, DEADLINE_SECOND = 200 };
@@ -42,6 +43,13 @@ void sp__lock_wake(struct sp__lock *lock)
 {
     (void)lock;
 }
+void sp__watch_timer(struct sp__context *context, int64_t due_ns, int64_t now_ns)
+{
+    (void)context;
+    (void)due_ns;
+    (void)now_ns;
+}
+
 void sp__real_ready(struct sp__actor *actor)
 {
     (void)actor;

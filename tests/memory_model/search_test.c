@@ -10,6 +10,7 @@
 
 #include "runtime/real/futex.h"
 #include "runtime/recorder.h"
+#include "runtime/watch.h"
 #include "support/test.h"
 
 enum { SEARCH_WORKERS = 3, SEARCH_ACTORS = 3 };
@@ -63,6 +64,19 @@ void sp__recorder_add(struct sp__context *context, enum sp_record_kind kind, uin
     (void)other;
     (void)what;
 }
+void sp__watch_timer(struct sp__context *context, int64_t due_ns, int64_t now_ns)
+{
+    (void)context;
+    (void)due_ns;
+    (void)now_ns;
+}
+
+void sp__watch_idle(struct sp__context *context, bool idle)
+{
+    (void)context;
+    (void)idle;
+}
+
 void sp__watcher_wake(struct sp__watcher *watcher)
 {
     (void)watcher;

@@ -2,6 +2,7 @@
 
 #include "runtime/real/futex.h"
 #include "runtime/recorder.h"
+#include "runtime/watch.h"
 
 enum {
     /* A busy worker looks at timers, poller and global queue after so many turns at the latest, and
@@ -323,12 +324,14 @@ static void worker_sleep(struct sp__worker *worker)
     sp__fence_full();
     if (!real_has_work(real)) {
         struct sp__worker *nobody = NULL;
+        sp__watched_idle(&worker->runner->context, true);
         if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                     memory_order_seq_cst, memory_order_relaxed)) {
             worker_poll_sleep(worker, tidy_at);
         } else {
             worker_futex_sleep(worker, tidy_at);
         }
+        sp__watched_idle(&worker->runner->context, false);
     } else {
         worker_unlist_idle(worker);
     }

@@ -1,0 +1,439 @@
+#include "runtime/watch.h"
+
+#include "base/alloc.h"
+#include "runtime/backend.h"
+#include "runtime/message.h"
+#include "runtime/random.h"
+#include "runtime/recorder.h"
+
+#include <string.h>
+
+enum {
+    WATCH_PROBES = 8,        /* places of a table that are tried */
+    WATCH_SKIP_MAX = 64,     /* sends between a sample and the stamp that goes with it */
+    WATCH_KINDS_OTHERS = 64, /* on threads that are not workers: they run one process */
+    WATCH_WAITED = 1,        /* bit of a stamp; the rest is the instant */
+};
+
+/* What a context has while only the recorder wants to see its messages. */
+static struct sp__watch watch_of_recorder;
+
+/* Of the thread's own: no read-modify-write. relaxed: a statistic. */
+static inline void watch_raise(_Atomic uint64_t *count, uint64_t by)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+/* ---- how often to measure ---- */
+
+/* A number whose mean is `interval`, from 1 on: so that nothing that repeats itself is always, or
+ * never, measured. */
+static uint32_t watch_distance(struct sp__watch *watch, uint32_t interval)
+{
+    return 1 + (uint32_t)sp__random_below(&watch->random, 2 * interval - 1);
+}
+
+/* The next interval, after a sample that came `elapsed_ns` after the last. */
+static uint32_t watch_interval(const struct sp__watch *watch, uint32_t interval, int64_t elapsed_ns)
+{
+    /* relaxed: a setting. */
+    int64_t gap_ns = atomic_load_explicit(&watch->gap_ns, memory_order_relaxed);
+    if (elapsed_ns < gap_ns)
+        return interval < SP__WATCH_INTERVAL_MAX ? interval * 2 : interval;
+    return elapsed_ns / 4 > gap_ns && interval > 1 ? interval / 2 : interval;
+}
+
+/* ---- cells ---- */
+
+static bool cell_is(const struct sp__watch_cell *cell, const struct sp_msg_type *type,
+                    const char *process)
+{
+    /* relaxed: our own store. */
+    return atomic_load_explicit(&cell->type, memory_order_relaxed) == type &&
+           (process == NULL || cell->detail->process == process);
+}
+
+/* False: no memory. */
+static bool cell_claim(struct sp__watch_cell *cell, const struct sp_msg_type *type,
+                       const char *process)
+{
+    struct sp__watch_detail *detail = sp__calloc(1, sizeof(*detail));
+    if (detail == NULL)
+        return false;
+    detail->process = process;
+    detail->message = type->name;
+    detail->interval = 1;
+    cell->detail = detail;
+    cell->next = 1;
+    /* release: pairs with the acquire of readers; the detail is complete. */
+    atomic_store_explicit(&cell->type, type, memory_order_release);
+    return true;
+}
+
+static struct sp__watch_cell *watch_cell(struct sp__watch *watch, const char *process, bool own,
+                                         const struct sp_msg_type *type)
+{
+    struct sp__watch_cell *cells = own ? watch->own : watch->other;
+    uint32_t slot = sp__watch_slot(watch, type);
+    if (!own)
+        slot += (uint32_t)((uintptr_t)process >> 3);
+    for (uint32_t i = 0; i < WATCH_PROBES; i++) {
+        struct sp__watch_cell *cell = &cells[(slot + i) & watch->mask];
+        if (cell_is(cell, type, own ? NULL : process))
+            return cell;
+        if (atomic_load_explicit(&cell->type, memory_order_relaxed) == NULL)
+            return cell_claim(cell, type, process) ? cell : &watch->rest;
+    }
+    return &watch->rest;
+}
+
+/* ---- what is handled ---- */
+
+/* Where it came from, how long it was under way. */
+static void watch_arrived(struct sp__watch *watch, struct sp__watch_cell *cell, uint64_t stamp,
+                          int64_t now_ns)
+{
+    int64_t delay_ns = now_ns - (int64_t)(stamp >> 1);
+    if (delay_ns < 0)
+        delay_ns = 0;
+    sp__histogram_add(&cell->detail->delay, (uint64_t)delay_ns, 1);
+    if (stamp & WATCH_WAITED)
+        sp__histogram_add(&watch->wakes, (uint64_t)delay_ns, 1);
+}
+
+/* Does nothing itself: the send that finds it goes out of line. */
+static void watch_point(struct sp__context *context, enum sp__point kind, uint64_t object,
+                        const char *what)
+{
+    (void)context;
+    (void)kind;
+    (void)object;
+    (void)what;
+}
+
+/* One of the next sends passes the point. */
+static void watch_arm(struct sp__context *context, struct sp__watch *watch)
+{
+    sp__point_fn nobody = NULL;
+    if (watch->always)
+        return;
+    uint32_t bound = watch->interval < WATCH_SKIP_MAX ? watch->interval : WATCH_SKIP_MAX;
+    /* relaxed: it is only looked at by this thread, and set anew by who starts a recorder. */
+    if (atomic_compare_exchange_strong_explicit(&context->point, &nobody, watch_point,
+                                                memory_order_relaxed, memory_order_relaxed))
+        watch->skip = (uint32_t)sp__random_below(&watch->random, bound);
+}
+
+static void watch_disarm(struct sp__context *context)
+{
+    sp__point_fn ours = watch_point;
+    (void)atomic_compare_exchange_strong_explicit(&context->point, &ours, NULL,
+                                                  memory_order_relaxed, memory_order_relaxed);
+}
+
+/* It is this message's turn to be measured. */
+static void watch_sample(struct sp__context *context, struct sp__watch *watch,
+                         struct sp__watch_cell *cell, int64_t now_ns)
+{
+    struct sp__watch_detail *detail = cell->detail;
+    uint64_t count = atomic_load_explicit(&cell->count, memory_order_relaxed);
+    if (detail->sampled != 0)
+        detail->interval = watch_interval(watch, detail->interval, now_ns - detail->sampled_ns);
+    detail->sampled = count;
+    detail->sampled_ns = now_ns;
+    cell->next = count + watch_distance(watch, detail->interval);
+    watch_arm(context, watch);
+}
+
+void sp__watch_took(struct sp__context *context, const char *process, bool own, uint32_t length,
+                    struct sp_message *message, struct sp__watch_span *out_span)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    uint16_t stamped = message->flags & SP__MESSAGE_STAMPED;
+    message->flags &= (uint16_t)~SP__MESSAGE_STAMPED;
+    if (watch == NULL || !watch->counts || (message->flags & SP__MESSAGE_NOTICE))
+        return;
+    struct sp__watch_cell *cell = watch_cell(watch, process, own, message->type);
+    struct sp__watch_detail *detail = cell->detail;
+    uint64_t count = atomic_load_explicit(&cell->count, memory_order_relaxed) + 1;
+    bool due = count >= cell->next;
+    /* relaxed: a statistic. */
+    atomic_store_explicit(&cell->count, count, memory_order_relaxed);
+    if (length > atomic_load_explicit(&detail->longest, memory_order_relaxed))
+        atomic_store_explicit(&detail->longest, length, memory_order_relaxed);
+    if (!due && !stamped)
+        return;
+    int64_t now_ns = sp__now(context->runtime);
+    if (stamped)
+        watch_arrived(watch, cell, message->aux, now_ns);
+    if (!due)
+        return;
+    if (out_span != NULL)
+        *out_span = (struct sp__watch_span){ .type = message->type,
+                                             .process = process,
+                                             .own = own,
+                                             .weight = count - detail->sampled,
+                                             .since_ns = now_ns };
+    watch_sample(context, watch, cell, now_ns);
+}
+
+void sp__watch_done(const struct sp__watch_span *span)
+{
+    struct sp__context *context = sp__context();
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch == NULL || !watch->counts)
+        return;
+    struct sp__watch_cell *cell = watch_cell(watch, span->process, span->own, span->type);
+    int64_t took_ns = sp__now(context->runtime) - span->since_ns;
+    sp__histogram_add(&cell->detail->handler, took_ns < 0 ? 0 : (uint64_t)took_ns, span->weight);
+}
+
+void sp__watch_put_back(struct sp__context *context)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch != NULL && watch->counts)
+        watch_raise(&watch->put_back, 1);
+}
+
+/* ---- what is sent ---- */
+
+bool sp__watch_stamps(struct sp__context *context)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch == NULL || !watch->counts)
+        return false;
+    if (watch->skip == 0)
+        return true;
+    watch->skip--;
+    return false;
+}
+
+void sp__watch_stamp(struct sp__context *context, struct sp_message *message, bool waited)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch == NULL)
+        return; /* it was stopped meanwhile */
+    int64_t now_ns = sp__now(context->runtime);
+    message->flags |= SP__MESSAGE_STAMPED;
+    message->aux = (uint64_t)now_ns << 1 | (waited ? WATCH_WAITED : 0);
+    if (watch->stamped_ns != 0)
+        watch->interval = watch_interval(watch, watch->interval, now_ns - watch->stamped_ns);
+    watch->stamped_ns = now_ns;
+    watch->skip = watch_distance(watch, watch->interval) - 1;
+    if (!watch->always)
+        watch_disarm(context);
+}
+
+/* ---- what is counted where it is rare ---- */
+
+static struct sp__watch_exits *watch_exits(struct sp__watch *watch, const char *process)
+{
+    for (uint32_t i = 0; i < SP__WATCH_EXITS; i++) {
+        struct sp__watch_exits *exits = &watch->exits[i];
+        /* relaxed: our own store. */
+        const char *of = atomic_load_explicit(&exits->process, memory_order_relaxed);
+        if (of == process)
+            return exits;
+        if (of != NULL)
+            continue;
+        atomic_store_explicit(&exits->process, process, memory_order_relaxed);
+        return exits;
+    }
+    return &watch->exits[SP__WATCH_EXITS];
+}
+
+void sp__watch_exit(struct sp__context *context, const char *process, enum sp_reason_kind kind)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch != NULL && watch->counts)
+        watch_raise(&watch_exits(watch, process)->counts[kind], 1);
+}
+
+void sp__watch_timer(struct sp__context *context, int64_t due_ns, int64_t now_ns)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch != NULL && watch->counts)
+        sp__histogram_add(&watch->lateness, now_ns < due_ns ? 0 : (uint64_t)(now_ns - due_ns), 1);
+}
+
+void sp__watch_idle(struct sp__context *context, bool idle)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch == NULL || !watch->counts)
+        return;
+    int64_t now_ns = sp__now(context->runtime);
+    int64_t since_ns = atomic_load_explicit(&watch->idle_since, memory_order_relaxed);
+    /* seq_cst: pairs with idle_ns(), whose two looks at `idle_since` have these between them or not. */
+    if (!idle && since_ns != 0) {
+        atomic_store_explicit(&watch->idle_since, 0, memory_order_seq_cst);
+        int64_t before_ns = atomic_load_explicit(&watch->idle_ns, memory_order_relaxed);
+        atomic_store_explicit(&watch->idle_ns, before_ns + now_ns - since_ns, memory_order_seq_cst);
+    } else if (idle) {
+        atomic_store_explicit(&watch->idle_since, now_ns, memory_order_seq_cst);
+    }
+}
+
+int64_t sp__watch_idle_ns(struct sp__watch *watch, int64_t now_ns)
+{
+    int64_t idle_ns;
+    int64_t since_ns;
+    int64_t again_ns;
+    do {
+        since_ns = atomic_load_explicit(&watch->idle_since, memory_order_seq_cst);
+        idle_ns = atomic_load_explicit(&watch->idle_ns, memory_order_seq_cst);
+        again_ns = atomic_load_explicit(&watch->idle_since, memory_order_seq_cst);
+    } while (since_ns != again_ns);
+    return since_ns == 0 || now_ns < since_ns ? idle_ns : idle_ns + now_ns - since_ns;
+}
+
+/* ---- beginning and end; with contexts_lock held ---- */
+
+static void watch_tables_finish(struct sp__watch *watch)
+{
+    for (uint32_t i = 0; watch->own != NULL && i < 2 * (watch->mask + 1); i++) {
+        struct sp__watch_detail *detail = watch->own[i].detail;
+        if (detail == NULL)
+            continue;
+        sp__histogram_finish(&detail->handler);
+        sp__histogram_finish(&detail->delay);
+        sp__free(detail);
+    }
+    sp__free(watch->own);
+}
+
+void sp__watch_free(struct sp__watch *watch)
+{
+    if (watch == NULL)
+        return;
+    watch_tables_finish(watch);
+    sp__histogram_finish(&watch->rest_detail.handler);
+    sp__histogram_finish(&watch->rest_detail.delay);
+    sp__histogram_finish(&watch->wakes);
+    sp__histogram_finish(&watch->lateness);
+    sp__free(watch);
+}
+
+/* NULL: no memory. */
+static struct sp__watch *watch_new(const struct sp__meters *meters,
+                                   const struct sp__context *context)
+{
+    uint32_t kinds = meters->kinds;
+    if (context->kind != SP__CONTEXT_WORKER && kinds > WATCH_KINDS_OTHERS)
+        kinds = WATCH_KINDS_OTHERS;
+    uint32_t size = 16;
+    while (size < kinds)
+        size *= 2;
+    struct sp__watch *watch = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*watch));
+    struct sp__watch_cell *cells = sp__calloc(2 * (size_t)size, sizeof(*cells));
+    if (watch == NULL || cells == NULL) {
+        sp__free(watch);
+        sp__free(cells);
+        return NULL;
+    }
+    memset(watch, 0, sizeof(*watch));
+    watch->mask = size - 1;
+    watch->counts = true;
+    watch->own = cells;
+    watch->other = cells + size;
+    watch->always = context->kind != SP__CONTEXT_WORKER || !context->runtime->real;
+    watch->random = sp__random_start(context->runtime->options.seed, (uintptr_t)context->shard);
+    watch->interval = 1;
+    watch->rest.next = 1;
+    watch->rest.detail = &watch->rest_detail;
+    watch->rest_detail.process = "other";
+    watch->rest_detail.message = "other";
+    watch->rest_detail.interval = 1;
+    return watch;
+}
+
+void sp__watch_refresh(struct sp__context *context)
+{
+    struct sp__meter *meter = atomic_load_explicit(&context->meter, memory_order_relaxed);
+    struct sp__meters *meters = sp__meters_of(context->runtime);
+    struct sp__watch *watch = NULL;
+    if (meter != NULL && meters->watching)
+        watch = atomic_load_explicit(&meter->watch, memory_order_relaxed);
+    if (watch == NULL && atomic_load_explicit(&context->record, memory_order_relaxed) != NULL)
+        watch = &watch_of_recorder;
+    /* release: pairs with the acquire in sp__watch_of(). */
+    atomic_store_explicit(&context->watch, watch, memory_order_release);
+    sp__point_fn nobody = NULL;
+    if (watch != NULL && watch->counts)
+        (void)atomic_compare_exchange_strong_explicit(&context->point, &nobody, watch_point,
+                                                      memory_order_relaxed, memory_order_relaxed);
+    else
+        watch_disarm(context);
+}
+
+bool sp__watch_attach(struct sp_runtime *runtime, struct sp__context *context)
+{
+    struct sp__meters *meters = sp__meters_of(runtime);
+    struct sp__meter *meter = atomic_load_explicit(&context->meter, memory_order_relaxed);
+    if (meter == NULL)
+        return false;
+    struct sp__watch *watch = atomic_load_explicit(&meter->watch, memory_order_relaxed);
+    if (watch == NULL) {
+        watch = watch_new(meters, context);
+        if (watch == NULL)
+            return false;
+        /* release: pairs with the acquire of readers. */
+        atomic_store_explicit(&meter->watch, watch, memory_order_release);
+    }
+    atomic_store_explicit(&watch->gap_ns, meters->gap_ns, memory_order_relaxed);
+    sp__watch_refresh(context);
+    return true;
+}
+
+void sp__watch_detach(struct sp__context *context)
+{
+    /* relaxed: who is in the middle of something may end it. */
+    atomic_store_explicit(&context->watch, NULL, memory_order_relaxed);
+    watch_disarm(context);
+}
+
+static void watch_refresh_all(struct sp_runtime *runtime)
+{
+    struct sp__list *contexts = &runtime->contexts;
+    for (struct sp__list *at = sp__list_first(contexts); at != NULL;
+         at = sp__list_next(contexts, at))
+        sp__watch_refresh(sp__container_of(at, struct sp__context, link));
+}
+
+sp_err sp__watch_start(struct sp_runtime *runtime, int64_t gap_ns, uint32_t kinds)
+{
+    struct sp__meters *meters;
+    sp_err err = sp__meters_get(runtime, &meters);
+    if (err != SP_OK)
+        return err;
+    sp__lock_lock(&runtime->contexts_lock);
+    meters->gap_ns = gap_ns;
+    meters->kinds = kinds;
+    meters->watching = true;
+    bool all = true;
+    struct sp__list *contexts = &runtime->contexts;
+    struct sp__list *at = sp__list_first(contexts);
+    for (; at != NULL && all; at = sp__list_next(contexts, at)) {
+        struct sp__context *context = sp__container_of(at, struct sp__context, link);
+        if (atomic_load_explicit(&context->meter, memory_order_relaxed) == NULL)
+            sp__meters_join(runtime, context);
+        all = sp__watch_attach(runtime, context);
+    }
+    if (!all) {
+        meters->watching = false;
+        watch_refresh_all(runtime);
+    }
+    sp__lock_unlock(&runtime->contexts_lock);
+    return all ? SP_OK : SP_ERR_NOMEM;
+}
+
+void sp__watch_stop(struct sp_runtime *runtime)
+{
+    struct sp__meters *meters = sp__meters_of(runtime);
+    if (meters == NULL)
+        return;
+    sp__lock_lock(&runtime->contexts_lock);
+    meters->watching = false;
+    watch_refresh_all(runtime);
+    sp__lock_unlock(&runtime->contexts_lock);
+}
