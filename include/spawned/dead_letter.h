@@ -10,6 +10,7 @@
 
 #include "spawned/message.h"
 #include "spawned/runtime.h"
+#include "spawned/time.h"
 
 SP_EXTERN_C_BEGIN
 
@@ -34,6 +35,8 @@ struct sp_dead_letter {
     sp_pid from;
     sp_pid to;
     uint64_t lost; /**< letters that this subscriber was not sent since the one before */
+    uint64_t seq;  /**< 1: the first of this runtime */
+    sp_time at;    /**< within 10 ms */
 };
 
 /** The type of a subscriber's messages. */

@@ -7,6 +7,7 @@
 #include "spawned/dead_letter.h"
 #include "spawned/dynamic_supervisor.h"
 #include "spawned/err.h"
+#include "spawned/exits.h"
 #include "spawned/group.h"
 #include "spawned/inspect.h"
 #include "spawned/message.h"

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "behaviour/deadline.h"
-#include "process/process.h"
+#include "process/exits.h"
 #include "runtime/log.h"
 
 #include <stdio.h>
@@ -141,6 +141,9 @@ sp_err sp__child_start(struct sp__child *child, struct sp__child_failure *out_fa
     if (err == SP_OK) {
         child->pid = pid;
         child->status = SP_CHILD_RUNNING;
+        if (!sp_pid_is_none(child->ended))
+            sp__exits_restarted(sp_runtime_current(), child->ended, pid);
+        child->ended = SP_PID_NONE;
         err = child_deliver_stash(child);
         if (err != SP_OK)
             sp__child_stop(child);
@@ -235,6 +238,7 @@ void sp__child_ended(struct sp__child *child, const struct sp_reason *reason)
 {
     sp_reason_unref(child->reason);
     child->reason = sp_reason_ref(reason);
+    child->ended = child->pid;
 }
 
 const struct sp_reason *sp__child_give_up(const struct sp__child *child)

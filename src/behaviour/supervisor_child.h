@@ -34,6 +34,7 @@ struct sp__child {
     size_t own_args;  /* bytes of `args` if they are its own copy, or 0 */
     uint64_t serial;  /* never used again by this supervisor */
     sp_pid pid;       /* while RESTARTING in a dynamic supervisor: the last one */
+    sp_pid ended;     /* the one that ended, until it was started again */
     enum sp_child_status status;
     uint32_t restarts;
     uint32_t attempt; /* number of the newest retry message */
@@ -100,7 +101,7 @@ enum sp__child_verdict {
     SP__CHILD_FORGET, /* its spec goes, too */
 };
 
-/** Remember why it ended. Context: the supervisor. */
+/** Remember why it ended, and who; its pid is still there. Context: the supervisor. */
 void sp__child_ended(struct sp__child *child, const struct sp_reason *reason) SP_NONNULL;
 
 /** `shutdown`, because of the last end or failed start of this child: the reason of a supervisor

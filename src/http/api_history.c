@@ -1,6 +1,8 @@
 /* /api/exits, /api/dead-letters, /api/events: what has been. See request.h, docs/http-api.md. */
 #include "base/alloc.h"
 #include "http/request.h"
+#include "spawned/dead_letter.h"
+#include "spawned/exits.h"
 #include "spawned/recorder.h"
 #include "spawned/runtime.h"
 
@@ -14,16 +16,119 @@ static void history_nothing(struct sp__json *json, const char *why)
     sp__json_text(json, "why", why);
 }
 
+/* What a list says before its entries: number of the last, and how many after `since` are gone. */
+static void history_begin(struct sp__json *json, uint64_t since, uint64_t first, uint64_t last)
+{
+    sp__json_bool(json, "available", true);
+    sp__json_uint(json, "last", last);
+    sp__json_uint(json, "lost", first > since + 1 ? first - since - 1 : 0);
+}
+
+/* ---- exits ---- */
+
+enum { HISTORY_NORMAL = 200, HISTORY_MAX = 1000 };
+
+static void exit_write(struct sp__json *json, const struct sp_exit *one)
+{
+    sp__json_open(json, NULL, '{');
+    sp__json_uint(json, "seq", one->seq);
+    sp__json_ms(json, "t_ms", one->at.ns);
+    sp__json_pid(json, "pid", one->pid);
+    sp__json_text(json, "name", one->name[0] == '\0' ? NULL : one->name);
+    sp__json_text(json, "label", one->label);
+    sp__json_text(json, "kind", sp_reason_kind_text(one->kind));
+    sp__json_text(json, "reason", one->reason);
+    sp__json_pid(json, "cause", one->cause);
+    sp__json_pid(json, "parent", one->parent);
+    sp__json_pid(json, "restarted", one->restarted);
+    sp__json_ms(json, "age_ms", one->age.ns);
+    sp__json_close(json, '}');
+}
+
+void sp__http_exit_counts(struct sp__json *json, struct sp_runtime *runtime)
+{
+    uint64_t counts[SP_REASON_OUT_OF_MEMORY + 1];
+    sp_exits_count(runtime, counts, SP_REASON_OUT_OF_MEMORY + 1);
+    sp__json_open(json, "exit_counts", '{');
+    for (int kind = SP_REASON_KILL; kind <= SP_REASON_OUT_OF_MEMORY; kind++)
+        sp__json_uint(json, sp_reason_kind_text((enum sp_reason_kind)kind), counts[kind]);
+    sp__json_close(json, '}');
+}
+
 void sp__http_exits(struct sp__http_ask *ask, struct sp__json *json)
 {
-    (void)ask;
-    history_nothing(json, "this runtime keeps no list of exits");
+    uint64_t since = sp__http_number(ask, 0, 0, UINT64_MAX - 1);
+    size_t limit = (size_t)sp__http_number(ask, 1, HISTORY_NORMAL, HISTORY_MAX);
+    if (sp__http_refused(ask))
+        return;
+    struct sp_exit *exits = sp__malloc(SP_EXITS_KEPT * sizeof(*exits));
+    if (exits == NULL) {
+        sp__http_refuse_err(ask, SP_ERR_NOMEM);
+        return;
+    }
+    size_t count = sp_exits_recent(ask->http->runtime, since, exits,
+                                   limit < SP_EXITS_KEPT ? limit : SP_EXITS_KEPT);
+    history_begin(json, since, count == 0 ? 0 : exits[0].seq,
+                  count == 0 ? since : exits[count - 1].seq);
+    sp__http_exit_counts(json, ask->http->runtime);
+    sp__json_open(json, "exits", '[');
+    for (size_t i = 0; i < count; i++)
+        exit_write(json, &exits[i]);
+    sp__json_close(json, ']');
+    sp__free(exits);
+}
+
+/* ---- dead letters ---- */
+
+enum { LETTERS_KEPT = 64, LETTERS_TYPES = 257 };
+
+static void letter_write(struct sp__json *json, const struct sp_dead_letter *letter)
+{
+    sp__json_open(json, NULL, '{');
+    sp__json_uint(json, "seq", letter->seq);
+    sp__json_ms(json, "t_ms", letter->at.ns);
+    sp__json_pid(json, "from", letter->from);
+    sp__json_pid(json, "to", letter->to);
+    sp__json_text(json, "operation", letter->type);
+    sp__json_text(json, "reason", sp_dead_reason_text(letter->reason));
+    sp__json_close(json, '}');
+}
+
+static void letter_counts(struct sp__json *json, const struct sp_dead_count *counts, size_t count)
+{
+    sp__json_open(json, "counts", '[');
+    for (size_t i = 0; i < count; i++) {
+        sp__json_open(json, NULL, '{');
+        sp__json_text(json, "operation", counts[i].type);
+        for (int reason = 0; reason < SP_DEAD_REASONS; reason++)
+            sp__json_uint(json, sp_dead_reason_text((enum sp_dead_reason)reason),
+                          counts[i].counts[reason]);
+        sp__json_close(json, '}');
+    }
+    sp__json_close(json, ']');
 }
 
 void sp__http_dead_letters(struct sp__http_ask *ask, struct sp__json *json)
 {
-    (void)ask;
-    history_nothing(json, "not shown here: sp_dead_letters_recent() has them");
+    struct sp_dead_letter letters[LETTERS_KEPT];
+    struct sp_dead_count counts[LETTERS_TYPES];
+    uint64_t since = sp__http_number(ask, 0, 0, UINT64_MAX - 1);
+    size_t limit = (size_t)sp__http_number(ask, 1, HISTORY_NORMAL, HISTORY_MAX);
+    if (sp__http_refused(ask))
+        return;
+    struct sp_runtime *runtime = ask->http->runtime;
+    size_t count =
+        sp_dead_letters_recent(runtime, letters, limit < LETTERS_KEPT ? limit : LETTERS_KEPT);
+    uint64_t last = count == 0 || letters[0].seq < since ? since : letters[0].seq;
+    while (count > 0 && letters[count - 1].seq <= since) /* the newest is the first */
+        count--;
+    history_begin(json, since, count == 0 ? 0 : letters[count - 1].seq, last);
+    size_t types = sp_dead_letters_count(runtime, counts, LETTERS_TYPES);
+    letter_counts(json, counts, types < LETTERS_TYPES ? types : LETTERS_TYPES);
+    sp__json_open(json, "dead_letters", '[');
+    for (size_t i = count; i > 0; i--)
+        letter_write(json, &letters[i - 1]);
+    sp__json_close(json, ']');
 }
 
 /* ---- the flight recorder ---- */

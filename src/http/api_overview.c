@@ -83,5 +83,6 @@ void sp__http_overview(struct sp__http_ask *ask, struct sp__json *json)
     sp__json_bool(json, "control", http->settings.control);
     sp__json_pid(json, "self", http->self);
     overview_totals(json, &stats);
+    sp__http_exit_counts(json, http->runtime);
     overview_series(ask, json, since);
 }

@@ -107,6 +107,13 @@ static const char *pid_path(char path[128], const char *method, sp_pid pid, cons
     return path;
 }
 
+SP_MESSAGE(nobodys, int);
+
+static void send_note_to_nobody(sp_pid gone)
+{
+    CHECK_ERR(nobodys_send(gone, &(int){ 1 }), SP_ERR_NOPROC);
+}
+
 /* ---- what it answers ---- */
 
 TEST(http_serves_the_dashboard_health_and_questions)
@@ -347,6 +354,53 @@ TEST(http_shows_what_the_recorder_has)
     (void)ask(line, "");
     CHECK_INT(status(ask("GET /api/events?limit=1001", "")), 400);
     CHECK_INT(status(ask("GET /api/events?since=x", "")), 400);
+    http_close();
+    io_close();
+}
+
+static void dies_of_markup(void *arg)
+{
+    (void)arg;
+    sp_exit_error(SP_OK, "</script><img src=x onerror=\"a()\">\x01");
+}
+
+TEST(http_lists_exits_and_dead_letters)
+{
+    char line[128];
+    unsigned long long seq;
+    sp_pid pid;
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    CHECK_CONTAINS(ask("GET /api/exits", ""), "\"available\":true,\"last\":0,\"lost\":0,");
+    CHECK_CONTAINS(reply, "\"exits\":[]");
+    CHECK_CONTAINS(ask("GET /api/dead-letters", ""), "\"dead_letters\":[]");
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(sp_spawn(dies_of_markup, NULL,
+                          &(struct sp_spawn_options){ .name = "mortal <b>", .label = "dies" },
+                          &pid));
+        CHECK_OK(sp_join(pid, WORLD_PATIENCE, NULL));
+    }
+    send_note_to_nobody(pid);
+    ask("GET /api/exits", "");
+    CHECK_CONTAINS(reply, "\"name\":\"mortal <b>\",\"label\":\"dies\",\"kind\":\"error\"");
+    CHECK_CONTAINS(reply, "</script><img src=x onerror=\\\"a()\\\">\\u0001");
+    CHECK_CONTAINS(reply, "\"error\":2");
+    CHECK_CONTAINS(reply, "\"restarted\":null");
+    const char *last = strstr(reply, "\"last\":");
+    CHECK(last != NULL && sscanf(last, "\"last\":%llu", &seq) == 1);
+    CHECK_INT(seq, 2);
+    CHECK_CONTAINS(ask("GET /api/exits?since=2", ""), "\"last\":2,\"lost\":0,");
+    CHECK_CONTAINS(reply, "\"exits\":[]");
+    CHECK_CONTAINS(ask("GET /api/exits?limit=1", ""), "\"last\":2,\"lost\":1,");
+    ask("GET /api/dead-letters", "");
+    CHECK_CONTAINS(reply, "\"operation\":\"nobodys\",\"reason\":\"no process\"}]");
+    CHECK_CONTAINS(reply, "\"counts\":[{\"operation\":\"nobodys\",\"no process\":1,");
+    snprintf(line, sizeof(line), "\"to\":\"0.%u.%llu\"", pid.slot, (unsigned long long)pid.serial);
+    CHECK_CONTAINS(reply, line);
+    CHECK_CONTAINS(ask("GET /api/dead-letters?since=1", ""), "\"dead_letters\":[]");
+    CHECK_CONTAINS(ask("GET /api/dead-letters?since=9", ""), "\"last\":9,\"lost\":0,");
+    CHECK_INT(status(ask("GET /api/exits?since=-1", "")), 400);
+    CHECK_INT(status(ask("GET /api/dead-letters?limit=1001", "")), 400);
     http_close();
     io_close();
 }

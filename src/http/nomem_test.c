@@ -74,7 +74,7 @@ TEST(http_nomem_in_its_start)
 TEST(http_nomem_in_an_answer)
 {
     static const char *const paths[] = { "/api/processes", "/api/graph", "/api/overview",
-                                         "/metrics" };
+                                         "/api/exits", "/metrics" };
     struct sp_http_info info;
     sp_http_ref http;
     io_open(NULL);

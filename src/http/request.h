@@ -66,6 +66,9 @@ sp_pid sp__http_pid(struct sp__http_ask *ask, int index) SP_NONNULL;
  *  more than a look. */
 void sp__http_guard(struct sp__http_ask *ask, bool secret, bool changes) SP_NONNULL;
 
+/** The member `exit_counts`: how many ended abnormally, by kind. */
+void sp__http_exit_counts(struct sp__json *json, struct sp_runtime *runtime) SP_NONNULL;
+
 /* ---- the questions ---- */
 void sp__http_overview(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_processes(struct sp__http_ask *ask, struct sp__json *json);

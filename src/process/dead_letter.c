@@ -248,12 +248,16 @@ void sp__dead_tell(enum sp_dead_reason reason, const struct sp_message *message,
     uint64_t before = 0;
     if (dead == NULL || message->type == &sp_dead_letter_type)
         return;
-    struct sp_dead_letter letter = {
-        .reason = reason, .type = message->type->name, .from = message->from, .to = to
-    };
+    struct sp_dead_letter letter = { .reason = reason,
+                                     .type = message->type->name,
+                                     .from = message->from,
+                                     .to = to,
+                                     .at = {
+                                         context->runtime->ops->now_coarse(context->runtime) } };
     letter.to.serial &= ~SP__SERIAL_DEAD; /* of one that is just ending */
     sp__process_enter();
     sp__lock_lock(&dead->lock);
+    letter.seq = dead->told + 1;
     dead->recent[dead->told++ % DEAD_RECENT] = letter;
     for (struct sp__list *at = sp__list_first(&dead->subscribers); at != NULL;
          at = sp__list_next(&dead->subscribers, at))

@@ -2,7 +2,7 @@
  *
  *   TERMINATE  the behaviour's terminate callback, where it is due       user's code
  *   RELEASE    deferred functions and resources, last registered first   user's code
- *   LOG        the report of an abnormal end                             user's code
+ *   LOG        the report of an abnormal end, noted in exits.c           user's code
  *   LEAVE      name, groups, timers                                      user's destructors
  *   DONE       serial, mailbox closed; links and watchers told
  *   FINISH     the behaviour's own data; requests failed                 user's destructors
@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
+#include "process/exits.h"
 #include "process/group.h"
 #include "process/living.h"
 #include "process/registry.h"
@@ -31,7 +32,10 @@
 
 static void exit_log(struct sp_process *self)
 {
-    if (sp_reason_is_normal(self->exit) || sp__process_runtime(self)->options.log == NULL)
+    if (sp_reason_is_normal(self->exit))
+        return;
+    sp__exits_note(self);
+    if (sp__process_runtime(self)->options.log == NULL)
         return;
     char who[64];
     char pid[SP_PID_TEXT_MAX];

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "process/dead_letter.h"
+#include "process/exits.h"
 #include "process/debugger.h"
 #include "process/group.h"
 #include "process/living.h"
@@ -122,6 +123,7 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__recorder_free(runtime);
     sp__meters_free(runtime);
     sp__dead_letters_destroy(runtime);
+    sp__exits_destroy(runtime);
     sp__groups_destroy(runtime->groups);
     sp__registry_destroy(runtime->registry);
     sp__slab_destroy(runtime->timer_slots);

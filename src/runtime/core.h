@@ -34,6 +34,7 @@ struct sp__backend_ops;
 struct sp__registry;
 struct sp__groups;
 struct sp__dead_letters;
+struct sp__exits;
 struct sp_process;
 
 /** Counters of one context: written by its thread, summed by readers. */
@@ -164,6 +165,7 @@ struct sp_runtime {
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__dead_letters *_Atomic dead; /* made by the first; NULL: none yet */
+    struct sp__exits *_Atomic exits;       /* the same */
     struct sp__groups *groups;
     _Atomic uint64_t handoffs; /* workers taken from a stuck handler */
     struct sp__starvation starvation;

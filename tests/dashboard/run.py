@@ -210,13 +210,17 @@ def draws_the_tree_folds_it_and_flashes(page, run):
 
 
 @case
-def says_what_is_not_recorded(page, run):
-    for name in ("timeline", "exits"):
-        go(page, name)
-        page.until("document.querySelector('h1') && !document.querySelector('main')"
-                   ".textContent.includes('Asking')")
-        answers = page.js("document.querySelectorAll('.empty, tbody tr').length")
-        check(answers > 0, f"{name}: an empty state, or rows")
+def shows_what_ended_and_what_took_over(page, run):
+    go(page, "exits")
+    page.until("[...document.querySelectorAll('tbody tr')].some(r => "
+               "r.textContent.includes('dropped the tray') && r.querySelector('a'))")
+    run.picture(page, "exits-live")
+
+
+@case
+def shows_what_is_recorded(page, run):
+    go(page, "timeline")
+    page.until("document.querySelectorAll('.event').length > 0")
 
 
 @case
@@ -276,13 +280,16 @@ def highlights_a_deadlock(page, run):
 def draws_recorded_events_exits_and_letters(page, run):
     events = [{"seq": n, "t_ms": 1000 + n / 4, "worker": n % 2, "kind": ("turn", "park")[n % 3 == 0],
                "pid": "0.1.1", "text": "add", "duration_us": 90 * (n % 3)} for n in range(200)]
-    exits = [{"seq": 1, "t_ms": 5.0, "pid": "0.1.1", "name": "stock", "label": "server",
-              "reason": "error: out of paper"}]
-    letters = [{"seq": 1, "t_ms": 6.0, "from": "0.2.1", "to": "0.1.1", "operation": "add",
-                "reason": "noproc"}]
+    exits = [{"seq": 1, "t_ms": 5.0, "pid": "0.1.1", "name": EVIL, "label": "server",
+              "kind": "error", "reason": f"out of paper {EVIL}", "cause": "0.3.1",
+              "parent": None, "restarted": "0.4.1", "age_ms": 12.0}]
+    letters = [{"seq": 1, "t_ms": 6.0, "from": "0.2.1", "to": "0.1.1", "operation": EVIL,
+                "reason": "no process"}]
     page.route(api_events={"available": True, "last": 200, "lost": 0, "events": events},
-               api_exits={"available": True, "last": 1, "lost": 3, "exits": exits},
+               api_exits={"available": True, "last": 1, "lost": 3, "exits": exits,
+                          "exit_counts": {"killed": 0, "error": 4}},
                **{"api_dead-letters": {"available": True, "last": 1, "lost": 0,
+                                       "counts": [{"operation": EVIL, "no process": 7}],
                                        "dead_letters": letters}})
     go(page, "timeline")
     page.until("document.querySelectorAll('.event').length === 200")
@@ -290,7 +297,13 @@ def draws_recorded_events_exits_and_letters(page, run):
     run.picture(page, "timeline")
     go(page, "exits")
     page.until("document.querySelector('main').textContent.includes('out of paper')")
-    check("noproc" in text(page, "main"), "dead letters")
+    check("no process" in text(page, "main"), "dead letters")
+    check("4 error" in text(page, ".counts"), "counts")
+    check(page.js("document.querySelector('td a[href=\"#/process/0.4.1\"]') !== null"),
+          "whoever took over")
+    check(page.js("document.querySelector('main img, main script')") is None, "text stays text")
+    check(page.js("window.broken") is None, "nothing of it ran")
+    run.picture(page, "exits")
     check("3 older ones are gone" in text(page, "main"), "and what is not there any more")
     page.route()
 

@@ -1,7 +1,7 @@
 // What has been: ends, what was not delivered, and the flight recorder.
 import { useMemo, useState } from 'preact/hooks';
 import { usePoll } from './api.js';
-import { duration } from './format.js';
+import { duration, exact } from './format.js';
 import { Nothing, PidLink } from './parts.jsx';
 
 const LANE = 34;
@@ -12,10 +12,11 @@ function ago(t_ms, now_ms) {
     return `${duration(Math.max(0, now_ms - t_ms))} ago`;
 }
 
-function Table({ caption, data, error, member, columns }) {
+function Table({ caption, data, error, member, columns, counts }) {
     return (
         <section>
             <h2>{caption} {data && data.lost ? <span class="dim">{data.lost} older ones are gone</span> : null}</h2>
+            {counts}
             {!data || !data.available || error ? <Nothing error={error} why={data && data.why} /> : null}
             {data && data.available && data[member].length === 0 ? <Nothing>None so far.</Nothing> : null}
             {data && data.available && data[member].length ? (
@@ -34,20 +35,58 @@ function Table({ caption, data, error, member, columns }) {
     );
 }
 
+// Which kind of end it was, also without its colour.
+const KIND_SIGNS = { killed: '☠', error: '✕', fault: '⚡', out_of_memory: '▣' };
+
+function Reason({ row }) {
+    return (
+        <span class={`reason reason-${row.kind}`}>
+            <span aria-hidden="true">{KIND_SIGNS[row.kind] || '·'}</span> {row.kind === row.reason ? row.kind : `${row.kind}: ${row.reason}`}
+            {row.cause ? <span class="dim"> because of <code>{row.cause}</code></span> : null}
+        </span>
+    );
+}
+
+// How many of each kind, from the program's beginning.
+function Counts({ counts }) {
+    const some = Object.entries(counts || {}).filter(([, value]) => value > 0);
+    if (!some.length) return null;
+    return <p class="counts">{some.map(([kind, value]) => <span class="chip" key={kind}>{exact(value)} {kind}</span>)}</p>;
+}
+
+// Not delivered, by operation and reason.
+function LetterCounts({ counts }) {
+    const known = (counts || []).flatMap(({ operation, ...reasons }) =>
+        Object.entries(reasons).filter(([, value]) => value > 0).map(([reason, value]) => ({ operation, reason, value })));
+    if (!known.length) return null;
+    known.sort((a, b) => b.value - a.value);
+    return (
+        <p class="counts">
+            {known.slice(0, 12).map(({ operation, reason, value }) => (
+                <span class="chip" key={`${operation} ${reason}`}>{exact(value)} × {operation}: {reason}</span>
+            ))}
+        </p>
+    );
+}
+
 export function Exits({ overview }) {
-    const exits = usePoll('/api/exits?limit=200');
-    const letters = usePoll('/api/dead-letters?limit=200');
+    const exits = usePoll('/api/exits?limit=200', 900);
+    const letters = usePoll('/api/dead-letters?limit=200', 900);
     const now = overview ? overview.t_ms : 0;
     return (
         <>
             <h1>Exits and dead letters</h1>
-            <Table caption="Exits" member="exits" {...exits} columns={[
+            <p class="dim">Processes whose end was not normal, and messages that were not delivered; the newest first.</p>
+            <Table caption="Exits" member="exits" {...exits} counts={<Counts counts={exits.data && exits.data.exit_counts} />} columns={[
                 ['When', (row) => ago(row.t_ms, now)],
-                ['Process', (row) => <b>{row.name || row.label}</b>],
+                ['Process', (row) => <><b>{row.name || row.label}</b>{row.name && row.label ? <span class="dim wide"> {row.label}</span> : null}</>],
                 ['Pid', (row) => <code>{row.pid}</code>],
-                ['Reason', (row) => row.reason],
+                ['Reason', (row) => <Reason row={row} />],
+                ['Lived', (row) => (row.age_ms === undefined ? '' : duration(row.age_ms))],
+                ['Started again as', (row) => (row.restarted ? <PidLink pid={row.restarted} /> : <span class="dim">no</span>)],
             ]} />
-            <Table caption="Dead letters" member="dead_letters" {...letters} columns={[
+            <Table caption="Dead letters" member="dead_letters" {...letters}
+                counts={<LetterCounts counts={letters.data && letters.data.counts} />} columns={[
                 ['When', (row) => ago(row.t_ms, now)],
                 ['From', (row) => <PidLink pid={row.from} />],
                 ['To', (row) => <code>{row.to}</code>],

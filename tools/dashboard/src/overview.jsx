@@ -14,6 +14,10 @@ function utilisation(overview) {
     );
 }
 
+const sum = (counts) => Object.values(counts || {}).reduce((a, b) => a + b, 0);
+const kinds = (overview) => Object.entries(overview.exit_counts || {}).filter(([, value]) => value > 0)
+    .map(([kind, value]) => `${count(value)} ${kind}`).join(', ');
+
 function charts(overview) {
     const of = (name) => column(overview, name);
     const delay = (name) => of(`queue_delay_${name}_us`);
@@ -58,9 +62,10 @@ export function Overview({ overview, error, theme }) {
                 <Card title="Utilisation" value={percent(last(utilisation(overview)))}
                     note={`${overview.workers} workers, ${totals.threads} threads`} />
                 <Card title="Memory" value={bytes(last(column(overview, 'rss_bytes')))} />
-                <Card title="Faults" value={exact(totals.faults)} note={`${count(totals.exited)} exits`} />
-                <Card title="Not delivered" value={exact(totals.dead_noproc + totals.dropped_full)}
-                    note={`${count(totals.late_replies)} late replies`} />
+                <Card title="Abnormal exits" value={exact(sum(overview.exit_counts))} note={kinds(overview) || `${count(totals.exited)} exits`}
+                    to="#/exits" />
+                <Card title="Not delivered" value={exact(totals.dead_noproc + totals.dropped_full + (totals.dropped_shed || 0))}
+                    note={`${count(totals.late_replies)} late replies`} to="#/exits" />
                 <Card title="Up" value={duration(overview.uptime_ms)} note={`${count(totals.timers)} timers`} />
             </div>
             <div class="charts">

@@ -40,13 +40,15 @@ export function Nothing({ error, why, children }) {
     return <p class="empty">{why || children || 'Asking…'}</p>;
 }
 
-export function Card({ title, value, note }) {
+// `to`: where more of it is seen.
+export function Card({ title, value, note, to }) {
+    const Box = to ? 'a' : 'div';
     return (
-        <div class="card">
+        <Box class="card" href={to}>
             <div class="card-title">{title}</div>
             <div class="card-value">{value}</div>
             {note ? <div class="card-note">{note}</div> : null}
-        </div>
+        </Box>
     );
 }
 
