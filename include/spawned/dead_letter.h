@@ -1,7 +1,7 @@
 /* Dead letters: what was sent and not delivered, by reason and by type.
  *
  * Each is counted; the last ones can be read; a process that subscribes gets one message for each;
- * and the log has some of them. Nothing here is without a bound: counts are kept for 256 types
+ * and the log has some of them. Nothing here is without a bound: counts are kept for 272 types
  * (more are counted together), a subscriber whose mailbox is long is told how many it has missed,
  * and the log gets ten lines a second, the next one with the number of those left out.
  */

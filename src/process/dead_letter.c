@@ -19,7 +19,9 @@
 #include <string.h>
 
 enum {
-    DEAD_ROWS = 256, /* a power of two */
+    DEAD_ROWS_FIRST = 16, /* a power of two: enough for most programs */
+    DEAD_ROWS_MORE = 256, /* a power of two: made when those are taken */
+    DEAD_ROWS = DEAD_ROWS_FIRST + DEAD_ROWS_MORE,
     DEAD_RECENT = 64,
     DEAD_PENDING = 1024,
     DEAD_LINES = 10, /* of the log, a second */
@@ -40,15 +42,16 @@ struct dead_subscriber {
 };
 
 struct sp__dead_letters {
-    struct dead_row rows[DEAD_ROWS];
+    struct dead_row rows[DEAD_ROWS_FIRST];
+    _Atomic(struct dead_row *) more; /* DEAD_ROWS_MORE of them, or NULL */
     _Atomic uint64_t others[SP_DEAD_REASONS];
     struct sp__lock lock;
     struct sp__list subscribers SP__GUARDED_BY(lock);
-    struct sp_dead_letter recent[DEAD_RECENT] SP__GUARDED_BY(lock);
     uint64_t told SP__GUARDED_BY(lock);
     int64_t second SP__GUARDED_BY(lock); /* in which `lines` were written */
     uint32_t lines SP__GUARDED_BY(lock);
     uint64_t unlogged SP__GUARDED_BY(lock);
+    struct sp_dead_letter recent[DEAD_RECENT] SP__GUARDED_BY(lock); /* the last `told` */
 };
 
 const struct sp_msg_type sp_dead_letter_type = { "dead_letter", sizeof(struct sp_dead_letter), 0,
@@ -74,9 +77,11 @@ static struct sp__dead_letters *dead_make(struct sp_runtime *runtime)
     struct sp__dead_letters *dead = dead_of(runtime);
     if (dead != NULL)
         return dead;
-    struct sp__dead_letters *made = sp__calloc(1, sizeof(*made));
+    struct sp__dead_letters *made = sp__malloc(sizeof(*made));
     if (made == NULL)
         return NULL;
+    /* Without the ring: nothing of it is read before it was written. */
+    memset(made, 0, offsetof(struct sp__dead_letters, recent));
     sp__lock_init(&made->lock);
     sp__list_init(&made->subscribers);
     /* acq_rel: release pairs with the acquire in dead_of(), acquire with somebody else's. */
@@ -89,17 +94,39 @@ static struct sp__dead_letters *dead_make(struct sp_runtime *runtime)
 
 void sp__dead_letters_destroy(struct sp_runtime *runtime)
 {
-    sp__free(dead_of(runtime));
+    struct sp__dead_letters *dead = dead_of(runtime);
+    if (dead != NULL)
+        sp__free(atomic_load_explicit(&dead->more, memory_order_relaxed));
+    sp__free(dead);
 }
 
 /* ---- counting ---- */
 
-/* NULL: no row is left. */
-static struct dead_row *dead_row(struct sp__dead_letters *dead, const struct sp_msg_type *type)
+/* NULL: no memory. */
+static struct dead_row *dead_more(struct sp__dead_letters *dead)
+{
+    /* acquire: pairs with the release below, of whoever made them. */
+    struct dead_row *more = atomic_load_explicit(&dead->more, memory_order_acquire);
+    if (more != NULL)
+        return more;
+    struct dead_row *made = sp__calloc(DEAD_ROWS_MORE, sizeof(*made));
+    if (made == NULL)
+        return NULL;
+    /* acq_rel: release pairs with the acquires of readers, acquire with somebody else's release. */
+    if (atomic_compare_exchange_strong_explicit(&dead->more, &more, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    sp__free(made);
+    return more;
+}
+
+/* NULL: all `count` rows, a power of two, are taken by others. */
+static struct dead_row *dead_claim(struct dead_row *rows, size_t count,
+                                   const struct sp_msg_type *type)
 {
     uint64_t hash = (uint64_t)(uintptr_t)type * UINT64_C(0x9e3779b97f4a7c15);
-    for (size_t i = 0; i < DEAD_ROWS; i++) {
-        struct dead_row *row = &dead->rows[((size_t)(hash >> 32) + i) & (DEAD_ROWS - 1)];
+    for (size_t i = 0; i < count; i++) {
+        struct dead_row *row = &rows[((size_t)(hash >> 32) + i) & (count - 1)];
         const struct sp_msg_type *owner = NULL;
         /* relaxed: a row is only a place for counts, and zero from the start. */
         if (atomic_compare_exchange_strong_explicit(&row->type, &owner, type, memory_order_relaxed,
@@ -108,6 +135,16 @@ static struct dead_row *dead_row(struct sp__dead_letters *dead, const struct sp_
             return row;
     }
     return NULL;
+}
+
+/* NULL: no row is left, or no memory for more of them. */
+static struct dead_row *dead_row(struct sp__dead_letters *dead, const struct sp_msg_type *type)
+{
+    struct dead_row *row = dead_claim(dead->rows, DEAD_ROWS_FIRST, type);
+    if (row != NULL)
+        return row;
+    struct dead_row *more = dead_more(dead);
+    return more == NULL ? NULL : dead_claim(more, DEAD_ROWS_MORE, type);
 }
 
 static _Atomic uint64_t *dead_counter(struct sp__counters *counters, enum sp_dead_reason reason)
@@ -165,6 +202,18 @@ static bool dead_read(_Atomic uint64_t counts[SP_DEAD_REASONS], const char *type
     return sum != 0;
 }
 
+/* Appends to the `have` there are; returns how many there are then. */
+static size_t dead_read_rows(struct dead_row *rows, size_t count, struct sp_dead_count *out,
+                             size_t have)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sp_msg_type *type = atomic_load_explicit(&rows[i].type, memory_order_relaxed);
+        if (type != NULL && dead_read(rows[i].counts, type->name, &out[have]))
+            have++;
+    }
+    return have;
+}
+
 size_t sp_dead_letters_count(struct sp_runtime *runtime, struct sp_dead_count *counts, size_t max)
 {
     struct sp__dead_letters *dead = dead_of(runtime);
@@ -172,12 +221,11 @@ size_t sp_dead_letters_count(struct sp_runtime *runtime, struct sp_dead_count *c
     size_t count = 0;
     if (dead == NULL)
         return 0;
-    for (size_t i = 0; i < DEAD_ROWS; i++) {
-        const struct sp_msg_type *type =
-            atomic_load_explicit(&dead->rows[i].type, memory_order_relaxed);
-        if (type != NULL && dead_read(dead->rows[i].counts, type->name, &all[count]))
-            count++;
-    }
+    count = dead_read_rows(dead->rows, DEAD_ROWS_FIRST, all, count);
+    /* acquire: pairs with the release in dead_more(). */
+    struct dead_row *more = atomic_load_explicit(&dead->more, memory_order_acquire);
+    if (more != NULL)
+        count = dead_read_rows(more, DEAD_ROWS_MORE, all, count);
     if (dead_read(dead->others, "(others)", &all[count]))
         count++;
     qsort(all, count, sizeof(*all), dead_compare);

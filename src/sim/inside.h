@@ -61,18 +61,17 @@ struct sp_sim {
     struct sim_result *result;
     struct sp__world *world;
     struct sp_sim_node *nodes;
-    struct sim_invariant invariants[SIM_INVARIANTS_MAX];
     size_t invariant_count;
     struct sp_sim_history *histories;
     struct sim_follower follower; /* of sim_followed() */
     struct sim_faults swarm;
-    struct sim_liveness live;
     struct sim_later *later;     /* in the order of their moments */
     const char *stop_label;      /* sp_sim_stop_at() waits for it */
     uint64_t last;               /* label of who made the last step */
     uint32_t streak;             /* steps since the longest ready was taken */
     uint64_t chance;             /* random stream of entropy */
     uint64_t orders[SIM_ORDERS]; /* of what was done to each object, by a hash of it */
+    uint64_t order;              /* the sum of all that is in `orders` */
     uint64_t faults;
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
@@ -82,7 +81,10 @@ struct sp_sim {
     bool asking; /* the harness allocates in the middle of a step */
     bool armed;  /* the sp_buggify() that draws is armed in this run */
     bool stop_label_came;
+    /* Zero at first is all before this, and `live` up to its own arrays. */
     jmp_buf out;
+    struct sim_invariant invariants[SIM_INVARIANTS_MAX];
+    struct sim_liveness live;
 };
 
 /** The run that is being made, or NULL. */

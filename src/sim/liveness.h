@@ -55,12 +55,12 @@ struct sim_liveness {
     bool fair;
     uint64_t fair_steps;
     uint64_t hot_max;
-    struct sim_owed owed[SIM_OWED_MAX];
     size_t owed_count; /* places that were used */
-    struct sim_eventually eventually[SIM_EVENTUALLY_MAX];
     size_t eventually_count;
     struct sim_lap *laps; /* NULL: they are not wanted yet */
     size_t lap_count;
+    struct sim_owed owed[SIM_OWED_MAX];
+    struct sim_eventually eventually[SIM_EVENTUALLY_MAX];
 };
 
 /** sp_eventually_begin() and _end(). */

@@ -253,7 +253,9 @@ static int64_t run_step(void *arg, struct sp__task *task)
     result->hash = sim_mix(result->hash, task->object + task->point);
     result->hash = sim_mix(result->hash, (uint64_t)sp__world_now(s->world));
     uint64_t *order = run_order(s, task->object);
-    *order = sim_mix(*order, task->label + task->steps);
+    uint64_t before = *order;
+    *order = sim_mix(before, task->label + task->steps);
+    s->order += *order - before;
     if (s->plan->strategy != NULL) {
         bool inside = sim_memory_switch(false);
         sim_strategy_step(s->plan->strategy, task);
@@ -474,11 +476,14 @@ void sim_run_finish(void)
 
 sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
 {
-    *out_result = (struct sim_result){ .hash = 0 };
+    memset(out_result, 0, offsetof(struct sim_result, text));
+    out_result->text[0] = out_result->file[0] = out_result->detail[0] = '\0';
     sim_memory_reset();
-    struct sp_sim *s = sp__calloc(1, sizeof(*s));
+    struct sp_sim *s = sp__malloc(sizeof(*s));
     if (s == NULL)
         return SP_ERR_NOMEM;
+    memset(s, 0, offsetof(struct sp_sim, out)); /* as large again, and not read: see there */
+    memset(&s->live, 0, offsetof(struct sim_liveness, owed));
     s->plan = plan;
     s->looks = plan->strategy != NULL && sim_strategy_looks(plan->strategy);
     s->result = out_result;
@@ -488,8 +493,7 @@ sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
         run_body(s);
         run_finish(s);
     }
-    for (size_t i = 0; i < SIM_ORDERS; i++)
-        out_result->order = sim_mix(out_result->order, s->orders[i]);
+    out_result->order = s->order;
     sp__free(s);
     return err;
 }

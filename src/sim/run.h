@@ -50,18 +50,18 @@ struct sim_plan {
 struct sim_result {
     bool failed;
     bool cut; /* not run to its end: nothing was to be learnt from it */
-    char text[SIM_TEXT_MAX];
-    char file[SIM_TEXT_MAX];
     int line;
-    char detail[SIM_DETAIL_MAX]; /* more lines about it, or "" */
-    uint64_t window;             /* steps in which faults were allowed */
-    uint64_t allocations;        /* of the nodes, where they were counted */
-    uint64_t hash;               /* of all that happened */
-    uint64_t order;              /* of who did what to whom in which order, and nothing else */
+    uint64_t window;      /* steps in which faults were allowed */
+    uint64_t allocations; /* of the nodes, where they were counted */
+    uint64_t hash;        /* of all that happened */
+    uint64_t order;       /* of who did what to whom in which order, and nothing else */
     uint64_t steps;
     uint64_t choices; /* decisions between several */
     int64_t time_ns;
     struct sim_schedule schedule; /* what was decided; sim_schedule_finish() */
+    char text[SIM_TEXT_MAX];
+    char file[SIM_TEXT_MAX];
+    char detail[SIM_DETAIL_MAX]; /* more lines about it, or "" */
 };
 
 /** Make a run. `*out_result` is written in any case.
