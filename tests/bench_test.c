@@ -47,6 +47,10 @@ static const char *const bench_figures[][2] = {
     { "floor_malloc", "ns_per_pair" },
     { "floor_clock", "ns_per_read" },
     { "observe_page", "table_ms" },
+#ifdef SPAWNED_HTTP
+    { "observe_endpoint", "scrape_ms" },
+    { "observe_stuck", "overview_ms" },
+#endif
     { "router_cast", "ns_over" },
     { "router_random", "ns_over" },
     { "router_smallest", "ns_over" },
