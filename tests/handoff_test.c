@@ -7,10 +7,12 @@
 #include "support/puppet.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Faults by itself, not by a check that a sanitizer put there. */
@@ -393,6 +395,54 @@ TEST(a_report_names_the_process_and_the_place)
     CHECK_CONTAINS(stuck_line, "dervish (");
     CHECK_CONTAINS(stuck_line, "computes for");
     gate_open(&gate);
+    world_close();
+}
+
+/* ---- what a handler of lowest priority starts ------------------------------------------ */
+
+struct starts {
+    _Atomic int lowest; /* of the threads that it started, how many are as it is */
+    _Atomic int normal;
+    _Atomic bool done;
+};
+
+static bool is_lowest(void)
+{
+    return sched_getscheduler(0) == SCHED_IDLE || getpriority(PRIO_PROCESS, 0) == 19;
+}
+
+static void count_priority(void *arg)
+{
+    struct starts *starts = *(struct starts **)arg;
+    atomic_fetch_add(is_lowest() ? &starts->lowest : &starts->normal, 1);
+}
+
+static void start_when_demoted(void *arg)
+{
+    struct starts *starts = arg;
+    struct sp_spawn_options own = { .own_thread = true, .arg_size = sizeof(starts) };
+    sp_pid pid;
+    while (!is_lowest())
+        continue;
+    CHECK_OK(sp_spawn(count_priority, &starts, &own, &pid));
+    CHECK(is_lowest());
+    CHECK_OK(sp_blocking(count_priority, &starts, sizeof(starts), WORLD_PATIENCE));
+    wait_gone(pid);
+    starts->done = true;
+}
+
+TEST(threads_that_a_demoted_handler_starts_are_not_demoted)
+{
+    struct sp_runtime_options options = quick(1);
+    struct starts starts = { .done = false };
+    if (is_lowest())
+        return; /* as is all of this program */
+    world_open(&options);
+    puppet_tell(puppet_start(NULL), start_when_demoted, &starts);
+    while (!starts.done)
+        sp_yield();
+    CHECK_INT(starts.lowest, 0);
+    CHECK_INT(starts.normal, 2);
     world_close();
 }
 

@@ -98,7 +98,7 @@ static bool handoff_take(struct sp__real *real, struct sp__worker *worker)
 
 static void handoff_demote(struct sp__runner *runner)
 {
-    if (!runner->priority.demoted)
+    if (!runner->priority.demoted && !runner->starting)
         sp__thread_demote(&runner->id, &runner->priority);
 }
 

@@ -1,6 +1,10 @@
 /* pthread_create(3) and the signal mask. See os_thread.h. */
 #include "runtime/real/os_thread.h"
 
+#include "runtime/backend.h"
+#include "runtime/real/runner.h"
+#include "runtime/real/starter.h"
+
 #include <signal.h>
 
 static void thread_signals(sigset_t *out_set)
@@ -20,7 +24,7 @@ void sp__threads_block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
-sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
+sp_err sp__thread_create_here(pthread_t *out_thread, void *(*fn)(void *), void *arg)
 {
     /* The mask is inherited, so it is set here for a moment: set by the thread itself, a signal
      * could come before. */
@@ -31,6 +35,27 @@ sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
     int failed = pthread_create(out_thread, NULL, fn, arg);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed ? SP_ERR_LIMIT : SP_OK;
+}
+
+/* Whose handler calls; or NULL: no worker's. */
+static struct sp__runner *thread_runner(void)
+{
+    struct sp__context *context = sp__context();
+    bool ours = context != NULL && context->kind == SP__CONTEXT_WORKER &&
+                context->runtime->ops == &sp__backend_real;
+    return ours ? sp__runner_of(context) : NULL;
+}
+
+sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
+{
+    struct sp__runner *runner = thread_runner();
+    if (runner == NULL)
+        return sp__thread_create_here(out_thread, fn, arg);
+    if (!sp__starter_begin(runner))
+        return sp__starter_order(runner->real, fn, arg, out_thread);
+    sp_err err = sp__thread_create_here(out_thread, fn, arg);
+    sp__starter_end(runner);
+    return err;
 }
 
 sp_err sp__thread_create_detached(void *(*fn)(void *), void *arg)

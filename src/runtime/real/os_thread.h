@@ -8,6 +8,8 @@
  * The mask is inherited by programs that are started from these threads; who does that from a
  * handler resets it in the child.
  *
+ * They have the priority that their creator would have if the monitor had not lowered it (starter.h).
+ *
  * Threads: any. Neighbours: runtime/real/blocking.c, os_signal.c, the scheduler.
  */
 #ifndef SP_RUNTIME_REAL_OS_THREAD_H
@@ -25,6 +27,10 @@ void sp__threads_block_signals(void);
  *  Errors: LIMIT (the system gives none).
  *  Ownership: the caller joins `*out_thread`. Context: any. */
 SP_NODISCARD sp_err sp__thread_create(pthread_t *out_thread, void *(*fn)(void *), void *arg)
+    SP_NONNULL_ARGS(1, 2);
+
+/** The same with the priority that the caller has now. Errors, Ownership, Context: as above. */
+SP_NODISCARD sp_err sp__thread_create_here(pthread_t *out_thread, void *(*fn)(void *), void *arg)
     SP_NONNULL_ARGS(1, 2);
 
 /** As sp__thread_create(), and nobody joins it. Errors: LIMIT. Context: any. */

@@ -30,6 +30,7 @@
 #include "runtime/real/poller.h"
 #include "runtime/real/runner.h"
 #include "runtime/real/slice.h"
+#include "runtime/real/starter.h"
 #include "runtime/real/starvation.h"
 #include "runtime/real/watcher.h"
 #include "runtime/run_queue.h"
@@ -83,6 +84,7 @@ struct sp__real {
     struct sp__poller *poller;
     struct sp__blocking *blocking;
     struct sp__watcher watcher;
+    struct sp__starter starter;
 
     struct sp__lock handoff_lock;
     struct sp__list runners SP__GUARDED_BY(handoff_lock);

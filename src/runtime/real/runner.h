@@ -56,6 +56,7 @@ struct sp__runner {
     struct sp__list spare_link;   /* real.spares, while `spare` */
     bool spare;                   /* under handoff_lock */
     bool behind;                  /* under handoff_lock: lost its worker, in the handler still */
+    bool starting;                /* under handoff_lock: it creates a thread, see starter.h */
     struct sp__priority priority; /* under handoff_lock */
     struct sp__effort effort;     /* the monitor's: at its last look, while `behind` */
     struct sp__probe probe;

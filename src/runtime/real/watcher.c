@@ -22,7 +22,8 @@ static void watcher_sleep_long(struct sp__real *real)
     /* seq_cst: before the two loads below; pairs with wake and stop. */
     atomic_store_explicit(&watcher->asleep, 1, memory_order_seq_cst);
     /* Stop wakes us like a worker does. */
-    if (watcher_all_idle(real) && atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0)
+    if (watcher_all_idle(real) && atomic_load_explicit(&watcher->stop, memory_order_seq_cst) == 0 &&
+        !sp__starter_waiting(&real->starter))
         sp__futex_wait(&watcher->asleep, 1, INT64_MAX);
     atomic_store_explicit(&watcher->asleep, 0, memory_order_relaxed);
 }
@@ -76,6 +77,7 @@ static void *watcher_main(void *arg)
     uint64_t round = 0;
     /* acquire: pairs with stop. */
     while (atomic_load_explicit(&watcher->stop, memory_order_acquire) == 0) {
+        sp__starter_serve(real);
         quiet = watcher_all_idle(real) ? quiet + 1 : 0;
         if (quiet >= WATCHER_QUIET_ROUNDS) {
             watcher_sleep_long(real);
@@ -97,6 +99,13 @@ void sp__watcher_wake(struct sp__watcher *watcher)
 {
     if (atomic_exchange_explicit(&watcher->asleep, 0, memory_order_seq_cst) != 0)
         sp__futex_wake(&watcher->asleep, 1);
+}
+
+void sp__watcher_call(struct sp__watcher *watcher)
+{
+    /* Where it is about to sleep for a period and misses this, it comes after that. */
+    sp__futex_wake(&watcher->stop, 1);
+    sp__watcher_wake(watcher);
 }
 
 void sp__watcher_stop(struct sp__real *real)

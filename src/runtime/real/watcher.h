@@ -9,6 +9,8 @@
  * for some rounds the watcher sleeps too, without a timeout, until one of them wakes: an idle
  * runtime uses no CPU.
  *
+ * It also creates threads for those that may not (starter.h).
+ *
  * Threads: its own; sp__watcher_worker_woke() by workers. Neighbours: search.c, handoff.h.
  */
 #ifndef SPAWNED_RUNTIME_REAL_WATCHER_H
@@ -36,6 +38,9 @@ void sp__watcher_stop(struct sp__real *real) SP_NONNULL;
 
 /** Wake it out of its long sleep. Context: any. */
 void sp__watcher_wake(struct sp__watcher *watcher) SP_NONNULL;
+
+/** Let it look around now: something was left for it. Context: any. */
+void sp__watcher_call(struct sp__watcher *watcher) SP_NONNULL;
 
 /** A worker is awake again. Context: scheduler. */
 static inline void sp__watcher_worker_woke(struct sp__watcher *watcher)
