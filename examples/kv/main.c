@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define MAIN_VERSION "0.1.0"
@@ -57,7 +58,9 @@ static void main_started(void *arg)
     if (kv_observe_where(address)) {
         /* For its timeline; without memory that stays empty. */
         sp_ignore(sp_recorder_start(sp_runtime_current(), NULL));
-        printf("spawned-kv: dashboard on http://%s/\n", address);
+        bool local = strncmp(address, "unix:", 5) == 0;
+        printf(local ? "spawned-kv: observed on %s\n" : "spawned-kv: dashboard on http://%s/\n",
+               address);
     }
     fflush(stdout);
 }

@@ -1,6 +1,8 @@
 /* The dashboard. See observe.h. Built without libspawned-http, --http is refused. */
 #include "observe.h"
 
+#include <string.h>
+
 #ifdef SPAWNED_HTTP
 
 bool kv_observe_built(void)
@@ -11,10 +13,14 @@ bool kv_observe_built(void)
 struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
                                       struct sp_http_options *options)
 {
-    *options = (struct sp_http_options){ .address = settings->http,
-                                         .token = settings->http_token,
+    static const char local[] = "unix:";
+    *options = (struct sp_http_options){ .token = settings->http_token,
                                          .program = "spawned-kv",
                                          .control = true };
+    if (strncmp(settings->http, local, sizeof(local) - 1) == 0)
+        options->unix_path = settings->http + sizeof(local) - 1;
+    else
+        options->address = settings->http;
     return (struct sp_child_spec){ .id = KV_HTTP_NAME,
                                    .server = &sp_http_class,
                                    .args = options,

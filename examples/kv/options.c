@@ -28,8 +28,9 @@ const char kv_options_help[] =
     "  --max-request BYTES  longest request (default 1073741824)\n"
     "  --max-output BYTES   replies that may wait for a client that does not read them\n"
     "                       (default 33554432)\n"
-    "  --http ADDRESS:PORT  serve a dashboard, metrics and an API there; anything but loopback\n"
-    "                       needs a token in the environment, SPAWNED_KV_HTTP_TOKEN\n"
+    "  --http ADDRESS:PORT  serve a dashboard, metrics and an API there, or on unix:PATH;\n"
+    "                       anything but loopback needs a token in the environment,\n"
+    "                       SPAWNED_KV_HTTP_TOKEN\n"
     "  --help               show this text\n"
     "  --version            show the version\n"
     "\n"
@@ -158,7 +159,7 @@ static bool options_http(const char *text, struct kv_settings *settings,
     }
     if (sp_address_parse(text, &address) != SP_OK) {
         snprintf(out_error, KV_OPTIONS_ERROR_MAX,
-                 "--http wants an IP address and a port, not \"%.60s\"", text);
+                 "--http wants an IP address and a port, or unix:PATH, not \"%.60s\"", text);
         return false;
     }
     settings->http = text;

@@ -26,9 +26,13 @@ SP_EXTERN_C_BEGIN
 
 /** Who may ask, and for what. Zero is the default everywhere. All of it is copied. */
 struct sp_http_options {
-    const char *address; /**< IP address and port, "127.0.0.1:8080"; port 0: a free one; default
-                              "127.0.0.1:0". Anything but loopback needs a token. */
-    const char *token;   /**< who asks must show it, as `Authorization: Bearer TOKEN`; default:
+    const char *address;   /**< IP address and port, "127.0.0.1:8080"; port 0: a free one; default
+                              "127.0.0.1:0", or none where there is a unix_path. Anything but
+                              loopback needs a token. */
+    const char *unix_path; /**< a Unix-domain socket to listen on, too: a file that only the
+                                program's user may open (0600). What a crash left there is
+                                replaced; it is removed at the end. Default: none */
+    const char *token;     /**< who asks must show it, as `Authorization: Bearer TOKEN`; default:
                               none */
     const char *const *hosts; /**< names by which it may be addressed, besides IP addresses and
                                    localhost */
@@ -44,17 +48,17 @@ struct sp_http_options {
 
 /** What an endpoint has done. */
 struct sp_http_info {
-    sp_address address;
-    uint64_t requests; /**< answered, whatever the answer */
-    uint64_t refused;  /**< of these, with a status of 400 or more */
-    uint64_t cut;      /**< connections closed because a request took too long */
+    sp_address address; /**< of the unix_path where that is the only one */
+    uint64_t requests;  /**< answered, whatever the answer */
+    uint64_t refused;   /**< of these, with a status of 400 or more */
+    uint64_t cut;       /**< connections closed because a request took too long */
 };
 
 SP_API extern const struct sp_server_class sp_http_class;
 SP_API extern const struct sp_op sp_http_info_op;
 
 /** sp_http_start(): errors INVALID (an option; an address that is not loopback without a token),
- *  ADDRINUSE, PERMISSION, LIMIT (descriptors, threads), IO (of the socket), NOTSUP (in
+ *  ADDRINUSE, NOTFOUND (no such address here, no such folder), PERMISSION, LIMIT (descriptors, threads), IO (of the socket), NOTSUP (in
  *  simulation), and as of sp_server_start(). */
 SP_SERVER(sp_http, struct sp_http_options);
 /** sp_http_info(). */

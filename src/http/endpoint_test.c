@@ -722,6 +722,9 @@ TEST(http_options_are_checked)
     static const struct sp_http_options bad[] = {
         { .address = "localhost:80" },
         { .address = "unix:/tmp/x" },
+        { .unix_path = "" },
+        { .unix_path = "@abstract" },
+        { .unix_path = "/tmp/x", .address = "0.0.0.0:0" },
         { .address = "0.0.0.0:0" },
         { .address = "[::]:0" },
         { .address = "192.0.2.1:0", .token = NULL },

@@ -56,17 +56,39 @@ static sp_err settings_limits(const struct sp_http_options *options, struct sp__
     return SP_OK;
 }
 
+/* An abstract socket has no file, so no mode that says who may open it. */
+static sp_err settings_local(const char *path, sp_address *out)
+{
+    char text[SP_ADDRESS_TEXT_MAX];
+    int length = snprintf(text, sizeof(text), "unix:%s", path);
+    if (path[0] == '@' || length < 0 || (size_t)length >= sizeof(text))
+        return SP_ERR_INVALID;
+    return sp_address_parse(text, out);
+}
+
+static sp_err settings_addresses(const struct sp_http_options *options,
+                                 struct sp__http_settings *out)
+{
+    const char *address = options->address;
+    if (options->unix_path != NULL) {
+        sp_err err = settings_local(options->unix_path, &out->local);
+        if (err != SP_OK || address == NULL)
+            return err;
+    }
+    sp_err err = sp_address_parse(address == NULL ? "127.0.0.1:0" : address, &out->address);
+    if (err != SP_OK)
+        return err;
+    bool open = options->token == NULL && !settings_loopback(&out->address);
+    return open || out->address.family == SP_ADDRESS_UNIX ? SP_ERR_INVALID : SP_OK;
+}
+
 sp_err sp__http_settings_read(const struct sp_http_options *options, struct sp__http_settings *out)
 {
     memset(out, 0, sizeof(*out));
-    sp_err err = sp_address_parse(options->address == NULL ? "127.0.0.1:0" : options->address,
-                                  &out->address);
+    sp_err err = settings_addresses(options, out);
     if (err != SP_OK)
         return err;
-    if (out->address.family == SP_ADDRESS_UNIX)
-        return SP_ERR_INVALID;
-    if (options->token == NULL ? !settings_loopback(&out->address)
-                               : !settings_token(options->token))
+    if (options->token != NULL && !settings_token(options->token))
         return SP_ERR_INVALID;
     if (options->token != NULL)
         memcpy(out->token, options->token, strlen(options->token) + 1);

@@ -11,7 +11,8 @@
 enum { SP__HTTP_PROGRAM_MAX = 63 };
 
 struct sp__http_settings {
-    sp_address address;
+    sp_address address;                /* family NONE: only the next */
+    sp_address local;                  /* Unix-domain; family NONE: only the one before */
     char token[SP_HTTP_TOKEN_MAX + 1]; /* empty: none */
     char hosts[SP_HTTP_HOSTS_MAX][SP_HOST_MAX + 1];
     size_t host_count;

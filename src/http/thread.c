@@ -1,13 +1,13 @@
 #include "http/thread.h"
 
 #include "base/alloc.h"
+#include "http/local.h"
 #include "http/request.h"
 #include "runtime/core.h"
 #include "runtime/real/net.h"
 #include "runtime/real/os_thread.h"
 #include "spawned/registry.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -101,23 +101,21 @@ static int64_t thread_cut(struct sp__http *http)
 
 /* ---- the daemon ---- */
 
+/* MHD has none of its own where there is only the local one: then `*out_fd` stays -1. */
 static sp_err thread_listen(struct sp__http *http, int *out_fd)
 {
     struct sockaddr_storage address;
-    socklen_t size;
-    if (!sp__net_to_system(&http->settings.address, &address, &size))
-        return SP_ERR_INVALID;
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd < 0)
-        return sp__net_error(errno);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, THREAD_BACKLOG) != 0) {
-        sp_err err = sp__net_error(errno);
-        close(fd);
-        return err;
+    socklen_t size = sizeof(address);
+    if (http->settings.address.family == SP_ADDRESS_NONE) {
+        http->address = http->settings.local;
+        return SP_OK;
     }
-    size = sizeof(address);
+    int fd = -1;
+    sp_err err = sp__net_listen_socket(
+        &(struct sp__io_open){ .address = &http->settings.address, .backlog = THREAD_BACKLOG },
+        &fd);
+    if (err != SP_OK)
+        return err;
     getsockname(fd, (struct sockaddr *)&address, &size);
     sp__net_from_system(&address, size, &http->address);
     *out_fd = fd;
@@ -133,23 +131,35 @@ __attribute__((format(printf, 2, 0))) static void thread_log(void *arg, const ch
     (void)args;
 }
 
+static struct MHD_Daemon *thread_start_daemon(struct sp__http *http, int fd)
+{
+    unsigned int flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
+    if (fd < 0)
+        flags |= MHD_USE_NO_LISTEN_SOCKET;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, sp__http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, thread_log,
+        NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)http->settings.connections_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)THREAD_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_CONNECTION, thread_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
+        thread_on_completed, http, fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_END);
+}
+
 static sp_err thread_daemon(struct sp__http *http)
 {
     int fd = -1;
     sp_err err = thread_listen(http, &fd);
-    if (err != SP_OK)
-        return err;
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, sp__http_on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, thread_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)http->settings.connections_max,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)THREAD_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_CONNECTION, thread_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        thread_on_completed, http, MHD_OPTION_END);
-    if (http->daemon != NULL)
-        return SP_OK;
-    close(fd);
-    return SP_ERR_LIMIT; /* of descriptors or memory: it does not say which */
+    if (err == SP_OK)
+        err = sp__http_local_open(http);
+    if (err == SP_OK) {
+        http->daemon = thread_start_daemon(http, fd);
+        if (http->daemon != NULL)
+            return SP_OK;
+        err = SP_ERR_LIMIT; /* of descriptors or memory: it does not say which */
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
 }
 
 /* ---- the thread ---- */
@@ -201,16 +211,20 @@ static void thread_turn(struct sp__http *http)
     MHD_run(http->daemon);
     if (full && !sp__list_empty(&http->free))
         MHD_run(http->daemon);
+    sp__http_local_accept(http);
 }
 
 static void thread_loop(struct sp__http *http)
 {
-    struct pollfd files[2] = { { .fd = http->wake_fd, .events = POLLIN } };
+    struct pollfd files[3] = { { .fd = http->wake_fd, .events = POLLIN } };
     files[1].fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     files[1].events = POLLIN;
+    files[2].events = POLLIN;
     int64_t next_cut = INT64_MAX;
     for (;;) {
-        poll(files, 2, thread_timeout(http, next_cut));
+        int64_t next_try;
+        files[2].fd = sp__http_local_listens(http, &next_try);
+        poll(files, 3, thread_timeout(http, next_cut < next_try ? next_cut : next_try));
         /* acquire: pairs with the release in stop. */
         if (atomic_load_explicit(&http->stopping, memory_order_acquire))
             return;
@@ -236,6 +250,7 @@ static void *thread_main(void *arg)
         thread_loop(http);
     if (http->daemon != NULL)
         MHD_stop_daemon(http->daemon);
+    sp__http_local_close(http);
     sp_thread_detach();
     return NULL;
 }
@@ -260,6 +275,7 @@ static struct sp__http *thread_new(const struct sp__http_settings *settings,
     http->settings = *settings;
     http->runtime = runtime;
     http->wake_fd = -1;
+    http->local_fd = -1;
     sp__list_init(&http->open);
     sp__list_init(&http->free);
     http->connections = sp__calloc(settings->connections_max, sizeof(*http->connections));

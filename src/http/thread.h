@@ -1,8 +1,8 @@
 /* The endpoint's thread: it drives libmicrohttpd and answers.
  *
  *   wake (eventfd) --+
- *                    +--> poll --> the daemon's turn --> cut what is overdue --> sample
- *   daemon (epoll) --+
+ *   daemon (epoll) --+--> poll --> the daemon's turn --> cut what is overdue --> sample
+ *   local socket ----+
  *
  * The thread is attached to the runtime: a process, which asks no other process and waits for
  * none. With no connection open and nobody who looked within a minute it sleeps without a timeout.
@@ -11,7 +11,8 @@
  * connections_max; none lives longer than request_time without finishing a request.
  *
  * Threads: sp__http_start() and sp__http_stop() the owner's; counters any; all else the thread's.
- * Neighbours: endpoint.c owns it, request.c answers, series.c samples.
+ * Neighbours: endpoint.c owns it, local.c listens on a Unix-domain socket, request.c answers,
+ * series.c samples.
  */
 #ifndef SPAWNED_HTTP_THREAD_H
 #define SPAWNED_HTTP_THREAD_H
@@ -35,11 +36,13 @@ struct sp__http_connection {
 struct sp__http {
     struct sp__http_settings settings;
     struct sp_runtime *runtime;
-    sp_address address; /* bound */
+    sp_address address; /* bound; the local one where it is the only one */
     sp_pid self;        /* the thread's process */
     int64_t started_ns;
     struct MHD_Daemon *daemon;
     int wake_fd;
+    int local_fd;          /* listens on settings.local; else -1 */
+    int64_t local_rest_ns; /* until then it does not accept */
     _Atomic bool stopping;
     pthread_t thread;
     struct sp__http_connection *connections; /* connections_max of them */

@@ -25,6 +25,11 @@ struct sp__io {
 /** The error of a system error number; IO where none fits. Context: any. */
 sp_err sp__net_error(int number);
 
+/** A listening socket, in no poller's set; a stale file of a Unix-domain address is replaced.
+ *  Errors: as of `listen` in runtime/io.h. Ownership: *out_fd is the caller's; so is the file of a
+ *  Unix-domain address. Context: any. */
+SP_NODISCARD sp_err sp__net_listen_socket(const struct sp__io_open *how, int *out_fd) SP_NONNULL;
+
 /** An io in the poller's set, for a socket that is `fd`.
  *  Errors: NOMEM, LIMIT, IO. Ownership: takes `moved_fd`, also on failure. Context: any. */
 SP_NODISCARD sp_err sp__net_wrap(struct sp__poller *poller, int moved_fd, struct sp__io **out_io)

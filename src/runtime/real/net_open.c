@@ -146,8 +146,7 @@ static sp_err net_remember_path(struct sp__io *io, const sp_address *address)
     return io->unlink_path == NULL ? SP_ERR_NOMEM : SP_OK;
 }
 
-sp_err sp__net_listen(struct sp_runtime *runtime, const struct sp__io_open *how,
-                      struct sp__io **out_io)
+sp_err sp__net_listen_socket(const struct sp__io_open *how, int *out_fd)
 {
     struct sockaddr_storage system;
     socklen_t size;
@@ -162,7 +161,18 @@ sp_err sp__net_listen(struct sp_runtime *runtime, const struct sp__io_open *how,
         (void)close(fd);
         return err;
     }
+    *out_fd = fd;
+    return SP_OK;
+}
+
+sp_err sp__net_listen(struct sp_runtime *runtime, const struct sp__io_open *how,
+                      struct sp__io **out_io)
+{
     struct sp__io *io;
+    int fd = -1;
+    sp_err err = sp__net_listen_socket(how, &fd);
+    if (err != SP_OK)
+        return err;
     err = sp__net_wrap(sp__real_of(runtime)->poller, fd, &io);
     if (err != SP_OK)
         return err;
