@@ -28,6 +28,7 @@
 #include "spawned/task.h"
 #include "spawned/time.h"
 #include "spawned/timer.h"
+#include "spawned/trace.h"
 #include "spawned/wait_graph.h"
 
 #endif

@@ -5,6 +5,7 @@
 #include "process/deadlock.h"
 #include "process/send.h"
 #include "process/send_fast.h"
+#include "process/trace.h"
 #include "process/watched.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
@@ -155,7 +156,8 @@ __attribute__((always_inline)) static inline sp_err call_send(struct sp__context
 {
     sp_pid from = sp__process_pid(self);
     struct sp_message *message =
-        sp__message_take(context, &op->in, op->in.size, SP__MESSAGE_CALL, from);
+        pointed ? sp__trace_take(context, self, &op->in, op->in.size, SP__MESSAGE_CALL)
+                : sp__message_take(context, &op->in, op->in.size, SP__MESSAGE_CALL, from);
     if (message == NULL)
         return SP_ERR_NOMEM;
     *sp__message_call(message) = (struct sp__reply_to){ .caller = from,
@@ -242,7 +244,7 @@ static SP_NOINLINE sp_err call_pointed(struct sp_process *self, struct sp__pendi
                                        struct call_target *target, const struct sp_op *op,
                                        const void *in, bool by_server, bool *out_dead)
 {
-    sp__point(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
+    sp__point_if_acts(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
     return call_open(sp__context(), self, pending, target, op, in, by_server, out_dead, true);
 }
 
@@ -451,8 +453,8 @@ static struct sp_message *start_message(const void *args, size_t args_size, unsi
     if (args == NULL)
         args_size = 0;
     struct sp_message *message =
-        sp__message_new(&sp__server_start_type,
-                        (uint32_t)(sizeof(struct sp__server_start) + args_size), flags, sp_self());
+        sp__trace_take(sp__context(), sp__process_self(), &sp__server_start_type,
+                       (uint32_t)(sizeof(struct sp__server_start) + args_size), flags);
     if (message == NULL)
         return NULL;
     struct sp__server_start *start = sp__message_payload(message);

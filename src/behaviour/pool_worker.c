@@ -13,6 +13,7 @@
 #include "behaviour/pool.h"
 
 #include "base/alloc.h"
+#include "process/trace.h"
 #include "process/send.h"
 #include "process/watched.h"
 
@@ -75,7 +76,10 @@ static sp_err worker_run(void *arg, struct sp_message *message, void *out)
 static struct sp_message *message_copy(struct sp_message *message)
 {
     unsigned flags = message->flags & (SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED);
-    struct sp_message *copy = sp__message_new(message->type, message->size, flags, message->from);
+    struct sp_message *copy =
+        (message->flags & SP__MESSAGE_TRACED)
+            ? sp__trace_copy(sp__context(), message, flags)
+            : sp__message_new(message->type, message->size, flags, message->from);
     if (copy == NULL)
         return NULL;
     if (flags & SP__MESSAGE_CALL)

@@ -7,6 +7,7 @@
 #include "process/scheduling.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "process/trace.h"
 #include "process/watched.h"
 #include "runtime/log.h"
 #include "runtime/message_pool.h"
@@ -174,6 +175,8 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
         sp__free(frame->out_heap);
         return false;
     }
+    if ((message->flags & SP__MESSAGE_TRACED) || result != SP_OK)
+        sp__trace_handled(sp__process_self(), message, result);
     /* Before the answer: a caller that goes on finds what it moved to us gone. */
     sp__message_empty(message);
     /* Because of an error, or because the request was taken. */
@@ -203,6 +206,7 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
         sp__process_took(sp__context(), self, message);
         sp__watched_took(self, message);
         sp__count(&sp__context()->counters.expired);
+        sp__trace_expired(self, message);
     } else {
         sp__timer_message_taken(self, message);
         return false;
@@ -244,6 +248,8 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
     struct sp__watch_span span = { .weight = 0 };
     if (sp__watched(sp__context()))
         server_watch(self, server, moved_message, &span);
+    if (moved_message->flags & SP__MESSAGE_TRACED)
+        sp__trace_handle(self, moved_message);
     server->frame = &frame;
     sp_err result = SP_ERR_NOMEM;
     if (frame.out != NULL) {
@@ -424,7 +430,7 @@ __attribute__((always_inline)) static inline void server_call_end(struct sp__ser
     struct sp_message *message = frame->message;
     struct sp__context *context = sp__context();
     bool plain = frame->call && !frame->kept && result == SP_OK && message->type->destroy == NULL &&
-                 sp__point_of(context) == NULL;
+                 !sp__point_acts(context);
     if (!plain || !sp__reply_fast(context, sp__message_call(message), result, frame->out)) {
         sp_ignore(frame_end(server, frame, result));
         return;
@@ -592,6 +598,7 @@ static void frame_abort(struct sp_process *self, struct sp__frame *frame,
     struct sp_message *message = frame->message;
     if (message == NULL)
         return;
+    sp__trace_aborted(self, message, reason);
     if (!frame->kept)
         frame_drop_out(frame);
     frame->message = NULL;
@@ -629,6 +636,12 @@ static const char *server_running(struct sp_process *self)
                : server->class->name;
 }
 
+static struct sp_message *server_handling(struct sp_process *self)
+{
+    const struct sp__server *server = self->data;
+    return server->frame == NULL ? NULL : server->frame->message;
+}
+
 static const char *server_name(struct sp_process *self)
 {
     return ((struct sp__server *)self->data)->class->name;
@@ -648,6 +661,7 @@ const struct sp__behaviour sp__server_behaviour = {
     .running = server_running,
     .name = server_name,
     .tag = server_tag,
+    .handling = server_handling,
 };
 
 /* ---- what a handler may do ---- */

@@ -1,5 +1,6 @@
 #include "behaviour/task.h"
 
+#include "process/trace_own.h"
 #include "process/deadlock.h"
 #include "runtime/slab.h"
 
@@ -202,6 +203,8 @@ static enum sp__turn task_turn(struct sp__actor *actor)
     struct sp__task *task = self->data;
     task->err = task->type->run(task->in, task->out);
     task->returned = true;
+    if (self->extra != NULL)
+        sp__trace_task_done(self, task->err);
     sp__process_returned(self);
     return SP__TURN_DEAD;
 }
@@ -347,6 +350,8 @@ static sp_err task_start(struct sp_process *self, struct sp__task *task,
         sp__resource_add(self, &task->resource);
     else
         sp__task_group_began(sp__process_runtime(self), task);
+    if (sp__point_of(sp__context()) != NULL)
+        sp__trace_task(self, process, task->label);
     err = sp__process_publish(process, &options, NULL);
     if (err != SP_OK && task->group == NULL)
         sp__resource_remove(&task->resource);

@@ -54,6 +54,8 @@ struct sp__behaviour {
      *  context, with the process's lock held and the process not closed, or the owner. */
     const char *(*name)(struct sp_process *self);
     const void *(*tag)(struct sp_process *self);
+    /** The message it handles just now, or NULL. Owner. NULL: what it has received last. */
+    struct sp_message *(*handling)(struct sp_process *self);
 };
 
 /* How far an exit is; a fault or an sp_exit() on the way goes on with the next stage. */
@@ -199,6 +201,7 @@ struct sp__extra {
     bool run_continue;             /* servers: on_continue is due */
     /* Of a router's process: what senders read, inside a section. See behaviour/router.h. */
     _Atomic(struct sp__router *) router;
+    struct sp__trace_own *spans; /* open ones of its own, innermost first; see trace_own.h */
 };
 
 /** The running process, or NULL. Context: any. */

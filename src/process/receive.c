@@ -12,6 +12,7 @@
 #include "process/reply.h"
 #include "process/send.h"
 #include "process/timer.h"
+#include "process/trace.h"
 #include "process/watched.h"
 #include "runtime/message_pool.h"
 
@@ -158,9 +159,23 @@ void sp__receive_release(struct sp_process *self, struct sp_message *message)
         received_remove(self, message);
 }
 
+/* It is done with. */
+static void receive_traced(struct sp_process *self, struct sp_message *message)
+{
+    if (!(message->flags & SP__MESSAGE_TRACED))
+        return;
+    bool unanswered =
+        (message->flags & (SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED)) == SP__MESSAGE_CALL;
+    if (self->stage == SP__EXIT_NOT)
+        sp__trace_handled(self, message, unanswered ? SP_ERR_NOREPLY : SP_OK);
+    else
+        sp__trace_aborted(self, message, self->exit);
+}
+
 void sp__receive_free(struct sp_process *self, struct sp_message *message)
 {
     sp__receive_release(self, message);
+    receive_traced(self, message);
     if (self->stage == SP__EXIT_NOT)
         sp__reply_fail_message(message, SP_ERR_NOREPLY, NULL);
     else
@@ -175,7 +190,8 @@ void sp_message_free(struct sp_message *message)
         return;
     struct sp_process *self = (struct sp_process *)(void *)context->current;
     /* Nearly every message: received, no call, nothing to destroy. */
-    if ((message->flags & (SP__MESSAGE_RECEIVED | SP__MESSAGE_CALL)) != SP__MESSAGE_RECEIVED ||
+    unsigned uncommon = SP__MESSAGE_CALL | SP__MESSAGE_TRACED;
+    if ((message->flags & (SP__MESSAGE_RECEIVED | uncommon)) != SP__MESSAGE_RECEIVED ||
         message->type->destroy != NULL) {
         sp__receive_free(self, message);
         return;
@@ -186,9 +202,13 @@ void sp_message_free(struct sp_message *message)
 
 /* ---- receiving ---- */
 
-/* The tick of a keyed timer: false if that was cancelled meanwhile; it is destroyed. */
-static SP_NOINLINE bool receive_tick(struct sp_process *self, struct sp_message *message)
+/* One of a trace, or the tick of a keyed timer: false if that was cancelled meanwhile; it is
+ * destroyed. */
+static SP_NOINLINE bool receive_special(struct sp_process *self, struct sp_message *message)
 {
+    sp__trace_handle(self, message);
+    if (!(message->flags & SP__MESSAGE_KEYED))
+        return true;
     if (!sp__timer_message_stale(self, message)) {
         sp__timer_message_taken(self, message);
         return true;
@@ -202,7 +222,8 @@ static SP_NOINLINE bool receive_tick(struct sp_process *self, struct sp_message 
 /* Taken for good, unless its timer was cancelled meanwhile. */
 static inline bool receive_accept(struct sp_process *self, struct sp_message *message)
 {
-    if ((message->flags & SP__MESSAGE_KEYED) && !receive_tick(self, message))
+    if ((message->flags & (SP__MESSAGE_KEYED | SP__MESSAGE_TRACED)) &&
+        !receive_special(self, message))
         return false;
     sp__process_took(sp__context(), self, message);
     sp__watched_took(self, message);

@@ -1,6 +1,7 @@
 #include "spawned/runtime.h"
 
 #include "base/alloc.h"
+#include "process/trace.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
 #include "process/debugger.h"
@@ -120,6 +121,7 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__epoch_finish(&runtime->epoch);
     if (runtime->forgets)
         return;
+    sp__trace_free(runtime);
     sp__recorder_free(runtime);
     sp__meters_free(runtime);
     sp__dead_letters_destroy(runtime);

@@ -9,6 +9,7 @@
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/signal.h"
+#include "process/trace.h"
 #include "process/watched.h"
 
 #include <string.h>
@@ -312,10 +313,22 @@ sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
     return send_payload(sp__context(), from, to, type, payload);
 }
 
+/* The same of the running process, in its trace. */
+static struct sp_message *send_traced(struct sp__context *context, struct sp_process *self,
+                                      const struct sp_msg_type *type, const void *payload)
+{
+    struct sp_message *message = sp__trace_take(context, self, type, type->size, 0);
+    if (message == NULL)
+        sp__payload_destroy(type, payload);
+    else
+        sp__payload_copy(sp__message_payload(message), payload, type->size);
+    return message;
+}
+
 sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
                           struct sp_message **out)
 {
-    struct sp_message *message = send_copy(sp__context(), sp_self(), type, payload);
+    struct sp_message *message = send_traced(sp__context(), sp__process_self(), type, payload);
     if (message == NULL)
         return SP_ERR_NOMEM;
     *out = message;
@@ -326,9 +339,9 @@ sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
 static SP_NOINLINE sp_err send_pointed(struct sp_process *self, sp_pid to,
                                        const struct sp_msg_type *type, const void *payload)
 {
-    sp__point(SP__POINT_SEND, sp__point_pid(to), type->name);
+    sp__point_if_acts(SP__POINT_SEND, sp__point_pid(to), type->name);
     struct sp__context *context = sp__context();
-    struct sp_message *message = send_copy(context, sp__process_pid(self), type, payload);
+    struct sp_message *message = send_traced(context, self, type, payload);
     uint32_t number;
     if (message == NULL)
         return SP_ERR_NOMEM;
@@ -360,7 +373,7 @@ sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
     }
     sp__receive_release(self, moved_message);
     /* A notice, or a tick, is a message like any other now. */
-    moved_message->flags &= SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED;
+    moved_message->flags &= SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED | SP__MESSAGE_TRACED;
     struct sp__send send = { .to = to };
     sp__point(SP__POINT_SEND, sp__point_pid(to), moved_message->type->name);
     sp_err err = sp__send_message(sp__context(), &send, moved_message);
@@ -660,10 +673,12 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
     }
     sp__point_in(context, SP__POINT_SEND, sp__point_pid(to), type->name);
     struct sp_process *self = (struct sp_process *)(void *)context->current;
-    struct sp_message *message = send_copy(context, sp__process_pid(self), type, payload);
+    bool pointed = sp__point_of(context) != NULL;
+    struct sp_message *message = pointed ? send_traced(context, self, type, payload)
+                                         : send_copy(context, sp__process_pid(self), type, payload);
     if (message == NULL)
         return SP_ERR_NOMEM;
-    if (sp__point_of(context) != NULL)
+    if (pointed)
         sp__watched_send(context, to, message);
     uint32_t number;
     sp_err err = SP_OK;

@@ -3,6 +3,7 @@
 #include "process/dead_letter.h"
 #include "process/relation.h"
 #include "process/send.h"
+#include "process/trace.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
 #include "runtime/slab.h"
@@ -137,15 +138,19 @@ static struct sp_message *timer_message(struct sp__context *context, struct time
 {
     struct sp_message *message = timer->message;
     if (message->flags & SP__MESSAGE_TEMPLATE) {
-        const struct sp_message *template = timer->message;
+        struct sp_message *template = timer->message;
+        unsigned flags = template->flags & ~(unsigned)SP__MESSAGE_TEMPLATE;
         message =
-            sp__message_take(context, template->type, template->size,
-                             template->flags & ~(unsigned)SP__MESSAGE_TEMPLATE, template->from);
+            (flags & SP__MESSAGE_TRACED)
+                ? sp__trace_copy(context, template, flags)
+                : sp__message_take(context, template->type, template->size, flags, template->from);
         if (message == NULL)
             return NULL;
         sp__payload_copy(sp__message_payload(message), template->body, template->size);
     } else {
         timer->message = NULL;
+        if (message->flags & SP__MESSAGE_TRACED)
+            sp__trace_sent(context, message);
     }
     message->aux = atomic_load_explicit(&timer->id, memory_order_relaxed);
     return message;
@@ -455,7 +460,8 @@ static struct sp_message *timer_fill(struct sp__context *context, const struct s
         flags |= SP__MESSAGE_KEYED | (options->period.ns == 0 ? SP__MESSAGE_LAST_TICK : 0);
     if (options->period.ns != 0)
         flags |= SP__MESSAGE_TEMPLATE;
-    struct sp_message *message = sp__message_take(context, type, type->size, flags, sp_self());
+    struct sp_message *message =
+        sp__trace_take_ids(context, sp__process_self(), type, type->size, flags);
     if (message == NULL)
         return NULL;
     message->aux = (uint64_t)options->period.ns; /* of a template; a tick has the timer's id */

@@ -6,6 +6,7 @@
 #include "runtime/recorder.h"
 
 #include "runtime/backend.h"
+#include "runtime/watch.h"
 #include "runtime/meter.h"
 
 #if defined(__x86_64__) && defined(__LP64__)
@@ -66,6 +67,7 @@ void sp__context_init(struct sp__context *context, struct sp_runtime *runtime,
     atomic_fetch_add_explicit(&runtime->context_count, 1, memory_order_relaxed);
     sp__recorder_join(runtime, context);
     sp__meters_join(runtime, context);
+    sp__watch_refresh(context);
     sp__lock_unlock(&runtime->contexts_lock);
     sp__context_set(context);
 }

@@ -35,6 +35,7 @@ struct sp__registry;
 struct sp__groups;
 struct sp__dead_letters;
 struct sp__exits;
+struct sp__trace;
 struct sp_process;
 
 /** Counters of one context: written by its thread, summed by readers. */
@@ -112,6 +113,9 @@ struct sp__context {
     uint32_t spawned_in_a_row;        /* since a spawner gave way; see process/spawn.c */
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
+    uint64_t trace_number;          /* of the last request that began here; see process/trace.h */
+    uint32_t trace_left;            /* requests until one is followed, */
+    uint32_t trace_drawn;           /* as drawn under this setting */
     uint32_t shard;                 /* timer shard it arms on */
     void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
     struct sp__fault_thread *fault; /* runtime/real/fault.c's part, or NULL */
@@ -160,6 +164,8 @@ struct sp_runtime {
     struct sp__hash_seed seed;
     _Atomic uint64_t live;            /* written under contexts_lock; see process/living.h */
     struct sp_runtime *debugger_next; /* process/debugger.h */
+    struct sp__trace *_Atomic trace;  /* process/trace.h; made by the first start */
+    _Atomic bool traces;              /* sends go past a point; see runtime/watch.h */
     struct sp__recorder *recorder;    /* recorder.h; made by the first start, under contexts_lock */
     struct sp__meters *_Atomic meters;  /* meter.h; NULL: there are none yet */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
@@ -234,6 +240,25 @@ static inline void sp__point(enum sp__point kind, uint64_t object, const char *w
     sp__point_fn point = context == NULL ? NULL : sp__point_of(context);
     if (__builtin_expect(point != NULL, 0))
         point(context, kind, object, what);
+}
+
+/** What is called at points where those who send are only to go out of line; does nothing. */
+void sp__point_nothing(struct sp__context *context, enum sp__point kind, uint64_t object,
+                       const char *what);
+
+/** Does a point do something, such as to suspend or to record? Context: its thread. */
+static inline bool sp__point_acts(struct sp__context *context)
+{
+    sp__point_fn point = sp__point_of(context);
+    return __builtin_expect(point != NULL, 0) && point != sp__point_nothing;
+}
+
+/** sp__point(), without the call of one that does nothing. */
+static inline void sp__point_if_acts(enum sp__point kind, uint64_t object, const char *what)
+{
+    struct sp__context *context = sp__context();
+    if (sp__point_acts(context))
+        sp__point_of(context)(context, kind, object, what);
 }
 
 /** sp__point() where the context is at hand. */

@@ -1,8 +1,8 @@
 /* Messages as the mailbox sees them: a header, the part of a call, a payload.
  *
  *     +--------+------+------+-----------------+---------------------+---------+
- *     | next   | type | from | size class flags | call part (calls)   | payload |
- *     +--------+------+------+-----------------+---------------------+---------+
+ *     | next   | type | from | size class flags | call part (calls)   | payload |  trace part
+ *     +--------+------+------+-----------------+---------------------+---------+  (traced ones)
  *
  * The payload is aligned to 16 bytes. A message is on one list at a time: a mailbox, the
  * receiver's saved list, or the list of those a process has taken out.
@@ -32,6 +32,7 @@ enum {
     SP__MESSAGE_SIGNALLED = 512, /* a notice of sp_signal(), which are counted */
     SP__MESSAGE_STAMPED = 1024,  /* `aux` says when it was sent: see watch.h */
     SP__MESSAGE_TEMPLATE = 256,  /* of a timer that repeats: it sends copies; `aux`: the period */
+    SP__MESSAGE_TRACED = 2048,   /* has a trace part; see process/trace.h for `aux` without one */
 };
 
 /* Bits of sp__reply_to.flags. */
@@ -46,6 +47,20 @@ struct sp__reply_to {
     int64_t deadline_ns; /* instant at which the caller gives up */
     uint32_t index;      /* which of the caller's requests (multi-call) */
     uint32_t flags;
+};
+
+/** Which trace a message belongs to, and when it was sent and its handling began: behind the
+ *  payload of those with SP__MESSAGE_TRACED. */
+struct sp__trace_part {
+    uint64_t trace_high;
+    uint64_t trace_low;
+    uint64_t span;   /* what handling it is */
+    uint64_t parent; /* the sender's */
+    int64_t sent_ns;
+    int64_t begun_ns;
+    uint32_t flags;      /* of struct sp_trace_context */
+    uint32_t state_size; /* bytes of `tracestate`, which follow */
+    char state[];
 };
 
 struct sp_message {
@@ -71,6 +86,13 @@ static inline struct sp__reply_to *sp__message_call(struct sp_message *message)
 static inline void *sp__message_payload(struct sp_message *message)
 {
     return message->body + ((message->flags & SP__MESSAGE_CALL) ? SP__CALL_PART : 0);
+}
+
+/** Of one with SP__MESSAGE_TRACED. */
+static inline struct sp__trace_part *sp__message_trace(struct sp_message *message)
+{
+    size_t size = ((size_t)message->size + 15) & ~(size_t)15;
+    return (struct sp__trace_part *)(void *)((char *)sp__message_payload(message) + size);
 }
 
 /* The link of a message that is in no mailbox: plain, only its holder uses it. */

@@ -102,9 +102,8 @@ static void watch_arrived(struct sp__watch *watch, struct sp__watch_cell *cell, 
         sp__histogram_add(&watch->wakes, (uint64_t)delay_ns, 1);
 }
 
-/* Does nothing itself: the send that finds it goes out of line. */
-static void watch_point(struct sp__context *context, enum sp__point kind, uint64_t object,
-                        const char *what)
+void sp__point_nothing(struct sp__context *context, enum sp__point kind, uint64_t object,
+                       const char *what)
 {
     (void)context;
     (void)kind;
@@ -120,16 +119,31 @@ static void watch_arm(struct sp__context *context, struct sp__watch *watch)
         return;
     uint32_t bound = watch->interval < WATCH_SKIP_MAX ? watch->interval : WATCH_SKIP_MAX;
     /* relaxed: it is only looked at by this thread, and set anew by who starts a recorder. */
-    if (atomic_compare_exchange_strong_explicit(&context->point, &nobody, watch_point,
+    if (atomic_compare_exchange_strong_explicit(&context->point, &nobody, sp__point_nothing,
                                                 memory_order_relaxed, memory_order_relaxed))
         watch->skip = (uint32_t)sp__random_below(&watch->random, bound);
 }
 
+/* Sends pass the point, if nothing else is there. */
+static void watch_set_point(struct sp__context *context)
+{
+    sp__point_fn nobody = NULL;
+    /* seq_cst: pairs with disarm. */
+    (void)atomic_compare_exchange_strong_explicit(&context->point, &nobody, sp__point_nothing,
+                                                  memory_order_seq_cst, memory_order_relaxed);
+}
+
 static void watch_disarm(struct sp__context *context)
 {
-    sp__point_fn ours = watch_point;
+    sp__point_fn ours = sp__point_nothing;
+    /* relaxed: a test; seq_cst: pairs with traces_set(), which sets the one and then the other: of
+     * the two, who comes last sees the other's. */
+    if (atomic_load_explicit(&context->runtime->traces, memory_order_relaxed))
+        return;
     (void)atomic_compare_exchange_strong_explicit(&context->point, &ours, NULL,
-                                                  memory_order_relaxed, memory_order_relaxed);
+                                                  memory_order_seq_cst, memory_order_relaxed);
+    if (atomic_load_explicit(&context->runtime->traces, memory_order_seq_cst))
+        watch_set_point(context);
 }
 
 /* It is this message's turn to be measured. */
@@ -151,7 +165,11 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
 {
     struct sp__watch *watch = sp__watch_of(context);
     uint16_t stamped = message->flags & SP__MESSAGE_STAMPED;
+    uint64_t stamp = message->aux;
     message->flags &= (uint16_t)~SP__MESSAGE_STAMPED;
+    if (stamped)
+        message->aux =
+            0; /* without the flag it would be the number of a request: process/trace.h */
     if (watch == NULL || !watch->counts || (message->flags & SP__MESSAGE_NOTICE))
         return;
     struct sp__watch_cell *cell = watch_cell(watch, process, own, message->type);
@@ -166,7 +184,7 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
         return;
     int64_t now_ns = sp__now(context->runtime);
     if (stamped)
-        watch_arrived(watch, cell, message->aux, now_ns);
+        watch_arrived(watch, cell, stamp, now_ns);
     if (!due)
         return;
     if (out_span != NULL)
@@ -358,10 +376,9 @@ void sp__watch_refresh(struct sp__context *context)
         watch = &watch_of_recorder;
     /* release: pairs with the acquire in sp__watch_of(). */
     atomic_store_explicit(&context->watch, watch, memory_order_release);
-    sp__point_fn nobody = NULL;
-    if (watch != NULL && watch->counts)
-        (void)atomic_compare_exchange_strong_explicit(&context->point, &nobody, watch_point,
-                                                      memory_order_relaxed, memory_order_relaxed);
+    bool traces = atomic_load_explicit(&context->runtime->traces, memory_order_relaxed);
+    if (traces || (watch != NULL && watch->counts))
+        watch_set_point(context);
     else
         watch_disarm(context);
 }
@@ -436,4 +453,11 @@ void sp__watch_stop(struct sp_runtime *runtime)
     meters->watching = false;
     watch_refresh_all(runtime);
     sp__lock_unlock(&runtime->contexts_lock);
+}
+
+void sp__watch_traces(struct sp_runtime *runtime, bool on)
+{
+    /* seq_cst: see disarm. */
+    atomic_store_explicit(&runtime->traces, on, memory_order_seq_cst);
+    watch_refresh_all(runtime);
 }

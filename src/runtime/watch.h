@@ -185,6 +185,10 @@ void sp__watch_free(struct sp__watch *watch);
 SP_NODISCARD sp_err sp__watch_start(struct sp_runtime *runtime, int64_t gap_ns, uint32_t kinds)
     SP_NONNULL;
 
+/** From now on all sends of all threads pass the point, or no longer. Context: with contexts_lock
+ *  held. */
+void sp__watch_traces(struct sp_runtime *runtime, bool on) SP_NONNULL;
+
 /** Stop; what was counted stays. Context: any. */
 void sp__watch_stop(struct sp_runtime *runtime) SP_NONNULL;
 
