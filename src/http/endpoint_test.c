@@ -461,6 +461,9 @@ TEST(http_changes_are_refused_to_other_sites_and_without_control)
     pid_path(path, "POST", pid, "/kill");
     CHECK_INT(status(ask(path, "")), 403);
     CHECK_INT(status(ask(path, "Spawned-Action: 1\r\nOrigin: http://evil.example\r\n")), 403);
+    snprintf(origin, sizeof(origin),
+             "Spawned-Action: 1\r\nOrigin: http://127.0.0.1:%u.evil.example\r\n", port);
+    CHECK_INT(status(ask(path, origin)), 403);
     CHECK_INT(status(ask(path, "Spawned-Action: 1\r\nOrigin: null\r\n")), 403);
     CHECK_INT(status(ask(path, "Spawned-Action: 1\r\nSec-Fetch-Site: cross-site\r\n")), 403);
     CHECK_INT(status(ask("GET /api/overview", "Sec-Fetch-Site: cross-site\r\n")), 403);
@@ -497,6 +500,7 @@ TEST(http_wants_the_token)
     CHECK_INT(status(ask("GET /api/overview", "Authorization: Bearer " TOKEN "\r\n")), 200);
     CHECK_INT(status(ask("GET /", "")), 200);
     CHECK_INT(status(ask("GET /healthz", "")), 200);
+    CHECK_INT(status(ask("POST /api/processes/0.0.1/kill", "Spawned-Action: 1\r\n")), 401);
     http_close();
     io_close();
 }
@@ -559,6 +563,50 @@ TEST(http_refuses_what_it_does_not_know)
     CHECK_INT(status(ask("GET /api/overview", "Content-Length: 5\r\n")), 413);
     CHECK_INT(status(ask("POST /api/overview", "Transfer-Encoding: chunked\r\n")), 413);
     CHECK(http_counts().refused >= sizeof(bad) / sizeof(bad[0]) + 11);
+    http_close();
+    io_close();
+}
+
+/* As many parameters and headers as fit, and names that are written in another way. */
+TEST(http_bears_queries_without_end)
+{
+    static char query[12000] = "GET /api/processes?";
+    static char request[14000];
+    size_t size = strlen(query);
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    while (size < sizeof(query) - 8) {
+        memcpy(query + size, "limit&", 7);
+        size += 6;
+    }
+    snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n",
+             query);
+    CHECK(status(raw(request)) >= 400 || reply[0] == '\0'); /* closed: it is out of room */
+    memset(query + strlen("GET /api/processes?"), 'a', size - strlen("GET /api/processes?"));
+    memcpy(query + strlen("GET /api/processes?"), "search=", 7);
+    snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n",
+             query);
+    CHECK(status(raw(request)) >= 400);
+    CHECK_INT(status(ask("GET /api/processes?%6cimit=1", "")), 200);
+    CHECK_INT(status(ask("GET /%61pi/processes", "")), 200);
+    CHECK_INT(status(ask("GET /api/processes?search=%", "")), 200);
+    CHECK_INT(status(ask("GET /api/processes?search=%ff%fe", "")), 200);
+    CHECK_INT(status(ask("GET //api/processes", "")), 404);
+    CHECK_INT(status(ask("GET /api/processes%00", "")), 400);
+    CHECK_INT(status(ask("GET /healthz%00/../x?a=1", "")), 400);
+    http_close();
+    io_close();
+}
+
+/* Who sends no more still gets the answer. */
+TEST(http_answers_a_client_that_has_said_all)
+{
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
+    int fd = client_connect();
+    client_write(fd, "GET /healthz HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    CHECK_INT(status(client_read(fd)), 200);
     http_close();
     io_close();
 }

@@ -1,4 +1,5 @@
 /* Who may ask: Host, token, origin. See request.h and docs/http-api.md. */
+#include "http/parse.h"
 #include "http/request.h"
 
 #include <arpa/inet.h>
@@ -18,31 +19,6 @@ static bool guard_is_ip(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-/* Cuts the port off, and the brackets of IPv6. False: it is not well formed. */
-static bool guard_cut_port(char *host, char **out_name)
-{
-    char *name = host;
-    char *rest;
-    if (host[0] == '[') {
-        name = host + 1;
-        rest = strchr(name, ']');
-        if (rest == NULL)
-            return false;
-        *rest++ = '\0';
-    } else {
-        rest = host + strcspn(host, ":");
-    }
-    if (*rest == ':') {
-        *rest++ = '\0';
-        size_t digits = strspn(rest, "0123456789");
-        if (digits > 5)
-            return false;
-        rest += digits;
-    }
-    *out_name = name;
-    return *rest == '\0';
-}
-
 /* A name that somebody else's DNS points to us is not ours. */
 static bool guard_host(const struct sp__http_settings *settings, const char *header)
 {
@@ -52,7 +28,7 @@ static bool guard_host(const struct sp__http_settings *settings, const char *hea
     if (size >= sizeof(host))
         return false;
     memcpy(host, header, size + 1);
-    if (!guard_cut_port(host, &name))
+    if (!sp__http_parse_host(host, &name))
         return false;
     if (guard_is_ip(name) || strcasecmp(name, "localhost") == 0)
         return true;
@@ -103,9 +79,7 @@ static bool guard_own_origin(const struct sp__http_ask *ask, const char *host)
     const char *origin = guard_header(ask, "Origin");
     if (origin == NULL)
         return true;
-    const char *authority = strstr(origin, "://");
-    return authority != NULL && strncmp(origin, "http", 4) == 0 &&
-           strcasecmp(authority + 3, host) == 0;
+    return sp__http_parse_origin(origin, host);
 }
 
 /* Browsers tell where a request comes from; others leave it out. */

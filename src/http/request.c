@@ -3,10 +3,9 @@
 #include "base/alloc.h"
 #include "http/metrics.h"
 #include "http/page.h"
+#include "http/parse.h"
 #include "runtime/core.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A path that is answered. */
@@ -191,47 +190,10 @@ static const struct request_route request_routes[] = {
     { .path = "/api/events", .json = sp__http_events, .params = { "since", "limit" } },
 };
 
-static bool request_digits(const char **text, uint64_t max, uint64_t *out)
-{
-    char *end;
-    if (**text < '0' || **text > '9')
-        return false;
-    errno = 0;
-    *out = strtoull(*text, &end, 10);
-    *text = end;
-    return errno == 0 && *out <= max;
-}
-
-/* Reads "0.17.4" and goes on behind it. */
-static bool request_pid(const char **text, sp_pid *out_pid)
-{
-    uint64_t node;
-    uint64_t slot;
-    uint64_t serial;
-    if (!request_digits(text, UINT32_MAX, &node) || *(*text)++ != '.' ||
-        !request_digits(text, UINT32_MAX, &slot) || *(*text)++ != '.' ||
-        !request_digits(text, UINT64_MAX, &serial))
-        return false;
-    *out_pid = (sp_pid){ .node = (uint32_t)node, .slot = (uint32_t)slot, .serial = serial };
-    return true;
-}
-
-static bool request_matches(const char *pattern, const char *path, sp_pid *out_pid)
-{
-    for (; *pattern != '\0'; pattern++)
-        if (*pattern == '*') {
-            if (!request_pid(&path, out_pid))
-                return false;
-        } else if (*pattern != *path++) {
-            return false;
-        }
-    return *path == '\0';
-}
-
 static const struct request_route *request_route(struct sp__http_ask *ask, const char *path)
 {
     for (size_t i = 0; i < sizeof(request_routes) / sizeof(request_routes[0]); i++)
-        if (request_matches(request_routes[i].path, path, &ask->pid))
+        if (sp__http_parse_path(request_routes[i].path, path, &ask->pid))
             return &request_routes[i];
     return NULL;
 }
@@ -274,7 +236,7 @@ uint64_t sp__http_number(struct sp__http_ask *ask, int index, uint64_t otherwise
     uint64_t value;
     if (text == NULL)
         return otherwise;
-    if (request_digits(&text, max, &value) && *text == '\0')
+    if (sp__http_parse_number(&text, max, &value) && *text == '\0')
         return value;
     sp__http_refuse(ask, MHD_HTTP_BAD_REQUEST, "invalid",
                     "a parameter is no number, or out of range");
@@ -285,7 +247,7 @@ sp_pid sp__http_pid(struct sp__http_ask *ask, int index)
 {
     const char *text = ask->param[index];
     sp_pid pid = SP_PID_NONE;
-    if (text == NULL || (request_pid(&text, &pid) && *text == '\0'))
+    if (text == NULL || (sp__http_parse_pid(&text, &pid) && *text == '\0'))
         return pid;
     sp__http_refuse(ask, MHD_HTTP_BAD_REQUEST, "invalid", "a parameter is no pid");
     return SP_PID_NONE;
@@ -348,18 +310,32 @@ static enum MHD_Result request_routed(struct sp__http_ask *ask, const struct req
     return request_answer(ask, route->json);
 }
 
+/* What a request begins with whose path is shorter than it was sent. */
+static char request_nul;
+
+void *sp__http_on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    const char *nul = strstr(uri, "%00");
+    (void)arg;
+    (void)connection;
+    return nul != NULL && nul < uri + strcspn(uri, "?") ? &request_nul : NULL;
+}
+
 enum MHD_Result sp__http_on_request(void *arg, struct MHD_Connection *connection, const char *path,
                                     const char *method, const char *version, const char *body,
                                     size_t *body_size, void **request)
 {
     static char seen;
+    bool nul = *request == &request_nul;
     (void)version;
     (void)body;
     struct sp__http_ask ask = { .http = arg, .connection = connection, .status = MHD_HTTP_OK };
-    if (*request == NULL) {
+    if (*request != &seen) {
         *request = &seen;
+        if (nul)
+            sp__http_refuse(&ask, MHD_HTTP_BAD_REQUEST, "invalid", "a path has no NUL");
         /* Answered before the body is read, and the connection closed. */
-        if (!request_has_body(&ask))
+        if (!nul && !request_has_body(&ask))
             return MHD_YES;
         sp__http_refuse(&ask, MHD_HTTP_CONTENT_TOO_LARGE, "toobig", "no request here has a body");
         return request_answer(&ask, NULL);

@@ -33,6 +33,9 @@ struct sp__http_ask {
 /** A question of the API. Writes the members of the answer's object. */
 typedef void (*sp__http_question)(struct sp__http_ask *ask, struct sp__json *json);
 
+/** libmicrohttpd's callback for a request's line, before its path is decoded. */
+void *sp__http_on_uri(void *arg, const char *uri, struct MHD_Connection *connection);
+
 /** libmicrohttpd's callback for a request. `arg`: struct sp__http *. */
 enum MHD_Result sp__http_on_request(void *arg, struct MHD_Connection *connection, const char *path,
                                     const char *method, const char *version, const char *body,

@@ -138,11 +138,11 @@ static struct MHD_Daemon *thread_start_daemon(struct sp__http *http, int fd)
         flags |= MHD_USE_NO_LISTEN_SOCKET;
     return MHD_start_daemon(
         flags, 0, NULL, NULL, sp__http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, thread_log,
-        NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)http->settings.connections_max,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)THREAD_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_CONNECTION, thread_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-        thread_on_completed, http, fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_END);
+        NULL, MHD_OPTION_URI_LOG_CALLBACK, sp__http_on_uri, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned int)http->settings.connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)THREAD_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+        thread_on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, thread_on_completed, http,
+        fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_END);
 }
 
 static sp_err thread_daemon(struct sp__http *http)
