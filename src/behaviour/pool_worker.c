@@ -169,7 +169,7 @@ static sp_err worker_init(void *extra, const struct sp_server_class *class, void
                           const void *args)
 {
     (void)extra;
-    sp_err err = class->init == NULL ? SP_OK : class->init(state, args);
+    sp_err err = sp__server_class_init(class, state, args);
     if (err == SP_OK)
         err = sp_send(worker_def()->pool, &sp__pool_ready_op.in, &(sp_empty){ 0 });
     return err;

@@ -56,14 +56,26 @@ static void server_ask_stop(struct sp_process *self, const struct sp_reason *mov
     self->attention |= SP__ATTEND_STOP;
 }
 
+sp_err sp__server_class_init(const struct sp_server_class *class, void *state, const void *args)
+{
+    if (class->init != NULL)
+        return class->init(state, args);
+    if (args == NULL || class->args_size == 0 || class->args_are_empty)
+        return SP_OK;
+    if (!class->args_are_state)
+        return SP_ERR_INVALID; /* nobody would look at them */
+    memcpy(state, args, class->state_size);
+    return SP_OK;
+}
+
 static sp_err server_init(struct sp_process *self, struct sp__server *server, const void *args)
 {
     const struct sp_server_class *class = server->class;
     sp_err err = SP_OK;
     if (class->hook != NULL)
         err = class->hook->init(sp__server_extra_of(server), class, server->state, args);
-    else if (class->init != NULL)
-        err = class->init(server->state, args);
+    else
+        err = sp__server_class_init(class, server->state, args);
     if (err == SP_OK) {
         self->flags |= SP__PROCESS_STARTED;
         if (class->hook != NULL)

@@ -43,6 +43,11 @@ static inline const struct sp_op *sp__message_op(const struct sp_message *messag
     return sp__container_of(message->type, const struct sp_op, in);
 }
 
+/** Run the class's init, or what stands for it where there is none.
+ *  Errors: what init returned; INVALID (arguments that no init takes). */
+SP_NODISCARD sp_err sp__server_class_init(const struct sp_server_class *server_class, void *state,
+                                          const void *args) SP_NONNULL_ARGS(1, 2);
+
 /** The request of a start: a call that carries the arguments. */
 extern const struct sp_msg_type sp__server_start_type;
 struct sp__server_start {
