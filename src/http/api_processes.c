@@ -2,6 +2,8 @@
 #include "http/request.h"
 #include "http/table.h"
 
+#include <stdlib.h>
+
 enum {
     PROCESSES_DEFAULT = 100,
     PROCESSES_MAX = 1000,
@@ -81,18 +83,52 @@ void sp__http_processes(struct sp__http_ask *ask, struct sp__json *json)
     sp__http_table_finish(&table);
 }
 
+/* Pids told so far: they get their names at the end. */
+struct process_told {
+    sp_pid pids[4 * PROCESSES_TIED_MAX + 3];
+    size_t count;
+};
+
 static void process_list(struct sp__json *json, const char *key, sp_pid pid,
-                         enum sp_relation relation)
+                         enum sp_relation relation, struct process_told *told)
 {
-    sp_pid pids[PROCESSES_TIED_MAX];
+    sp_pid *pids = told->pids + told->count;
     size_t total = 0;
+    size_t count = 0;
     sp__json_open(json, key, '[');
     if (sp_inspect_relations(pid, relation, pids, PROCESSES_TIED_MAX, &total) == SP_OK)
-        for (size_t i = 0; i < total && i < PROCESSES_TIED_MAX; i++)
-            sp__json_pid(json, NULL, pids[i]);
+        count = total < PROCESSES_TIED_MAX ? total : PROCESSES_TIED_MAX;
+    for (size_t i = 0; i < count; i++)
+        sp__json_pid(json, NULL, pids[i]);
     sp__json_close(json, ']');
+    told->count += count;
     if (relation == SP_RELATION_CHILD)
         sp__json_uint(json, "children_total", total);
+}
+
+static int process_compare(const void *a, const void *b)
+{
+    uint32_t left = ((const sp_pid *)a)->slot;
+    uint32_t right = ((const sp_pid *)b)->slot;
+    return (left > right) - (left < right);
+}
+
+/* Each once, of those that are alive. */
+static void process_names(struct sp__json *json, struct process_told *told)
+{
+    char text[SP_PID_TEXT_MAX];
+    struct sp_process_info info;
+    qsort(told->pids, told->count, sizeof(told->pids[0]), process_compare);
+    sp__json_open(json, "names", '{');
+    for (size_t i = 0; i < told->count; i++) {
+        sp_pid pid = told->pids[i];
+        if ((i > 0 && sp_pid_equal(pid, told->pids[i - 1])) || sp_pid_is_none(pid) ||
+            sp_process_info(pid, &info) != SP_OK)
+            continue;
+        sp__json_text(json, sp__json_pid_text(pid, text),
+                      info.name[0] == '\0' ? info.label : info.name);
+    }
+    sp__json_close(json, '}');
 }
 
 void sp__http_process(struct sp__http_ask *ask, struct sp__json *json)
@@ -104,10 +140,15 @@ void sp__http_process(struct sp__http_ask *ask, struct sp__json *json)
         return;
     }
     sp__http_table_members(json, &row);
-    process_list(json, "linked", ask->pid, SP_RELATION_LINK);
-    process_list(json, "watching", ask->pid, SP_RELATION_MONITOR);
-    process_list(json, "watched_by", ask->pid, SP_RELATION_WATCHER);
-    process_list(json, "children", ask->pid, SP_RELATION_CHILD);
+    struct process_told told = { .count = 0 };
+    process_list(json, "linked", ask->pid, SP_RELATION_LINK, &told);
+    process_list(json, "watching", ask->pid, SP_RELATION_MONITOR, &told);
+    process_list(json, "watched_by", ask->pid, SP_RELATION_WATCHER, &told);
+    process_list(json, "children", ask->pid, SP_RELATION_CHILD, &told);
+    told.pids[told.count++] = row.process.parent;
+    told.pids[told.count++] = row.process.waits_for;
+    told.pids[told.count++] = row.supervisor;
+    process_names(json, &told);
 }
 
 void sp__http_kill(struct sp__http_ask *ask, struct sp__json *json)

@@ -248,6 +248,7 @@ TEST(http_lists_children_and_counts_them)
     ask(pid_path(line, "GET", top, ""), "");
     CHECK_CONTAINS(reply, "\"kind\":\"supervisor\"");
     CHECK_CONTAINS(reply, "\"children_total\":1");
+    CHECK_CONTAINS(reply, ":\"sp_http\"");
     ask("GET /api/tree", "");
     const char *node = strstr(reply, "\"name\":\"the top\"");
     CHECK(node != NULL);

@@ -164,6 +164,13 @@ void sp__json_ms(struct sp__json *json, const char *key, int64_t ns)
                               size % 1000));
 }
 
+const char *sp__json_pid_text(sp_pid pid, char text[SP_PID_TEXT_MAX])
+{
+    (void)snprintf(text, SP_PID_TEXT_MAX, "%" PRIu32 ".%" PRIu32 ".%" PRIu64, pid.node, pid.slot,
+                   pid.serial);
+    return text;
+}
+
 void sp__json_pid(struct sp__json *json, const char *key, sp_pid pid)
 {
     char text[SP_PID_TEXT_MAX];
@@ -171,7 +178,5 @@ void sp__json_pid(struct sp__json *json, const char *key, sp_pid pid)
         sp__json_null(json, key);
         return;
     }
-    snprintf(text, sizeof(text), "%" PRIu32 ".%" PRIu32 ".%" PRIu64, pid.node, pid.slot,
-             pid.serial);
-    sp__json_text(json, key, text);
+    sp__json_text(json, key, sp__json_pid_text(pid, text));
 }

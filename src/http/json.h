@@ -39,6 +39,9 @@ void sp__json_bool(struct sp__json *json, const char *key, bool value) SP_NONNUL
 void sp__json_null(struct sp__json *json, const char *key) SP_NONNULL_ARGS(1);
 /** Milliseconds with three decimals. Units: nanoseconds. Context: any. */
 void sp__json_ms(struct sp__json *json, const char *key, int64_t ns) SP_NONNULL_ARGS(1);
+/** A pid as this API tells it, "0.17.4". Context: any. */
+const char *sp__json_pid_text(sp_pid pid, char text[SP_PID_TEXT_MAX]) SP_NONNULL;
+
 /** As text, "0.17.4"; none: null. Context: any. */
 void sp__json_pid(struct sp__json *json, const char *key, sp_pid pid) SP_NONNULL_ARGS(1);
 

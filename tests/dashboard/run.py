@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import traceback
+import urllib.request
 
 from browser import Browser
 
@@ -225,15 +226,60 @@ def shows_what_is_recorded(page, run):
 
 @case
 def fits_a_phone(page, run):
-    page.size(390, 800, mobile=True)
-    for name in ("overview", "processes", "tree", "graph", "timeline", "exits"):
-        go(page, name)
-        page.until("document.querySelector('h1')")
-        page.until("document.querySelector('main').children.length > 1")
-        wide = page.js("document.documentElement.scrollWidth")
-        check(wide <= 390, f"{name} is {wide} wide")
-        run.picture(page, f"phone-{name}")
+    page.size(360, 740, mobile=True)
+    find(page, "")
+    pages = ("overview", "processes", "tree", "graph", "timeline", "exits", f"process/{run.office()}")
+    for dark in (False, True):
+        page.dark(dark)
+        for name in pages:
+            go(page, name)
+            page.until("document.querySelector('main').children.length > 1 && "
+                       "!document.querySelector('main').textContent.includes('Asking')")
+            wide = page.js("document.documentElement.scrollWidth")
+            check(wide <= 360, f"{name} is {wide} wide")
+            run.picture(page, f"phone-{name.split('/')[0]}{'-dark' if dark else ''}")
+    page.dark(False)
     page.size(1280, 800)
+
+
+CONTRAST = """(() => {
+    const light = (c) => { const v = c.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255)
+        .map((n) => (n <= 0.03928 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+    const behind = (e) => { for (; e; e = e.parentElement) {
+        const c = getComputedStyle(e).backgroundColor;
+        if (c && !/, 0\\)$/.test(c) && c !== 'transparent') return c; } return 'rgb(255, 255, 255)'; };
+    const bad = [];
+    for (const e of document.querySelectorAll('main *, header *')) {
+        if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+        if (e.disabled || e.closest('svg') || !e.offsetParent) continue;
+        const back = behind(e);
+        if (!back.startsWith('rgb')) continue;
+        const a = light(getComputedStyle(e).color), b = light(back);
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < 4.5) bad.push(`${e.tagName}.${e.className} ${ratio.toFixed(1)}`);
+    }
+    return [...new Set(bad)].join('; ');
+})()"""
+
+
+@case
+def is_readable_in_light_and_dark(page, run):
+    for dark in (False, True):
+        page.dark(dark)
+        for name in ("overview", "processes", "tree", "graph", "timeline", "exits",
+                     f"process/{run.office()}"):
+            go(page, name)
+            page.until("document.querySelector('main').children.length > 1 && "
+                       "!document.querySelector('main').textContent.includes('Asking')")
+            faint = page.js(CONTRAST)
+            check(faint == "", f"{name}, {'dark' if dark else 'light'}: {faint}")
+            nameless = page.js("[...document.querySelectorAll('button, a[href], input, select')]"
+                               ".filter(e => !(e.ariaLabel || e.textContent.trim() || "
+                               "e.closest('label'))).length")
+            check(nameless == 0, f"{name}: {nameless} controls without a name")
+            run.picture(page, f"{name.split('/')[0]}{'-dark' if dark else ''}")
+    page.dark(False)
 
 
 # ---- answers a program may give: the page gets them instead of the program's ----
@@ -297,7 +343,7 @@ def draws_recorded_events_exits_and_letters(page, run):
     run.picture(page, "timeline")
     go(page, "exits")
     page.until("document.querySelector('main').textContent.includes('out of paper')")
-    check("no process" in text(page, "main"), "dead letters")
+    page.until("document.querySelector('main').textContent.includes('no process')")
     check("4 error" in text(page, ".counts"), "counts")
     check(page.js("document.querySelector('td a[href=\"#/process/0.4.1\"]') !== null"),
           "whoever took over")
@@ -355,6 +401,11 @@ class Run:
 
     def open(self, page):
         page.open(self.program.url)
+
+    def office(self):
+        """The pid of a supervisor."""
+        with urllib.request.urlopen(f"{self.program.url}api/processes?search=office") as answer:
+            return json.load(answer)["processes"][0]["pid"]
 
     def picture(self, page, name):
         if self.pictures:

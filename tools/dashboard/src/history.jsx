@@ -22,10 +22,10 @@ function Table({ caption, data, error, member, columns, counts }) {
             {data && data.available && data[member].length ? (
                 <div class="scroll">
                     <table>
-                        <thead><tr>{columns.map(([title]) => <th key={title} scope="col">{title}</th>)}</tr></thead>
+                        <thead><tr>{columns.map(([title, , wide]) => <th key={title} scope="col" class={wide}>{title}</th>)}</tr></thead>
                         <tbody>
                             {[...data[member]].reverse().map((row) => (
-                                <tr key={row.seq}>{columns.map(([title, cell]) => <td key={title}>{cell(row)}</td>)}</tr>
+                                <tr key={row.seq}>{columns.map(([title, cell, wide]) => <td key={title} class={wide}>{cell(row)}</td>)}</tr>
                             ))}
                         </tbody>
                     </table>
@@ -80,15 +80,15 @@ export function Exits({ overview }) {
             <Table caption="Exits" member="exits" {...exits} counts={<Counts counts={exits.data && exits.data.exit_counts} />} columns={[
                 ['When', (row) => ago(row.t_ms, now)],
                 ['Process', (row) => <><b>{row.name || row.label}</b>{row.name && row.label ? <span class="dim wide"> {row.label}</span> : null}</>],
-                ['Pid', (row) => <code>{row.pid}</code>],
+                ['Pid', (row) => <code>{row.pid}</code>, 'wide'],
                 ['Reason', (row) => <Reason row={row} />],
-                ['Lived', (row) => (row.age_ms === undefined ? '' : duration(row.age_ms))],
+                ['Lived', (row) => (row.age_ms === undefined ? '' : duration(row.age_ms)), 'wide'],
                 ['Started again as', (row) => (row.restarted ? <PidLink pid={row.restarted} /> : <span class="dim">no</span>)],
             ]} />
             <Table caption="Dead letters" member="dead_letters" {...letters}
                 counts={<LetterCounts counts={letters.data && letters.data.counts} />} columns={[
                 ['When', (row) => ago(row.t_ms, now)],
-                ['From', (row) => <PidLink pid={row.from} />],
+                ['From', (row) => <PidLink pid={row.from} />, 'wide'],
                 ['To', (row) => <code>{row.to}</code>],
                 ['Operation', (row) => row.operation],
                 ['Reason', (row) => row.reason],

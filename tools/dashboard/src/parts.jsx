@@ -19,9 +19,16 @@ export function Status({ of }) {
     );
 }
 
-export function PidLink({ pid, children }) {
+// `names`: what is known of pids.
+export function PidLink({ pid, names, children }) {
     if (!pid) return <span class="dim">none</span>;
-    return <a href={`#/process/${pid}`}>{children || <code>{pid}</code>}</a>;
+    const name = names && names[pid];
+    return (
+        <>
+            <a href={`#/process/${pid}`}>{children || <code>{pid}</code>}</a>
+            {name ? <span class="dim"> {name}</span> : null}
+        </>
+    );
 }
 
 export const short = (text, max) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);

@@ -57,13 +57,13 @@ function Kill({ process, control, self }) {
     );
 }
 
-function PidList({ title, pids, total, all }) {
+function PidList({ title, pids, names, total, all }) {
     const more = total === undefined && pids.length === LIST_MAX;
     return (
         <section class="list">
             <h2>{title} <span class="dim">{exact(total || pids.length)}{more ? ' or more' : ''}</span> {all}</h2>
             {pids.length === 0 ? <p class="empty">None.</p> : null}
-            <ul>{pids.map((pid) => <li key={pid}><PidLink pid={pid} /></li>)}</ul>
+            <ul>{pids.map((pid) => <li key={pid}><PidLink pid={pid} names={names} /></li>)}</ul>
         </section>
     );
 }
@@ -112,13 +112,13 @@ export function Process({ pid, overview }) {
                 <Facts facts={[
                     ['State', <Status of={gone ? 'ended' : known.status} />],
                     ['Type', known.kind && known.kind !== known.label ? `${known.label} (${known.kind})` : known.label],
-                    ['Waits for', <PidLink pid={known.waits_for} />],
+                    ['Waits for', <PidLink pid={known.waits_for} names={known.names} />],
                     ['Mailbox', `${exact(known.mailbox)} messages`],
                     ['Handled', `${exact(known.handled)} messages`],
                     ['Memory', bytes(known.memory)],
                     ['Up', duration(known.uptime_ms)],
-                    ['Started by', <PidLink pid={known.parent} />],
-                    known.supervisor ? ['Supervisor', <PidLink pid={known.supervisor} />] : null,
+                    ['Started by', <PidLink pid={known.parent} names={known.names} />],
+                    known.supervisor ? ['Supervisor', <PidLink pid={known.supervisor} names={known.names} />] : null,
                     ['Traps exits', known.trap_exit ? 'yes' : 'no'],
                     ['Links, monitors, watchers', `${known.links}, ${known.monitors}, ${known.watchers}`],
                     known.operation ? ['Handling', `${known.operation} for ${duration(known.operation_ms)}`]
@@ -134,9 +134,9 @@ export function Process({ pid, overview }) {
             </div>
             {gone ? null : <Kill process={known} control={overview && overview.control} self={overview && overview.self} />}
             <div class="columns">
-                {LISTS.map(([member, title]) => (known[member] ? <PidList key={member} title={title} pids={known[member]} /> : null))}
+                {LISTS.map(([member, title]) => (known[member] ? <PidList key={member} title={title} pids={known[member]} names={known.names} /> : null))}
                 {known.children ? (
-                    <PidList title="Children" pids={known.children} total={known.children_total}
+                    <PidList title="Children" pids={known.children} names={known.names} total={known.children_total}
                         all={known.children_total ? <a href={`#/processes/of/${pid}`}>as a table</a> : null} />
                 ) : null}
             </div>

@@ -124,7 +124,7 @@ function Node({ at, flash, collapsed, toggle, showAll }) {
     const label = `${node.title}${node.status ? `, ${node.status}` : ''}${many ? `, ${exact(told)} children, ${state}` : ''}`;
     return (
         <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabindex={0} role="treeitem"
-            aria-label={label} aria-expanded={many ? !collapsed : undefined}
+            aria-label={label} aria-level={at.depth + 1} aria-expanded={many ? !collapsed : undefined}
             transform={`translate(${at.y},${at.x})`} onKeyDown={(event) => onNodeKey(event, act)}>
             <circle r={many ? 9 : 5} class={`dot status-${node.status}`} onClick={act.toggle} />
             {many ? <text class="sign" dy="0.35em" onClick={act.toggle}>{collapsed ? '+' : '−'}</text> : null}
