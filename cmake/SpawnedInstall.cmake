@@ -14,6 +14,9 @@ endif()
 if(TARGET spawned_http)
     list(APPEND spawned_installed spawned_http)
 endif()
+if(TARGET spawned_otlp)
+    list(APPEND spawned_installed spawned_otlp)
+endif()
 # What is installed must have been built: said before anything is copied, and with what to do.
 add_custom_target(libraries DEPENDS ${spawned_installed})
 foreach(target IN LISTS spawned_installed)
@@ -44,6 +47,12 @@ foreach(name spawned spawned-sim)
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()
+if(TARGET spawned_otlp)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned-otlp.pc.in
+        ${PROJECT_BINARY_DIR}/spawned-otlp.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/spawned-otlp.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 if(TARGET spawned_http)
     configure_file(${PROJECT_SOURCE_DIR}/cmake/spawned-http.pc.in
         ${PROJECT_BINARY_DIR}/spawned-http.pc @ONLY)

@@ -21,7 +21,7 @@ def commands(tree):
     found = {}
     for entry in json.loads((tree.build / "compile_commands.json").read_text()):
         path = os.path.relpath(entry["file"], tree.root.resolve())
-        target = re.search(r"CMakeFiles/spawned(_http)?\.dir/", entry["command"])
+        target = re.search(r"CMakeFiles/spawned(_http|_otlp)?\.dir/", entry["command"])
         if path.startswith("src/") and path.endswith(".c") and target:
             found[path] = entry
     return found

@@ -36,11 +36,11 @@ void sp__trace_buffer_finish(struct sp__trace_buffer *buffer)
     }
 }
 
-static void buffer_some(struct sp__trace_buffer *buffer)
+static void buffer_some(struct sp__trace_buffer *buffer, bool much)
 {
     sp__lock_lock(&buffer->sink_lock);
     if (buffer->sink.some != NULL)
-        buffer->sink.some(buffer->sink.arg);
+        buffer->sink.some(buffer->sink.arg, much);
     sp__lock_unlock(&buffer->sink_lock);
 }
 
@@ -68,7 +68,7 @@ void sp__trace_buffer_put(struct sp__trace_buffer *buffer, uint32_t shard_number
         sp_trace_release(&lost, 1);
     }
     if (before == 0 || half)
-        buffer_some(buffer);
+        buffer_some(buffer, half);
 }
 
 void sp__trace_buffer_lose(struct sp__trace_buffer *buffer, uint32_t shard_number)

@@ -32,8 +32,8 @@ struct sp__trace_shard {
 /** Who is told. Its functions run on the thread that records, inside of a process, and may not wait
  *  for processes. */
 struct sp__trace_sink {
-    void (*some)(void *arg); /* there is something, or much */
-    void (*end)(void *arg);  /* the runtime ends: nothing comes any more */
+    void (*some)(void *arg, bool much); /* the first, or half of what there is room for */
+    void (*end)(void *arg);             /* the runtime ends: nothing comes any more */
     void *arg;
 };
 
