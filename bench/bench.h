@@ -50,6 +50,8 @@ extern const struct bench_workload bench_observe[];
 extern const struct bench_workload bench_traces[];
 extern const struct bench_workload bench_endpoint[];
 extern const struct bench_workload bench_routers[];
+extern const struct bench_workload bench_pools[];
+extern const struct bench_workload bench_stop[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

@@ -52,6 +52,8 @@ static const char *const bench_figures[][2] = {
     { "observe_stuck", "overview_ms" },
 #endif
     { "router_cast", "ns_over" },
+    { "pool_scale", "ns_job" },
+    { "shutdown_million", "ms" },
     { "router_random", "ns_over" },
     { "router_smallest", "ns_over" },
     { "router_smallest_all", "ns_over" },

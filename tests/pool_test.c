@@ -378,3 +378,20 @@ TEST(a_pool_lives_under_a_supervisor)
     CHECK(!sp_is_alive(smiths.pid));
     world_close();
 }
+
+/* A worker may be through with a job before the pool goes on after giving it. */
+TEST(a_job_that_was_given_is_the_workers)
+{
+    enum { MANY = 20000 };
+    struct sp_pool_info info;
+    world_open(&(struct sp_runtime_options){ .workers = 2 });
+    gate_ref gate = gate_begin();
+    CHECK_OK(gate_open(gate, &(sp_empty){ 0 }));
+    smith_pool pool = begin_pool(gate, (struct sp_pool_options){ .min = 2 });
+    for (int i = 0; i < MANY; i++)
+        CHECK_OK(smith_forge_wait(pool.jobs, &(struct item){ .number = i % ITEMS }, sp_never()));
+    CHECK_OK(smith_pool_stop(pool, WORLD_PATIENCE, &info));
+    CHECK_INT(info.finished, MANY);
+    check_balance(&info);
+    world_close();
+}

@@ -151,14 +151,24 @@ static void held_return(struct sp__pool *pool, struct sp__pool_worker *worker,
     sp__pool_queue_return(pool, job);
 }
 
-static void give_count(struct sp__pool *pool, struct sp__pool_job *job)
+/* It is not in the pool's mailbox any more. True: it was until now. */
+static bool give_took(struct sp__pool_job *job)
 {
-    pool->info.given++;
-    if (job->counted) {
-        job->counted = false;
-        sp__process_took(sp__context(), sp__process_self(), job->message);
-        sp__watched_took(sp__process_self(), job->message);
-    }
+    if (!job->counted)
+        return false;
+    job->counted = false;
+    sp__process_took(sp__context(), sp__process_self(), job->message);
+    sp__watched_took(sp__process_self(), job->message);
+    return true;
+}
+
+/* It is after all: nobody took it. */
+static void give_put_back(struct sp__pool_job *job)
+{
+    struct sp__context *context = sp__context();
+    job->counted = true;
+    sp__process_put_back(context, sp__process_self(), job->message);
+    sp__watched_put_back(context, job->message);
 }
 
 /* False: not now. Whatever the send leads to, the books are right when it is called. */
@@ -172,11 +182,14 @@ static bool give(struct sp__pool *pool, struct sp__pool_worker *worker, struct s
     sp__pool_lane_took(pool, job->lane, worker);
     sp__pool_able(pool, worker);
     sp__pool_job_ref(job);
+    bool took = give_took(job); /* once it is sent, its message is the worker's */
     sp_err err = sp_send(worker->pid, &sp__pool_carry_op.in, &carry);
     if (err == SP_OK) {
-        give_count(pool, job);
+        pool->info.given++;
         return true;
     }
+    if (took)
+        give_put_back(job);
     (void)sp__pool_job_move(&carry, SP__JOB_GIVEN, SP__JOB_BACK);
     held_return(pool, worker, job);
     if (err != SP_ERR_NOPROC) {
