@@ -139,21 +139,18 @@ enum {
     EVENTS_ROOM = 32768, /* that are looked at at a time */
 };
 
-/* The last `limit` after `since`, at the beginning of `records`; returns how many. */
-static size_t events_last(struct sp_runtime *runtime, uint64_t since, size_t limit,
-                          struct sp_record *records)
-{
-    size_t kept = 0;
-    for (;;) {
-        size_t room = EVENTS_ROOM - kept;
-        size_t count = sp_recorder_read(runtime, &since, records + kept, room);
-        size_t all = kept + count;
-        kept = all < limit ? all : limit;
-        memmove(records, records + (all - kept), kept * sizeof(*records));
-        if (count < room)
-            return kept;
-    }
-}
+/* Which events. */
+struct events_query {
+    uint64_t since;
+    size_t limit;
+    sp_pid pid; /* that it did, or that were done to it; none: all */
+};
+
+/* An event that is told, and its duration in microseconds, -1: it is no slice, or not over. */
+struct events_entry {
+    struct sp_record record;
+    int64_t duration_us;
+};
 
 /* Microseconds until the thread did something else; -1: it is no slice, or not over. */
 static int64_t event_duration(const struct sp_record *records, size_t count, size_t i)
@@ -171,8 +168,40 @@ static int64_t event_duration(const struct sp_record *records, size_t count, siz
     return -1;
 }
 
-static void event_write(struct sp__json *json, const struct sp_record *record, int64_t duration)
+/* Those of `records` that are asked for go to the end of a ring of `limit` entries. Returns how many
+ * there have been. */
+static size_t events_choose(const struct events_query *query, const struct sp_record *records,
+                            size_t count, struct events_entry *ring, size_t chosen)
 {
+    for (size_t i = 0; i < count && query->limit > 0; i++) {
+        if (!sp_pid_is_none(query->pid) && !sp_pid_equal(records[i].process, query->pid) &&
+            !sp_pid_equal(records[i].other, query->pid))
+            continue;
+        ring[chosen % query->limit] =
+            (struct events_entry){ records[i], event_duration(records, count, i) };
+        chosen++;
+    }
+    return chosen;
+}
+
+/* The last `limit` after `since`, as a ring; `*out_last`: number of the last event there is. */
+static size_t events_read(struct sp_runtime *runtime, const struct events_query *query,
+                          struct sp_record *records, struct events_entry *ring, uint64_t *out_last)
+{
+    uint64_t cursor = query->since;
+    size_t chosen = 0;
+    size_t count;
+    do {
+        count = sp_recorder_read(runtime, &cursor, records, EVENTS_ROOM);
+        chosen = events_choose(query, records, count, ring, chosen);
+    } while (count == EVENTS_ROOM);
+    *out_last = cursor;
+    return chosen;
+}
+
+static void event_write(struct sp__json *json, const struct events_entry *entry)
+{
+    const struct sp_record *record = &entry->record;
     char text[160];
     char other[SP_PID_TEXT_MAX];
     (void)snprintf(text, sizeof(text), "%s%s%s", record->what == NULL ? "" : record->what,
@@ -185,34 +214,45 @@ static void event_write(struct sp__json *json, const struct sp_record *record, i
     sp__json_text(json, "kind", sp_record_name(record->kind));
     sp__json_pid(json, "pid", record->process);
     sp__json_text(json, "text", text);
-    if (duration < 0)
+    if (entry->duration_us < 0)
         sp__json_null(json, "duration_us");
     else
-        sp__json_uint(json, "duration_us", (uint64_t)duration);
+        sp__json_uint(json, "duration_us", (uint64_t)entry->duration_us);
     sp__json_close(json, '}');
+}
+
+static void events_write(struct sp__json *json, const struct events_query *query,
+                         const struct events_entry *ring, size_t chosen, uint64_t last)
+{
+    size_t first = chosen > query->limit ? chosen - query->limit : 0;
+    sp__json_bool(json, "available", true);
+    sp__json_uint(json, "last", last);
+    sp__json_open(json, "events", '[');
+    for (size_t i = first; i < chosen; i++)
+        event_write(json, &ring[i % query->limit]);
+    sp__json_close(json, ']');
 }
 
 void sp__http_events(struct sp__http_ask *ask, struct sp__json *json)
 {
-    uint64_t since = sp__http_number(ask, 0, 0, UINT64_MAX);
-    size_t limit = (size_t)sp__http_number(ask, 1, EVENTS_NORMAL, EVENTS_MAX);
+    struct events_query query = { .since = sp__http_number(ask, 0, 0, UINT64_MAX) };
+    uint64_t last;
+    query.limit = (size_t)sp__http_number(ask, 1, EVENTS_NORMAL, EVENTS_MAX);
+    query.pid = sp__http_pid(ask, 2);
     if (sp__http_refused(ask))
         return;
     struct sp_record *records = sp__malloc(EVENTS_ROOM * sizeof(*records));
-    if (records == NULL) {
+    struct events_entry *ring = sp__malloc((query.limit + 1) * sizeof(*ring));
+    if (records == NULL || ring == NULL) {
         sp__http_refuse_err(ask, SP_ERR_NOMEM);
-        return;
-    }
-    size_t count = events_last(sp_runtime_current(), since, limit, records);
-    if (count == 0 && since == 0) {
-        history_nothing(json, "nothing was recorded: sp_recorder_start() turns the recorder on");
     } else {
-        sp__json_bool(json, "available", true);
-        sp__json_uint(json, "last", count == 0 ? since : records[count - 1].order);
-        sp__json_open(json, "events", '[');
-        for (size_t i = 0; i < count; i++)
-            event_write(json, &records[i], event_duration(records, count, i));
-        sp__json_close(json, ']');
+        size_t chosen = events_read(ask->http->runtime, &query, records, ring, &last);
+        if (last == 0)
+            history_nothing(json,
+                            "nothing was recorded: sp_recorder_start() turns the recorder on");
+        else
+            events_write(json, &query, ring, chosen, last);
     }
+    sp__free(ring);
     sp__free(records);
 }

@@ -353,6 +353,16 @@ TEST(http_shows_what_the_recorder_has)
     snprintf(line, sizeof(line), "GET /api/events?since=%llu", seq);
     sp_recorder_stop(sp_runtime_current());
     (void)ask(line, "");
+    snprintf(line, sizeof(line), "GET /api/events?process=0.%u.%llu", http.pid.slot,
+             (unsigned long long)http.pid.serial);
+    CHECK_CONTAINS(ask(line, ""), "\"kind\":\"handle\"");
+    CHECK(strstr(reply, "\"kind\":\"park\"") == NULL); /* of the threads themselves */
+    CHECK_CONTAINS(ask("GET /api/events?process=0.99.99", ""), "\"events\":[]");
+    CHECK_CONTAINS(ask("GET /api/events?limit=0", ""), "\"events\":[]");
+    ask("GET /api/events?limit=1", "");
+    CHECK_CONTAINS(reply, "\"events\":[{\"seq\":");
+    CHECK(strstr(strstr(reply, "\"seq\":") + 1, "\"seq\":") == NULL);
+    CHECK_INT(status(ask("GET /api/events?process=x", "")), 400);
     CHECK_INT(status(ask("GET /api/events?limit=1001", "")), 400);
     CHECK_INT(status(ask("GET /api/events?since=x", "")), 400);
     http_close();

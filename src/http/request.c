@@ -187,7 +187,7 @@ static const struct request_route request_routes[] = {
     { .path = "/api/graph", .json = sp__http_graph, .params = { "limit" } },
     { .path = "/api/exits", .json = sp__http_exits, .params = { "since", "limit" } },
     { .path = "/api/dead-letters", .json = sp__http_dead_letters, .params = { "since", "limit" } },
-    { .path = "/api/events", .json = sp__http_events, .params = { "since", "limit" } },
+    { .path = "/api/events", .json = sp__http_events, .params = { "since", "limit", "process" } },
 };
 
 static const struct request_route *request_route(struct sp__http_ask *ask, const char *path)

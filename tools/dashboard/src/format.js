@@ -35,5 +35,8 @@ export function duration(ms) {
     return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+// What a clock of microseconds measured.
+export const took = (us) => (us === null || us === undefined ? '' : us === 0 ? '< 1 µs' : duration(us / 1000));
+
 export const percent = (value) =>
     value === null || value === undefined ? '–' : `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;

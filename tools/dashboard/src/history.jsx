@@ -1,7 +1,7 @@
 // What has been: ends, what was not delivered, and the flight recorder.
 import { useMemo, useState } from 'preact/hooks';
 import { usePoll } from './api.js';
-import { duration, exact } from './format.js';
+import { duration, exact, took } from './format.js';
 import { Nothing, PidLink } from './parts.jsx';
 
 const LANE = 34;
@@ -157,7 +157,7 @@ export function Timeline({ overview }) {
                         ['Kind', (row) => row.kind],
                         ['Process', (row) => <PidLink pid={row.pid} />],
                         ['What', (row) => row.text],
-                        ['Took', (row) => (row.duration_us === null || row.duration_us === undefined ? '' : duration(row.duration_us / 1000))],
+                        ['Took', (row) => took(row.duration_us)],
                     ]} />
                 </>
             )}

@@ -1,7 +1,7 @@
 // One process: its state, whom it is tied to, and its end, if one may ask for it.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { get, post, usePoll } from './api.js';
-import { bytes, duration, exact } from './format.js';
+import { bytes, duration, exact, took } from './format.js';
 import { Facts, Nothing, PidLink, Status, titleOf } from './parts.jsx';
 
 const LIST_MAX = 100; // the program tells no more
@@ -88,6 +88,54 @@ function Spark({ values, label }) {
     );
 }
 
+const TRACE_MAX = 200;
+const TRACE_MS = 900;
+
+// What it did, and what was done to it, as the flight recorder has it; kept while one looks.
+function Trace({ pid }) {
+    const kept = useRef({ last: 0, events: [] });
+    const [held, setHeld] = useState(null);
+    const ask = async (path, signal) => {
+        const answer = await get(`${path}&since=${kept.current.last}`, signal);
+        if (!answer.available) return answer;
+        const events = kept.current.events.concat(answer.events).slice(-TRACE_MAX);
+        kept.current = { last: answer.last, events };
+        return { available: true, events };
+    };
+    const { data, error } = usePoll(`/api/events?process=${pid}&limit=${TRACE_MAX}`, TRACE_MS, ask);
+    const events = held || (data && data.available ? data.events : null);
+    return (
+        <section class="trace" aria-label="Live trace">
+            <h2>Live trace <span class="dim">the last {TRACE_MAX} events, the newest first</span></h2>
+            {!events ? <Nothing error={error} why={data && data.why} /> : (
+                <>
+                    <button type="button" aria-pressed={held !== null} onClick={() => setHeld(held ? null : events)}>
+                        {held ? 'Go on' : 'Hold'}
+                    </button>
+                    {events.length === 0 ? <Nothing>Nothing since one looks.</Nothing> : (
+                        <div class="scroll short">
+                            <table>
+                                <thead><tr><th scope="col">At</th><th scope="col">Kind</th><th scope="col">Who</th><th scope="col">What</th><th scope="col" class="number">Took</th></tr></thead>
+                                <tbody>
+                                    {[...events].reverse().map((event) => (
+                                        <tr key={event.seq}>
+                                            <td>{(event.t_ms / 1000).toFixed(6)}</td>
+                                            <td>{event.kind}</td>
+                                            <td>{event.pid === pid ? 'it' : <PidLink pid={event.pid} />}</td>
+                                            <td>{event.text}</td>
+                                            <td class="number">{took(event.duration_us)}</td>
+                                        </tr>
+                                    ))}
+                                </tbody>
+                            </table>
+                        </div>
+                    )}
+                </>
+            )}
+        </section>
+    );
+}
+
 export function Process({ pid, overview }) {
     const { data, error } = usePoll(`/api/processes/${pid}`);
     const known = data && data.pid === pid ? data : null;
@@ -140,6 +188,7 @@ export function Process({ pid, overview }) {
                         all={known.children_total ? <a href={`#/processes/of/${pid}`}>as a table</a> : null} />
                 ) : null}
             </div>
+            {gone ? null : <Trace key={pid} pid={pid} />}
         </>
     );
 }
