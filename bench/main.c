@@ -80,13 +80,6 @@ static int child_main(void *arg)
     return EXIT_SUCCESS;
 }
 
-static void child_log(void *context, enum sp_log_level level, const char *line)
-{
-    (void)context;
-    if (level == SP_LOG_ERROR)
-        fprintf(stderr, "spawned-bench: %s\n", line);
-}
-
 static SP_NORETURN void child_run(const struct bench_workload *workload,
                                   const struct bench_options *options, int out)
 {
@@ -94,7 +87,9 @@ static SP_NORETURN void child_run(const struct bench_workload *workload,
         bench_fail("no output");
     struct bench_child child = { workload, options };
     struct sp_runtime_options create = { .workers = options->workers,
-                                         .log = workload->quiet ? NULL : child_log };
+                                         .log = { .level = SP_LOG_ERROR } };
+    if (!workload->quiet)
+        create.log.sink = SP_LOG_STDERR;
     int status = EXIT_SUCCESS;
     if (workload->raw)
         workload->raw(options);

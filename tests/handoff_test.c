@@ -327,9 +327,11 @@ static _Atomic int limit_lines;
 static _Atomic int stuck_lines;
 static char stuck_line[1000];
 
-static void keep_lines(void *context, enum sp_log_level level, const char *line)
+static void keep_lines(void *context, const struct sp_log_record *record)
 {
     (void)context;
+    const char *line = record->text;
+    enum sp_log_level level = record->level;
     if (strstr(line, "stuck_threads_max") != NULL && level == SP_LOG_ERROR)
         limit_lines++;
     if (strstr(line, "is stuck") == NULL || level != SP_LOG_WARNING)
@@ -345,7 +347,7 @@ TEST(at_the_limit_all_waits_for_a_spinner_to_return)
     struct gate gates[2] = { 0 };
     sp_pid spinners[2];
     options.stuck_threads_max = 1;
-    options.log = keep_lines;
+    options.log.fn = keep_lines;
     world_open(&options);
     sp_pid other = puppet_start(NULL);
     for (int i = 0; i < 2; i++) {
@@ -367,7 +369,7 @@ TEST(at_the_limit_others_run_what_waits_behind_a_spinner)
     struct sp_runtime_options options = quick(2);
     struct gate gate = { 0 };
     options.stuck_threads_max = 1;
-    options.log = keep_lines;
+    options.log.fn = keep_lines;
     world_open(&options);
     struct waker waker = { .other = puppet_start(NULL) };
     puppet_tell(puppet_start(NULL), spin_at, &gate);
@@ -386,7 +388,7 @@ TEST(a_report_names_the_process_and_the_place)
 {
     struct sp_runtime_options options = quick(1);
     struct gate gate = { 0 };
-    options.log = keep_lines;
+    options.log.fn = keep_lines;
     world_open(&options);
     sp_pid spinner = puppet_start(&(struct sp_spawn_options){ .name = "dervish" });
     puppet_tell(spinner, spin_at, &gate);
@@ -453,7 +455,7 @@ TEST(a_process_with_its_own_thread_may_spin)
     struct sp_runtime_options options = quick(1);
     struct gate own = { 0 };
     struct gate gate = { 0 };
-    options.log = keep_lines;
+    options.log.fn = keep_lines;
     world_open(&options);
     struct sp_spawn_options alone = { .own_thread = true, .name = "hermit" };
     sp_pid hermit = puppet_start(&alone);

@@ -71,6 +71,36 @@ TEST(nomem_in_a_runtimes_life)
     walk(step_runtime);
 }
 
+static void no_line(void *context, const struct sp_log_record *record)
+{
+    (void)context;
+    (void)record;
+}
+
+static sp_err step_log(void)
+{
+    struct sp_runtime *runtime;
+    sp_err err = sp_runtime_create(
+        &(struct sp_runtime_options){ .workers = 1, .log = { .fn = no_line, .rate = 5 } },
+        &runtime);
+    if (err != SP_OK)
+        return err;
+    err = sp_thread_attach(runtime);
+    sp_log(SP_LOG_INFO, "without memory");
+    if (err == SP_OK)
+        err = sp_log_process_level(sp_self(), SP_LOG_DEBUG);
+    if (err == SP_OK)
+        err = sp_log_levels_parse(runtime, "warning,net=debug");
+    sp_thread_detach();
+    sp_err stopped = sp_runtime_destroy(runtime, WORLD_PATIENCE, NULL);
+    return err == SP_OK ? stopped : err;
+}
+
+TEST(nomem_in_the_life_of_a_log)
+{
+    walk(step_log);
+}
+
 static sp_err step_spawn(void)
 {
     int arg = 7;

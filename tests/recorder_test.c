@@ -211,13 +211,12 @@ static struct {
     char text[8192];
 } said = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void say(void *context, enum sp_log_level level, const char *line)
+static void say(void *context, const struct sp_log_record *record)
 {
     (void)context;
-    (void)level;
     (void)pthread_mutex_lock(&said.lock);
     size_t length = strlen(said.text);
-    (void)snprintf(said.text + length, sizeof(said.text) - length, "%s\n", line);
+    (void)snprintf(said.text + length, sizeof(said.text) - length, "%s\n", record->text);
     (void)pthread_mutex_unlock(&said.lock);
 }
 
@@ -234,7 +233,7 @@ static int crashing_main(void *arg)
 
 TEST(after_a_fault_the_log_has_what_came_before)
 {
-    const struct sp_runtime_options options = { .workers = 1, .log = say };
+    const struct sp_runtime_options options = { .workers = 1, .log = { .fn = say } };
     said.text[0] = '\0';
     CHECK_INT(sp_main(crashing_main, NULL, &options), 0);
     const char *handled = strstr(said.text, " handle crash, <");

@@ -414,20 +414,19 @@ static struct {
     char line[200];
 } logged;
 
-static void log_line(void *context, enum sp_log_level level, const char *line)
+static void log_line(void *context, const struct sp_log_record *record)
 {
     (void)context;
-    (void)level;
-    if (strstr(line, "has not returned") == NULL || atomic_fetch_add(&logged.lines, 1) != 0)
+    if (strstr(record->text, "has not returned") == NULL || atomic_fetch_add(&logged.lines, 1) != 0)
         return;
-    strncpy(logged.line, line, sizeof(logged.line) - 1);
+    strncpy(logged.line, record->text, sizeof(logged.line) - 1);
 }
 
 static slow_ref slow_begin(struct sp_scheduling scheduling)
 {
     slow_ref ref;
     memset(&logged, 0, sizeof(logged));
-    world_open(&(struct sp_runtime_options){ .workers = 2, .log = log_line });
+    world_open(&(struct sp_runtime_options){ .workers = 2, .log = { .fn = log_line } });
     CHECK_OK(slow_start(&scheduling, NULL, &ref));
     return ref;
 }

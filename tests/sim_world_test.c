@@ -4,6 +4,7 @@
 #include "spawned/spawned.h"
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- a world that keeps a hash of what happened ---- */
@@ -275,4 +276,79 @@ TEST(a_second_world_on_the_same_thread_is_refused)
     struct sp__world *other;
     CHECK_INT(sp__world_create(&(struct sp__world_hooks){ 0 }, &other), SP_ERR_INVALID);
     sp__world_destroy(world);
+}
+
+/* ---- the log ---- */
+
+static struct {
+    char text[4096];
+    size_t length;
+    int64_t last_ns;
+} book;
+
+static void book_line(void *context, const struct sp_log_record *record)
+{
+    (void)context;
+    CHECK(record->wall_ns >= book.last_ns);
+    book.last_ns = record->wall_ns;
+    book.length += (size_t)snprintf(book.text + book.length, sizeof(book.text) - book.length,
+                                    "%lld %s\n", (long long)record->wall_ns, record->text);
+}
+
+static void says_thrice(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        sp_logf(SP_LOG_INFO, "%d of %u", i, sp_self().slot);
+        sp_yield();
+        sp_sleep(sp_ms(1));
+    }
+}
+
+static int log_program(void *unused)
+{
+    (void)unused;
+    sp_pid one;
+    sp_pid other;
+    CHECK_OK(sp_spawn(says_thrice, NULL, NULL, &one));
+    CHECK_OK(sp_spawn(says_thrice, NULL, NULL, &other));
+    CHECK_OK(sp_join(one, sp_never(), NULL));
+    CHECK_OK(sp_join(other, sp_never(), NULL));
+    return 0;
+}
+
+static void log_main(void *status)
+{
+    *(int *)status =
+        sp_main(log_program, NULL,
+                &(struct sp_runtime_options){ .log = { .fn = book_line, .sink = SP_LOG_STDERR } });
+}
+
+static void log_run(uint64_t seed)
+{
+    struct record record;
+    int status = -1;
+    memset(&book, 0, sizeof(book));
+    struct sp__world *world = world_begin(&record, seed);
+    CHECK_OK(sp__world_main(world, NULL, 0, log_main, &status));
+    CHECK_INT(sp__world_run(world, UINT64_MAX, INT64_MAX), SP__WORLD_IDLE);
+    CHECK_INT(status, 0);
+    sp__world_destroy(world);
+}
+
+TEST(lines_of_the_log_come_in_order_and_again_the_same)
+{
+    bool differ = false;
+    char first[sizeof(book.text)];
+    char before[sizeof(book.text)] = "";
+    for (uint64_t seed = 1; seed < 20; seed++) {
+        log_run(seed);
+        memcpy(first, book.text, sizeof(first));
+        CHECK_CONTAINS(first, "2 of ");
+        log_run(seed);
+        CHECK_STR(book.text, first);
+        differ |= seed > 1 && strcmp(before, first) != 0;
+        memcpy(before, first, sizeof(before));
+    }
+    CHECK(differ);
 }

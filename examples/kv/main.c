@@ -16,13 +16,6 @@
 
 enum { MAIN_FILES_SPARE = 64 }; /* descriptors for all but clients */
 
-static void main_log(void *context, enum sp_log_level level, const char *line)
-{
-    (void)context;
-    if (level >= SP_LOG_WARNING)
-        fprintf(stderr, "spawned-kv: %s\n", line);
-}
-
 /* As many descriptors as clients may need, or as many as there may be. */
 static void main_raise_files(const struct kv_settings *settings)
 {
@@ -47,6 +40,8 @@ static void main_started(void *arg)
     struct sp_serve_info info;
     sp_serve_ref listener;
     char address[SP_ADDRESS_TEXT_MAX];
+    if (sp_log_levels_env(sp_runtime_current()) != SP_OK)
+        fprintf(stderr, "spawned-kv: SPAWNED_LOG is not understood\n");
     if (sp_serve_whereis("listener", &listener) != SP_OK ||
         sp_serve_info(listener, &(sp_empty){ 0 }, &info, sp_after_sec(5)) != SP_OK)
         return;
@@ -74,7 +69,10 @@ static int main_run(struct kv_world *world)
         return EXIT_FAILURE;
     }
     struct sp_application_run_options options = {
-        .runtime = { .workers = world->settings.workers, .log = main_log },
+        .runtime = { .workers = world->settings.workers,
+                     .log = { .sink = SP_LOG_STDERR,
+                              .level = world->settings.log_level,
+                              .format = world->settings.log_format } },
         .shutdown = sp_after_sec(10),
         .on_started = main_started,
         .on_started_arg = world,

@@ -31,6 +31,9 @@ const char kv_options_help[] =
     "  --http ADDRESS:PORT  serve a dashboard, metrics and an API there, or on unix:PATH;\n"
     "                       anything but loopback needs a token in the environment,\n"
     "                       SPAWNED_KV_HTTP_TOKEN\n"
+    "  --log-level LEVEL    debug, info, warning, error or off (default warning); of modules: in\n"
+    "                       the environment, SPAWNED_LOG=info,spawned=error\n"
+    "  --log-format FORMAT  text or json, to the standard error (default text)\n"
     "  --help               show this text\n"
     "  --version            show the version\n"
     "\n"
@@ -166,22 +169,55 @@ static bool options_http(const char *text, struct kv_settings *settings,
     return true;
 }
 
-static bool options_text(const char *name, const char *value, struct kv_settings *settings,
-                         char out_error[KV_OPTIONS_ERROR_MAX])
+static bool options_log_level(const char *text, struct kv_settings *settings,
+                              char out_error[KV_OPTIONS_ERROR_MAX])
 {
-    return strcmp(name, "--bind") == 0 ? options_bind(value, settings, out_error)
-                                       : options_http(value, settings, out_error);
+    for (enum sp_log_level level = SP_LOG_DEBUG; level <= SP_LOG_OFF; level++) {
+        if (strcmp(text, sp_log_level_name(level)) != 0)
+            continue;
+        settings->log_level = level;
+        return true;
+    }
+    snprintf(out_error, KV_OPTIONS_ERROR_MAX, "--log-level does not know \"%.60s\"", text);
+    return false;
 }
+
+static bool options_log_format(const char *text, struct kv_settings *settings,
+                               char out_error[KV_OPTIONS_ERROR_MAX])
+{
+    if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0) {
+        snprintf(out_error, KV_OPTIONS_ERROR_MAX, "--log-format wants text or json, not \"%.60s\"",
+                 text);
+        return false;
+    }
+    settings->log_format = strcmp(text, "json") == 0 ? SP_LOG_JSON : SP_LOG_TEXT;
+    return true;
+}
+
+/* Options with a text. */
+static const struct options_word {
+    const char *name;
+    bool (*set)(const char *text, struct kv_settings *settings,
+                char out_error[KV_OPTIONS_ERROR_MAX]);
+} options_words[] = {
+    { "--bind", options_bind },
+    { "--http", options_http },
+    { "--log-level", options_log_level },
+    { "--log-format", options_log_format },
+};
 
 static bool options_one(const char *name, const char *value, struct kv_settings *settings,
                         char out_error[KV_OPTIONS_ERROR_MAX])
 {
-    bool text = strcmp(name, "--bind") == 0 || strcmp(name, "--http") == 0;
+    const struct options_word *word = NULL;
+    for (size_t i = 0; i < sizeof(options_words) / sizeof(options_words[0]); i++)
+        if (strcmp(name, options_words[i].name) == 0)
+            word = &options_words[i];
     const struct options_number *number = NULL;
     for (size_t i = 0; i < sizeof(options_numbers) / sizeof(options_numbers[0]); i++)
         if (strcmp(name, options_numbers[i].name) == 0)
             number = &options_numbers[i];
-    if (number == NULL && !text) {
+    if (number == NULL && word == NULL) {
         snprintf(out_error, KV_OPTIONS_ERROR_MAX, "unknown option \"%.60s\"", name);
         return false;
     }
@@ -189,8 +225,8 @@ static bool options_one(const char *name, const char *value, struct kv_settings 
         snprintf(out_error, KV_OPTIONS_ERROR_MAX, "%s wants a value", name);
         return false;
     }
-    return text ? options_text(name, value, settings, out_error)
-                : options_number(number, value, settings, out_error);
+    return word != NULL ? word->set(value, settings, out_error)
+                        : options_number(number, value, settings, out_error);
 }
 
 static void options_defaults(struct kv_settings *settings)
@@ -208,6 +244,7 @@ static void options_defaults(struct kv_settings *settings)
         .output_max = UINT64_C(32) << 20,
         .request_time = sp_sec(60),
         .shard_time = sp_sec(5),
+        .log_level = SP_LOG_WARNING,
     };
 }
 

@@ -17,6 +17,7 @@
 #include "resp_reader.h"
 
 #include "spawned/address.h"
+#include "spawned/log.h"
 #include "spawned/pid.h"
 #include "spawned/time.h"
 
@@ -36,6 +37,8 @@ struct kv_settings {
     uint16_t port;          /**< 0: one that the system chooses */
     const char *http;       /**< where the dashboard is; NULL: nowhere */
     const char *http_token; /**< of the dashboard; NULL: none */
+    enum sp_log_level log_level;
+    enum sp_log_format log_format;
     uint32_t shards;
     uint32_t workers;
     uint32_t clients_max;

@@ -9,6 +9,7 @@
 #define SPAWNED_RUNTIME_H
 
 #include "spawned/err.h"
+#include "spawned/log.h"
 #include "spawned/pid.h"
 #include "spawned/reason.h"
 #include "spawned/time.h"
@@ -22,18 +23,6 @@ enum sp_fault_policy {
     SP_FAULT_CONTAIN = 0, /**< the process ends with SP_REASON_FAULT, the runtime goes on */
     SP_FAULT_ABORT,       /**< the program ends with a core, as without a runtime */
 };
-
-/** How serious a log line is. */
-enum sp_log_level {
-    SP_LOG_DEBUG,
-    SP_LOG_INFO,
-    SP_LOG_WARNING,
-    SP_LOG_ERROR,
-};
-
-/** Where the runtime's reports go: crashed processes, supervisors that give up, stuck
- *  handlers. `line` has no newline. Called from any thread, never with a lock held. */
-typedef void (*sp_log_fn)(void *context, enum sp_log_level level, const char *line);
 
 /** Limits and choices of a runtime. Zero means the default named here. */
 struct sp_runtime_options {
@@ -61,8 +50,7 @@ struct sp_runtime_options {
     sp_duration poll_spin;
     enum sp_fault_policy on_fault; /**< default: contain */
     uint64_t seed;                 /**< of the runtime's random numbers; default: the system's */
-    sp_log_fn log;                 /**< default: none, the library prints nothing */
-    void *log_context;             /**< first argument of `log` */
+    struct sp_log_options log;     /**< default: none, the library prints nothing */
 };
 
 /** Start a runtime. `options` NULL: all defaults.

@@ -10,6 +10,7 @@
 #include "spawned/exits.h"
 #include "spawned/group.h"
 #include "spawned/inspect.h"
+#include "spawned/log.h"
 #include "spawned/message.h"
 #include "spawned/os_signal.h"
 #include "spawned/pid.h"

@@ -1,5 +1,6 @@
 #include "http/json.h"
 
+#include "base/utf8.h"
 #include "spawned/time.h"
 
 #include <inttypes.h>
@@ -29,42 +30,11 @@ static void json_raw(struct sp__json *json, const char *bytes, size_t size)
 
 /* ---- text ---- */
 
-/* Bytes that a UTF-8 character has which begins with `first`; 0: none does. */
-static size_t json_utf8_size(unsigned char first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first < 0xC2 || first > 0xF4)
-        return 0;
-    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-}
-
-/* May `second` follow `first`? Not if it is too long, a surrogate, or beyond U+10FFFF. */
-static bool json_utf8_second(unsigned char first, unsigned char second)
-{
-    unsigned char min = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    unsigned char max = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-    return second >= min && second <= max;
-}
-
-/* Bytes of the UTF-8 character that begins at `s`, of which `left` are there; 0: it is none.
- * Source: RFC 3629, section 4. */
-static size_t json_utf8(const unsigned char *s, size_t left)
-{
-    size_t size = json_utf8_size(s[0]);
-    if (size == 0 || size > left || (size > 1 && !json_utf8_second(s[0], s[1])))
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return size;
-}
-
 /* Writes the one character at `s` and says how many bytes it had. */
 static size_t json_character(struct sp__json *json, const unsigned char *s, size_t left)
 {
     char text[8];
-    size_t size = json_utf8(s, left);
+    size_t size = sp__utf8_size(s, left);
     if (size == 0) {
         json_raw(json, JSON_REPLACEMENT, sizeof(JSON_REPLACEMENT) - 1);
         return 1;

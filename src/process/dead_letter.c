@@ -261,7 +261,7 @@ static bool dead_logs(struct sp_runtime *runtime, struct sp__dead_letters *dead,
                       uint64_t *out_before) SP__REQUIRES(dead->lock)
 {
     int64_t second = runtime->ops->now_coarse(runtime) / SP_NS_PER_S + 1;
-    if (runtime->options.log == NULL)
+    if (!sp__log_on(runtime, SP_LOG_INFO))
         return false;
     if (dead->second != second)
         dead->lines = 0;

@@ -19,6 +19,7 @@
 #include "process/exits.h"
 #include "process/group.h"
 #include "process/living.h"
+#include "process/log.h"
 #include "process/registry.h"
 #include "process/relation.h"
 #include "process/reply.h"
@@ -35,7 +36,7 @@ static void exit_log(struct sp_process *self)
     if (sp_reason_is_normal(self->exit))
         return;
     sp__exits_note(self);
-    if (sp__process_runtime(self)->options.log == NULL)
+    if (!sp__log_on(sp__process_runtime(self), SP_LOG_WARNING))
         return;
     char who[64];
     char pid[SP_PID_TEXT_MAX];
@@ -99,8 +100,10 @@ static void exit_retire(struct sp__epoch_node *node)
     struct sp_process *self = sp__container_of(node, struct sp_process, retired);
     /* acquire: pairs with the swap in sp__process_extra(), of whoever made it. */
     struct sp__extra *extra = atomic_load_explicit(&self->extra, memory_order_acquire);
-    if (extra != NULL)
+    if (extra != NULL) {
+        sp__process_log_forget(self->actor.runtime, extra);
         sp__extra_free(extra);
+    }
     struct sp__context *context = sp__context();
     if (context != NULL && context->runtime == self->actor.runtime)
         sp__slab_cache_give(&context->process_cache, self->slot);
@@ -300,7 +303,7 @@ void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault)
                                                        : sp__process_label(self);
     sp__count(&sp__context()->counters.faults);
     sp__record(sp__context(), SP_RECORD_FAULT, 0, own.handler);
-    if (sp__process_runtime(self)->options.log != NULL)
+    if (sp__log_on(sp__process_runtime(self), SP_LOG_WARNING))
         sp__recorder_log(sp__context());
     sp__process_exit(self, sp__reason_fault(&own));
 }

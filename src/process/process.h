@@ -185,6 +185,7 @@ struct sp__extra {
     struct sp__list waiters;      /* under the process's lock: senders that wait for room */
     uint32_t let_in;              /* under it too: how many at once, see send.c */
     bool queued_up;               /* one has come back since */
+    _Atomic uint8_t log_level;    /* enum sp_log_level; see process/log.h */
     int64_t waited_since;         /* since when some wait while it takes messages; 0: look */
     const struct sp_reason *stop; /* asked to stop, reference */
     const void *class_tag;        /* for sp_whereis_class() */

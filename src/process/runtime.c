@@ -7,6 +7,7 @@
 #include "process/debugger.h"
 #include "process/group.h"
 #include "process/living.h"
+#include "process/log.h"
 #include "process/registry.h"
 #include "process/relation.h"
 #include "process/reply.h"
@@ -119,6 +120,7 @@ static void runtime_free(struct sp_runtime *runtime)
 {
     sp__debugger_remove(runtime);
     sp__epoch_finish(&runtime->epoch);
+    sp__log_close(runtime);
     if (runtime->forgets)
         return;
     sp__trace_free(runtime);
@@ -235,6 +237,8 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     runtime->describe = runtime_describe;
     runtime->starvation.tell = sp__starvation_tell;
     runtime->label = runtime_label;
+    runtime->log_level = sp__process_log_level;
+    runtime->log_who = sp__process_log_who;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
     runtime->timer_actor = sp__timer_actor;
@@ -243,6 +247,8 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     sp_err err = options_check(&runtime->options);
     if (err == SP_OK)
         err = runtime_seed(runtime);
+    if (err == SP_OK)
+        err = sp__log_open(runtime);
     if (err == SP_OK)
         err = runtime_parts(runtime);
     if (err != SP_OK) {
@@ -492,6 +498,15 @@ static void *runtime_reap(void *arg)
     return NULL;
 }
 
+static void runtime_log_report(struct sp_runtime *runtime, const struct sp_stop_report *report)
+{
+    if (report->stuck > 0)
+        sp__log(runtime, SP_LOG_WARNING, "the end: %u processes had to be killed, %u are stuck: %s",
+                report->killed, report->stuck, report->stuck_name);
+    else if (report->killed > 0)
+        sp__log(runtime, SP_LOG_WARNING, "the end: %u processes had to be killed", report->killed);
+}
+
 sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline,
                           struct sp_stop_report *out_report)
 {
@@ -501,6 +516,9 @@ sp_err sp_runtime_destroy(struct sp_runtime *moved_runtime, sp_deadline deadline
     bool stopped = runtime_stop(runtime, until, &report, runtime_end_processes);
     if (out_report != NULL)
         *out_report = report;
+    runtime_log_report(runtime, &report);
+    if (!stopped) /* or the program ends before it is written */
+        sp_ignore(sp_log_flush(runtime, sp_after_sec(1)));
     if (stopped)
         runtime_destroy(runtime);
     else if (runtime->ops->reap != NULL)
@@ -544,21 +562,6 @@ static int main_run(struct main_call *call)
     return normal ? call->status : EXIT_FAILURE;
 }
 
-/* The runtime is gone; its log function is the program's. */
-static void main_report(const struct sp_runtime_options *options,
-                        const struct sp_stop_report *report)
-{
-    char line[160];
-    if (options == NULL || options->log == NULL || report->killed == 0)
-        return;
-    int length =
-        snprintf(line, sizeof(line), "the end: %u processes had to be killed", report->killed);
-    if (report->stuck > 0)
-        (void)snprintf(line + length, sizeof(line) - (size_t)length, ", %u are stuck: %s",
-                       report->stuck, report->stuck_name);
-    options->log(options->log_context, SP_LOG_WARNING, line);
-}
-
 int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
 {
     struct sp_runtime *runtime;
@@ -570,7 +573,6 @@ int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
         status = main_run(&call);
     struct sp_stop_report report;
     sp_err err = sp_runtime_destroy(runtime, (sp_deadline){ 0 }, &report);
-    main_report(options, &report);
     return err == SP_OK ? status : EXIT_FAILURE;
 }
 

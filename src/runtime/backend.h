@@ -20,6 +20,7 @@ struct sp__context;
 struct sp_runtime;
 struct sp__io;
 struct sp__io_address;
+struct sp__log_ops;
 struct sp__file_ops;
 struct sp__job;
 
@@ -95,6 +96,9 @@ struct sp__backend_ops {
      *  SIGTERM; NULL ends it and restores the default action. One subscriber per program: EXISTS. */
     sp_err (*os_signals)(struct sp_runtime *runtime, void (*notify)(void *arg, int signo),
                          void *arg);
+
+    /* ---- the log: see runtime/log.h; NULL: lines go to the callback at once ---- */
+    const struct sp__log_ops *log;
 
     /* ---- byte streams: see runtime/io.h ---- */
     const struct sp__io_ops *io;

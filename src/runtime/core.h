@@ -78,6 +78,8 @@ enum sp__after {
     SP__AFTER_FAULT, /* `after_actor` faulted on `after_fiber`: run its exit, then put it back */
 };
 
+struct sp__log;
+struct sp__log_who;
 struct sp__record_ring;
 struct sp__watch;
 struct sp__meter;
@@ -175,6 +177,7 @@ struct sp_runtime {
     struct sp__groups *groups;
     _Atomic uint64_t handoffs; /* workers taken from a stuck handler */
     struct sp__starvation starvation;
+    struct sp__log *log;             /* log.h; NULL: there is none */
     _Atomic uint64_t overruns;       /* handlers that passed their deadline */
     _Atomic uint32_t worker_threads; /* with those left behind, and spare ones */
     /** What to call an actor in a report; inside an epoch section. Set by the process layer, as
@@ -182,6 +185,11 @@ struct sp_runtime {
     void (*describe)(struct sp__actor *actor, char *text, size_t size);
     /** What sort of process it is: static text, as far as the program's labels are. The actor runs. */
     const char *(*label)(struct sp__actor *actor);
+    /** The level of what the running actor logs, or SP_LOG_DEFAULT; and who that is. */
+    uint8_t (*log_level)(struct sp__actor *actor);
+    void (*log_who)(struct sp__actor *actor, struct sp__log_who *who);
+    /** Trace and span of what runs in the context; false: none. NULL: nobody traces. */
+    bool (*log_trace)(struct sp__context *context, uint8_t trace_id[16], uint8_t span_id[8]);
     /** Runs the exit of an actor that faulted. */
     void (*on_fault)(struct sp__actor *actor, const struct sp_fault *fault);
     /** What a point of this actor's own is on; see point.h. Set by the process layer. */

@@ -90,12 +90,13 @@ static int node_process(void *arg)
     return 0;
 }
 
-static void node_log(void *context, enum sp_log_level level, const char *line)
+static void node_log(void *context, const struct sp_log_record *record)
 {
     struct sp_sim_node *node = context;
     struct sp_sim *s = node->sim;
-    if (s->crashed && level >= SP_LOG_WARNING)
-        sim_fail(s, "%s: %s", node->name, line);
+    char line[1000];
+    if (s->crashed && record->level >= SP_LOG_WARNING)
+        sim_fail(s, "%s: %s", node->name, sp_log_line(record, line, sizeof(line)));
 }
 
 static void node_restart(struct sp_sim *s, void *arg);
@@ -103,7 +104,9 @@ static void node_restart(struct sp_sim *s, void *arg);
 static void node_main(void *arg)
 {
     struct sp_sim_node *node = arg;
-    struct sp_runtime_options options = { .workers = 1, .log = node_log, .log_context = node };
+    struct sp_runtime_options options = {
+        .workers = 1, .log = { .fn = node_log, .context = node, .level = SP_LOG_WARNING }
+    };
     sp_ignore(sp_main(node_process, node, &options) == 0);
     sim_node_ended(node);
 }

@@ -14,7 +14,7 @@ static const char *tell_node(const struct sp_sim *s, const struct sp__task *task
 {
     if (task->node == NULL || task->kind == SP__TASK_MAIN)
         return "";
-    const void *context = sp__node_runtime(task->node)->options.log_context;
+    const void *context = sp__node_runtime(task->node)->options.log.context;
     for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
         if (node == context)
             return node->name;

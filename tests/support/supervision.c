@@ -93,10 +93,10 @@ size_t sv_words(const char *text)
     return n;
 }
 
-static void sv_on_log(void *context, enum sp_log_level level, const char *line)
+static void sv_on_log(void *context, const struct sp_log_record *record)
 {
     (void)context;
-    (void)level;
+    const char *line = record->text;
     pthread_mutex_lock(&sv.lock);
     int written = snprintf(sv.log + sv.log_length, sizeof(sv.log) - sv.log_length, "%s\n", line);
     if (written > 0 && sv.log_length + (size_t)written < sizeof(sv.log))
@@ -106,6 +106,7 @@ static void sv_on_log(void *context, enum sp_log_level level, const char *line)
 
 const char *sv_log(void)
 {
+    CHECK_OK(sp_log_flush(sv_runtime, sp_after_sec(60)));
     pthread_mutex_lock(&sv.lock);
     memcpy(sv_log_text, sv.log, sizeof(sv.log));
     pthread_mutex_unlock(&sv.lock);
@@ -116,7 +117,8 @@ const char *sv_log(void)
 
 void sv_begin(void)
 {
-    struct sp_runtime_options options = { .workers = 2, .log = sv_on_log };
+    struct sp_runtime_options options = { .workers = 2,
+                                          .log = { .fn = sv_on_log, .level = SP_LOG_DEBUG } };
     CHECK_OK(sp_runtime_create(&options, &sv_runtime));
     CHECK_OK(sp_thread_attach(sv_runtime));
 }

@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).parent
 
 WHY = {
     "computes, and cannot fail": """bcmp memchr memcmp memcpy memmove memset qsort qsort_r snprintf strchr strcmp strcpy
-        strcasestr strcspn strerrordesc_np strlen strncmp strnlen strrchr vsnprintf __divti3 __sched_cpucount
+        getenv isatty strncpy strspn strcasestr strcspn strerrordesc_np strlen strncmp strnlen strrchr vsnprintf __divti3 __sched_cpucount
         __errno_location __sigsetjmp siglongjmp __assert_fail strtol strtoul strtod strstr strcasecmp
         strncasecmp log exp pow sqrt fabs ceil floor round llround lround log2 exp2 log1p expm1 cos sin""",
     "fails through sp__alloc_asked, which base/alloc.c asks before it": "malloc calloc realloc posix_memalign free",
@@ -29,7 +29,8 @@ WHY = {
         _Unwind_FindEnclosingFunction _Unwind_GetCFA _Unwind_GetIPInfo dl_iterate_phdr dladdr dladdr1
         dlsym __start_sp_text __stop_sp_text""",
     "asked for by tests alone, and 0 where it fails": "mincore",
-    "no function of the system": "_GLOBAL_OFFSET_TABLE_ __tls_get_addr __stack_chk_fail",
+    "waits for the sink of a log, and is called again where it fails": "poll",
+    "no function of the system": "program_invocation_short_name _GLOBAL_OFFSET_TABLE_ __tls_get_addr __stack_chk_fail",
 }
 EXCUSED = {symbol for symbols in WHY.values() for symbol in symbols.split()}
 INSTRUMENT = re.compile(r"__(asan|ubsan|lsan|sanitizer|gcov|tsan)_|__real_|sp_|__aarch64_")

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 
-static void no_log(void *context, enum sp_log_level level, const char *line)
+static void no_log(void *context, const struct sp_log_record *record)
 {
     (void)context;
-    (void)level;
-    (void)line;
+    (void)record;
 }
 
 #define TORTURE_OPTIONS         \
@@ -43,7 +42,7 @@ const struct torture_program torture_programs[] = {
       .always = { .call = CALL_MADVISE, .error = EINVAL, .count = 1 } },
     { .name = "only-nice",
       .body = stuck_body,
-      .options = { .workers = 2, .stuck_after = { 1000000 }, .seed = 1, .log = no_log },
+      .options = { .workers = 2, .stuck_after = { 1000000 }, .seed = 1, .log = { .fn = no_log } },
       .always = { .call = CALL_SCHED_SETSCHEDULER, .error = EPERM, .count = 1 } },
 };
 

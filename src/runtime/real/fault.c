@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "runtime/real/fault_code.h"
 #include "runtime/real/fault_stack.h"
+#include "runtime/real/log_writer.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -79,6 +80,7 @@ static void fault_default(int signo, const siginfo_t *info)
 static void fault_pass_on(int signo, siginfo_t *info, void *ucontext)
 {
     const struct sigaction *before = &fault_before[fault_index(signo)];
+    sp__log_writer_crash();
     if (before->sa_flags & SA_SIGINFO) {
         before->sa_sigaction(signo, info, ucontext);
         return;

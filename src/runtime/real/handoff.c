@@ -166,7 +166,8 @@ static void report_prepare(struct sp__real *real, struct sp__runner *runner,
 {
     struct sp_runtime *runtime = real->runtime;
     *report = (struct handoff_report){
-        .due = runtime->options.log != NULL && sp__clock_monotonic_ns() >= real->report.next_ns,
+        .due =
+            sp__log_on(runtime, SP_LOG_WARNING) && sp__clock_monotonic_ns() >= real->report.next_ns,
     };
     if (!report->due)
         return;

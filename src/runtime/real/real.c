@@ -1,10 +1,12 @@
 #include "runtime/real/real.h"
+#include "runtime/real/log_writer.h"
 
 #include "base/alloc.h"
 #include "runtime/file.h"
 #include "runtime/real/clock.h"
 #include "runtime/real/fault.h"
 #include "runtime/real/futex.h"
+#include "runtime/real/log_writer.h"
 #include "runtime/real/os_signal.h"
 #include "runtime/real/os_thread.h"
 
@@ -204,6 +206,7 @@ const struct sp__backend_ops sp__backend_real = {
     .thread_detach = sp__real_thread_detach,
     .blocking = real_blocking,
     .os_signals = sp__os_signals,
+    .log = &sp__log_writer_ops,
     .io = &sp__io_real,
     .file = &sp__file_real,
 };
