@@ -340,7 +340,7 @@ static const struct sp_reason *server_look(struct sp_process *self)
     struct sp__extra *extra = self->extra;
     const struct sp_reason *stop = extra->stop;
     extra->stop = NULL;
-    self->attention &= (uint8_t)~SP__ATTEND_STOP;
+    self->attention &= (uint16_t)~SP__ATTEND_STOP;
     return stop;
 }
 
@@ -385,7 +385,7 @@ static bool server_step(struct sp_process *self, struct sp__server *server)
     if (!(self->flags & SP__PROCESS_STARTED))
         return false;
     if (server->class->hook == NULL)
-        self->attention &= (uint8_t)~SP__ATTEND_STEP;
+        self->attention &= (uint16_t)~SP__ATTEND_STEP;
     bool scheduled = (self->attention & SP__ATTEND_SCHEDULE) != 0;
     if (scheduled)
         sp__schedule_begin(self, server->class->name);
@@ -400,7 +400,7 @@ static bool server_idle(struct sp_process *self, struct sp__server *server)
 {
     struct sp__extra *extra = self->extra;
     if (extra->idle_after.ns == 0) {
-        self->attention &= (uint8_t)~SP__ATTEND_IDLE;
+        self->attention &= (uint16_t)~SP__ATTEND_IDLE;
         sp__scheduler_set_deadline(&self->actor, INT64_MAX);
         return false;
     }

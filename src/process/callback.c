@@ -51,7 +51,7 @@ void sp__callback_cancel(struct sp_process *self, struct sp__callback *callback)
 
 bool sp__callbacks_run(struct sp_process *self)
 {
-    self->attention &= (uint8_t)~SP__ATTEND_CALLBACKS;
+    self->attention &= (uint16_t)~SP__ATTEND_CALLBACKS;
     if (self->extra == NULL)
         return false;
     bool ran = false;

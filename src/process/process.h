@@ -125,12 +125,13 @@ struct sp_process {
     uint32_t slot;
     struct sp__lock lock;
     uint8_t flags;
-    uint8_t overflow;                  /* enum sp_overflow */
-    uint8_t stage;                     /* enum sp__exit_stage */
-    uint8_t attention;                 /* SP__ATTEND_ */
-    bool leaving SP__GUARDED_BY(lock); /* takes no name and no timer any more */
-    bool closed SP__GUARDED_BY(lock);  /* relations accept nothing more */
-    _Atomic uint16_t exit_signals;     /* of sp_signal(), and notices of them, not taken yet */
+    uint8_t overflow; /* enum sp_overflow */
+    uint8_t stage;    /* enum sp__exit_stage */
+    /* One byte, which the lock guards: */
+    bool leaving : 1 SP__GUARDED_BY(lock); /* takes no name and no timer any more */
+    bool closed : 1 SP__GUARDED_BY(lock);  /* relations accept nothing more */
+    uint16_t attention;                    /* SP__ATTEND_ */
+    _Atomic uint16_t exit_signals;         /* of sp_signal(), and notices of them, not taken yet */
     _Atomic uint32_t shared;
     /* The process that the wait `waits_token` is for, while that is open; see deadlock.h. */
     _Atomic uint32_t waits_slot;
@@ -159,7 +160,7 @@ struct sp_process {
     struct sp__pending *pending; /* what the current call waits for; on its stack; or NULL */
     int64_t started_ns;
     uint64_t parent_serial;
-    _Atomic uint32_t handled; /* messages, wraps */
+    _Atomic uint64_t handled; /* messages */
     uint32_t parent_slot;
 };
 
@@ -423,7 +424,7 @@ static inline void sp__process_took(struct sp__context *context, struct sp_proce
         return;
     }
     sp__mailbox_took(&self->actor);
-    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    uint64_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
     sp__count(&context->counters.handled);
     if (atomic_load_explicit(&self->shared, memory_order_relaxed) &
@@ -442,7 +443,7 @@ static inline void sp__process_put_back(struct sp__context *context, struct sp_p
     sp__mailbox_put_back(&self->actor);
     /* relaxed: statistics of the owner. Modulo 2^64 the sum over the contexts stays right, though
      * another one may have counted the message. */
-    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    uint64_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     atomic_store_explicit(&self->handled, handled - 1, memory_order_relaxed);
     uint64_t count = atomic_load_explicit(&context->counters.handled, memory_order_relaxed);
     atomic_store_explicit(&context->counters.handled, count - 1, memory_order_relaxed);

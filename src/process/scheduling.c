@@ -119,7 +119,7 @@ sp_err sp__schedule_set(struct sp_process *process, const struct sp_scheduling *
     if (record)
         process->attention |= SP__ATTEND_SCHEDULE;
     else
-        process->attention &= (uint8_t)~SP__ATTEND_SCHEDULE;
+        process->attention &= (uint16_t)~SP__ATTEND_SCHEDULE;
     schedule_set_actor(&process->actor, scheduling);
     return SP_OK;
 }
@@ -229,7 +229,7 @@ bool sp__schedule_between(struct sp_process *self, bool fresh)
 void sp__schedule_leave(struct sp_process *self)
 {
     struct sp__schedule *schedule = self->extra->schedule;
-    self->attention &= (uint8_t)~SP__ATTEND_SCHEDULE;
+    self->attention &= (uint16_t)~SP__ATTEND_SCHEDULE;
     sp__lock_lock(&schedule->lock);
     bool armed = schedule->armed;
     bool cancelled = schedule->cancelled;

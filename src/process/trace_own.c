@@ -106,7 +106,7 @@ void sp__trace_own_done(struct sp_process *self, struct sp_message *message, sp_
 static void own_forget_stale(struct sp_process *self)
 {
     struct sp__extra *extra = self->extra;
-    uint32_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
+    uint64_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     for (struct sp__trace_own *own = extra->spans, *outer; own != NULL; own = outer) {
         outer = own->outer;
         if (!own->adopted || own->under != 0 || own->handled == handled)

@@ -19,7 +19,7 @@ struct sp__trace_own {
     struct sp__trace_own *outer;
     const struct sp_message *message; /* only compared */
     uint64_t under;                   /* span of that message; 0: it has no trace part */
-    uint32_t handled;
+    uint64_t handled;
     enum sp_trace_kind kind;
     bool adopted; /* somebody else's: it is not recorded */
     struct sp_trace_context context;

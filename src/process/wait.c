@@ -27,7 +27,7 @@ static void wait_drained(struct sp_process *self, bool receiving)
 void sp__process_run_park_hooks(struct sp_process *self, bool receiving)
 {
     struct sp__extra *extra = self->extra;
-    self->attention &= (uint8_t)~SP__ATTEND_PARK;
+    self->attention &= (uint16_t)~SP__ATTEND_PARK;
     for (struct sp__list *link;
          extra != NULL && (link = sp__list_pop_front(&extra->park_hooks)) != NULL;) {
         struct sp__park_hook *hook = sp__container_of(link, struct sp__park_hook, link);
@@ -78,7 +78,7 @@ void sp__process_wait_held(struct sp_process *self, uint64_t token)
         sp_ignore(sp__process_check(self));
         sp__process_park(self, false, INT64_MAX);
     }
-    self->attention &= (uint8_t)~SP__ATTEND_HELD;
+    self->attention &= (uint16_t)~SP__ATTEND_HELD;
 }
 
 void sp_yield(void)

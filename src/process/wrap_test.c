@@ -4,6 +4,7 @@
  *   number                    ends at         after, when nothing else is done
  *   serial of a slot          2^63 uses       23,000 years of spawning into one slot
  *   messages of a mailbox     2^32, wraps     minutes: lengths are differences
+ *   messages handled          2^64            centuries
  *   use of a timer's slot     2^39, wraps     hours: a handle would have to be kept that long
  *   monitors of a runtime     2^64            centuries
  *   waits of a process        2^62            centuries
@@ -119,6 +120,9 @@ TEST(a_mailbox_counts_on_behind_the_end_of_its_counters)
             CHECK_INT(expect_note(), round * ROOM + i);
         expect_nothing();
     }
+    struct sp_process_info info;
+    CHECK_OK(sp_process_info(sp_self(), &info));
+    CHECK(info.handled == (uint64_t)UINT32_MAX - 3 * ROOM + 8 * ROOM);
     world_close();
 }
 
