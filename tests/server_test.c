@@ -386,49 +386,6 @@ TEST(a_nested_call_inherits_what_is_left_of_the_deadline)
     world_close();
 }
 
-/* ---- classes without an init ---- */
-
-SP_SERVER(sum, int);
-SP_CALL(sum, add, int, int);
-
-static sp_err sum_on_add(int *total, const int *in, int *out)
-{
-    *out = *total += *in;
-    return SP_OK;
-}
-
-SP_STATE(sum, int);
-SP_ON_CALL(sum, add);
-SP_CLASS(sum);
-
-struct pair_args {
-    int left;
-    int right;
-};
-SP_SERVER(pair, struct pair_args);
-SP_STATE(pair, int);
-SP_CLASS(pair);
-
-TEST(without_an_init_the_arguments_are_the_first_state)
-{
-    sum_ref from_five;
-    sum_ref from_zero;
-    pair_ref none;
-    int out;
-    world_open(NULL);
-    CHECK_OK(sum_start(&(int){ 5 }, NULL, &from_five));
-    CHECK_OK(sum_add(from_five, &(int){ 2 }, &out, WORLD_PATIENCE));
-    CHECK_INT(out, 7);
-    CHECK_OK(sum_start(NULL, NULL, &from_zero));
-    CHECK_OK(sum_add(from_zero, &(int){ 2 }, &out, WORLD_PATIENCE));
-    CHECK_INT(out, 2);
-    /* Nobody would look at them. */
-    CHECK_ERR(pair_start(&(struct pair_args){ 1, 2 }, NULL, &none), SP_ERR_INVALID);
-    CHECK_OK(pair_start(NULL, NULL, &none));
-    CHECK_OK(pair_stop(none, WORLD_PATIENCE));
-    world_close();
-}
-
 /* ---- what a call refuses ---- */
 
 TEST(a_call_to_another_class_is_refused)

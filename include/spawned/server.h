@@ -37,14 +37,13 @@ SP_EXTERN_C_BEGIN
 struct sp__server_hook;
 
 /** What a class of servers does. Made by SP_CLASS; every callback may be NULL. Without
- *  init the state begins as a copy of the start's arguments where both have the same type
- *  (all zero without arguments); arguments of another type are refused: INVALID. */
+ *  init the state begins as a copy of the start's arguments where both have the same type;
+ *  else, and without arguments, it is all zero. */
 struct sp_server_class {
     const char *name;
     size_t state_size;
     size_t args_size;    /**< of the start's arguments, which are copied; 0: borrowed */
     bool args_are_state; /**< both have the same type */
-    bool args_are_empty; /**< sp_empty: there are none */
     /** SP_OK: runs. SP_ERR_IGNORED: declines, no error. Else: failed with that error. */
     sp_err (*init)(void *state, const void *args);
     /** After a stop, an exit signal while trapping, or a fault in a handler; exactly once. */
@@ -396,15 +395,13 @@ typedef struct sp_empty {
     struct S##__message_defined
 
 /** The class: `.init = S__init, .terminate = S__terminate, ...`. */
-#define SP_CLASS(S, ...)                                                                 \
-    const struct sp_server_class S##_class = {                                           \
-        .name = #S,                                                                      \
-        .state_size = sizeof(S##__state_type),                                           \
-        .args_size = sizeof(S##__args_type),                                             \
-        .args_are_state = __builtin_types_compatible_p(S##__args_type, S##__state_type), \
-        .args_are_empty = __builtin_types_compatible_p(S##__args_type, sp_empty),        \
-        __VA_ARGS__                                                                      \
-    }
+#define SP_CLASS(S, ...)                                                                       \
+    const struct sp_server_class S##_class = { .name = #S,                                     \
+                                               .state_size = sizeof(S##__state_type),          \
+                                               .args_size = sizeof(S##__args_type),            \
+                                               .args_are_state = __builtin_types_compatible_p( \
+                                                   S##__args_type, S##__state_type),           \
+                                               __VA_ARGS__ }
 
 SP_EXTERN_C_END
 

@@ -60,11 +60,8 @@ sp_err sp__server_class_init(const struct sp_server_class *class, void *state, c
 {
     if (class->init != NULL)
         return class->init(state, args);
-    if (args == NULL || class->args_size == 0 || class->args_are_empty)
-        return SP_OK;
-    if (!class->args_are_state)
-        return SP_ERR_INVALID; /* nobody would look at them */
-    memcpy(state, args, class->state_size);
+    if (class->args_are_state && args != NULL)
+        memcpy(state, args, class->state_size);
     return SP_OK;
 }
 

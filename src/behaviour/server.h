@@ -44,7 +44,7 @@ static inline const struct sp_op *sp__message_op(const struct sp_message *messag
 }
 
 /** Run the class's init, or what stands for it where there is none.
- *  Errors: what init returned; INVALID (arguments that no init takes). */
+ *  Errors: what init returned. */
 SP_NODISCARD sp_err sp__server_class_init(const struct sp_server_class *server_class, void *state,
                                           const void *args) SP_NONNULL_ARGS(1, 2);
 

@@ -286,6 +286,8 @@ sp_pid sp__process_parent(struct sp_process *process) SP_NONNULL;
 
 /** What the process is called when it has no name. Context: any. */
 const char *sp__process_label(struct sp_process *process) SP_NONNULL;
+/** The address of the function a plain process runs, or NULL. */
+const void *sp__process_entry(const struct sp_process *process) SP_NONNULL;
 
 /* ---- spawn.c ---- */
 

@@ -59,6 +59,16 @@ static const struct sp__behaviour plain_behaviour = {
     .cancels = true,
 };
 
+const void *sp__process_entry(const struct sp_process *process)
+{
+    if (process->behaviour != &plain_behaviour || process->data == NULL)
+        return NULL;
+    sp_process_fn fn = ((const struct plain *)process->data)->fn;
+    const void *entry;
+    memcpy(&entry, &fn, sizeof(entry)); /* no cast of ISO C turns a function into an object */
+    return entry;
+}
+
 /* ---- all processes ---- */
 
 static sp_err spawn_check(const struct sp_spawn_options *options,

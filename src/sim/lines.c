@@ -70,7 +70,7 @@ static void json_event(FILE *out, const struct sim_story *story, uint32_t index)
     char text[2 * SIM_STORY_TEXT];
     fprintf(out, "{\"kind\":\"event\",\"step\":%" PRIu32 ",\"time_ns\":%" PRId64, index + 1,
             event->time_ns);
-    json_member(out, "process", lane->name);
+    json_member(out, "process", lane->shown[0] != '\0' ? lane->shown : lane->name);
     if (lane->node[0] != '\0')
         json_member(out, "node", lane->node);
     fprintf(out, ",\"task\":\"%016" PRIx64 "\",\"nth\":%" PRIu64, event->task, event->step);

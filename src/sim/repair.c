@@ -35,9 +35,9 @@ static unsigned lane_nth(const struct sim_trace *trace, uint32_t lane)
     char mine[2 * SIM_STORY_TEXT];
     char other[2 * SIM_STORY_TEXT];
     unsigned nth = 0;
-    (void)sim_story_name(trace, lane, mine);
+    (void)sim_story_stored_name(trace, lane, mine);
     for (uint32_t i = 0; i < lane; i++)
-        nth += strcmp(sim_story_name(trace, i, other), mine) == 0;
+        nth += strcmp(sim_story_stored_name(trace, i, other), mine) == 0;
     return nth;
 }
 
@@ -61,7 +61,7 @@ sp_err sim_repair_note(const char *path, const struct sim_schedule *schedule,
     for (uint32_t lane = 0; lane < trace->lane_count && ok; lane++)
         if (schedule_names(schedule, trace->lanes[lane].task))
             ok = fprintf(file, "name %016" PRIx64 " %u %s\n", trace->lanes[lane].task,
-                         lane_nth(trace, lane), sim_story_name(trace, lane, name)) > 0;
+                         lane_nth(trace, lane), sim_story_stored_name(trace, lane, name)) > 0;
     return fclose(file) == 0 && ok ? SP_OK : SP_ERR_IO;
 }
 
@@ -103,7 +103,7 @@ static uint64_t repair_label(const struct repair *repair, const struct sim_trace
         if (stored->label != label)
             continue;
         for (uint32_t lane = 0; lane < trace->lane_count; lane++)
-            if (strcmp(sim_story_name(trace, lane, name), stored->name) == 0 &&
+            if (strcmp(sim_story_stored_name(trace, lane, name), stored->name) == 0 &&
                 nth++ == stored->nth)
                 return trace->lanes[lane].task;
     }

@@ -8,22 +8,41 @@
 
 enum {
     STORY_FAULT_STEPS = 2,    /* that are told before a fault, and behind it */
+    STORY_LANES_MAX = 2000,   /* that get numbers where their names are the same */
     STORY_SOURCES_MAX = 5000, /* steps whose lines are all looked up */
 };
 
 /* ---- words ---- */
 
-const char *sim_story_name(const struct sim_trace *trace, uint32_t lane,
-                           char text[2 * SIM_STORY_TEXT])
+static const char *lane_shown(const struct sim_lane *lane)
+{
+    return lane->shown[0] != '\0' ? lane->shown : lane->name;
+}
+
+static const char *lane_text(const struct sim_trace *trace, uint32_t lane, bool stored,
+                             char text[2 * SIM_STORY_TEXT])
 {
     if (lane == SIM_NO_LANE || trace->lanes[lane].name[0] == '\0')
         return strcpy(text, "somebody who is gone");
     const struct sim_lane *at = &trace->lanes[lane];
+    const char *name = stored ? at->name : lane_shown(at);
     if (trace->several_nodes && at->node[0] != '\0')
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s/%s", at->node, at->name);
+        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s/%s", at->node, name);
     else
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", at->name);
+        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", name);
     return text;
+}
+
+const char *sim_story_name(const struct sim_trace *trace, uint32_t lane,
+                           char text[2 * SIM_STORY_TEXT])
+{
+    return lane_text(trace, lane, false, text);
+}
+
+const char *sim_story_stored_name(const struct sim_trace *trace, uint32_t lane,
+                                  char text[2 * SIM_STORY_TEXT])
+{
+    return lane_text(trace, lane, true, text);
 }
 
 /* A small number says something; a struct or an address does not. */
@@ -53,7 +72,7 @@ static const char *name_text(const struct sim_trace *trace, const struct sim_eve
 {
     for (size_t i = 0; i < trace->lane_count; i++)
         if (trace->lanes[i].name_object == event->object)
-            return trace->lanes[i].name;
+            return lane_shown(&trace->lanes[i]);
     return "";
 }
 
@@ -62,7 +81,7 @@ static const char *spawned_text(const struct sim_trace *trace, uint32_t event)
     for (uint32_t i = event + 1; i < trace->count; i++)
         if (trace->events[i].step == 0 && trace->events[i].cause_count != 0 &&
             trace->events[i].causes[0] == event)
-            return trace->lanes[trace->events[i].lane].name;
+            return lane_shown(&trace->lanes[trace->events[i].lane]);
     return "";
 }
 
@@ -363,6 +382,12 @@ static sp_err story_list(struct sim_story *story)
     return SP_OK;
 }
 
+/* An address that is looked up as the return address of its first instruction would be. */
+static void *lane_inside(const struct sim_lane *lane)
+{
+    return (char *)(uintptr_t)lane->entry + 1;
+}
+
 /* Of all steps, for the files have all; of a long run, of those that are told. */
 static void story_find_sources(struct sim_story *story)
 {
@@ -370,7 +395,8 @@ static void story_find_sources(struct sim_story *story)
     bool all = trace->count <= STORY_SOURCES_MAX;
     size_t events = all ? trace->count : story->shown_count;
     size_t count = 0;
-    void **frames = sp__calloc((events + trace->lane_count + 1) * SIM_FRAMES_MAX, sizeof(*frames));
+    void **frames =
+        sp__calloc((events + 2 * trace->lane_count + 1) * SIM_FRAMES_MAX, sizeof(*frames));
     if (frames == NULL)
         return; /* without places, then */
     for (size_t i = 0; i < events; i++) {
@@ -382,12 +408,51 @@ static void story_find_sources(struct sim_story *story)
         for (int frame = 0; trace->lanes[lane].alive && frame < trace->lanes[lane].frame_count;
              frame++)
             frames[count++] = trace->lanes[lane].frames[frame];
+    for (size_t lane = 0; lane < trace->lane_count; lane++)
+        if (trace->lanes[lane].entry != NULL)
+            frames[count++] = lane_inside(&trace->lanes[lane]);
     sim_sources_find(&story->sources, frames, count);
     sp__free(frames);
 }
 
-sp_err sim_story_make(const struct sim_trace *trace, const struct sim_races *races,
-                      struct sim_story *out)
+static bool lanes_alike(const struct sim_lane *a, const struct sim_lane *b)
+{
+    return strcmp(a->node, b->node) == 0 && strcmp(lane_shown(a), lane_shown(b)) == 0;
+}
+
+/* A plain process without a name or a label is called by its function. */
+static void lane_call(const struct sim_story *story, struct sim_lane *lane)
+{
+    void *inside = lane->entry == NULL ? NULL : lane_inside(lane);
+    const struct sim_place *place =
+        inside == NULL ? NULL : sim_sources_place(&story->sources, &inside, 1);
+    lane->shown[0] = '\0';
+    if (place != NULL && strcmp(lane->name, "process") == 0)
+        (void)snprintf(lane->shown, sizeof(lane->shown), "%.*s", SIM_NAME_MAX - 1, place->function);
+}
+
+/* Those who would have the same name get numbers, unless there are too many to compare. */
+static void lanes_number(struct sim_trace *trace)
+{
+    if (trace->lane_count > STORY_LANES_MAX)
+        return;
+    for (size_t i = 0; i < trace->lane_count; i++) {
+        unsigned number = 1;
+        struct sim_lane first = trace->lanes[i];
+        for (size_t k = i + 1; k < trace->lane_count; k++) {
+            struct sim_lane *lane = &trace->lanes[k];
+            if (lane->name[0] == '\0' || !lanes_alike(lane, &first))
+                continue;
+            (void)snprintf(lane->shown, sizeof(lane->shown), "%.*s %u", SIM_NAME_MAX - 12,
+                           lane_shown(&first), ++number);
+        }
+        if (number > 1)
+            (void)snprintf(trace->lanes[i].shown, sizeof(first.shown), "%.*s 1", SIM_NAME_MAX - 12,
+                           lane_shown(&first));
+    }
+}
+
+sp_err sim_story_make(struct sim_trace *trace, const struct sim_races *races, struct sim_story *out)
 {
     *out = (struct sim_story){ .trace = trace, .races = races };
     out->kept = sp__calloc(trace->count + 1, sizeof(bool));
@@ -405,6 +470,9 @@ sp_err sim_story_make(const struct sim_trace *trace, const struct sim_races *rac
         return err;
     }
     story_find_sources(out);
+    for (size_t lane = 0; lane < trace->lane_count; lane++)
+        lane_call(out, &trace->lanes[lane]);
+    lanes_number(trace);
     return SP_OK;
 }
 

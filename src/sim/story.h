@@ -29,8 +29,8 @@ struct sim_story {
     bool *kept;   /* by event: is shown */
 };
 
-/** Choose. Errors: NOMEM. Ownership: sim_story_finish(). Context: the main thread. */
-SP_NODISCARD sp_err sim_story_make(const struct sim_trace *trace, const struct sim_races *races,
+/** Choose, and give the lanes of `trace` names that tell them apart. Errors: NOMEM. Ownership: sim_story_finish(). Context: the main thread. */
+SP_NODISCARD sp_err sim_story_make(struct sim_trace *trace, const struct sim_races *races,
                                    struct sim_story *out) SP_NONNULL;
 void sim_story_finish(struct sim_story *story) SP_NONNULL;
 
@@ -42,7 +42,10 @@ const char *sim_story_text(const struct sim_trace *trace, uint32_t event, char t
 const char *sim_story_sentence(const struct sim_trace *trace, uint32_t event,
                                char text[2 * SIM_STORY_TEXT]) SP_NONNULL;
 
-/** Name of a lane; with its node's, where there are several. */
+/** Name of a lane; with its node's, where there are several. The stored one is the same in every
+ *  build; the other says more once a story was made: a plain process by its function. */
+const char *sim_story_stored_name(const struct sim_trace *trace, uint32_t lane,
+                                  char text[2 * SIM_STORY_TEXT]) SP_NONNULL;
 const char *sim_story_name(const struct sim_trace *trace, uint32_t lane,
                            char text[2 * SIM_STORY_TEXT]) SP_NONNULL;
 

@@ -103,6 +103,7 @@ static void lane_name(struct sim_lane *lane, const struct sp__task *task,
             return; /* it had a better one */
         if (name[0] == '<')
             name = sp__process_label(trace_process(task));
+        lane->entry = sp__process_entry(trace_process(task));
     } else if (lane->name[0] != '\0') {
         return;
     }

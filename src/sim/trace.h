@@ -80,7 +80,9 @@ struct sim_lane {
     enum sp__task_kind kind;
     uint64_t own;         /* object of its process, or 0 */
     uint64_t name_object; /* of its name, in its node */
+    const void *entry;    /* its function, of a plain process; or NULL */
     char name[SIM_NAME_MAX];
+    char shown[SIM_NAME_MAX]; /* what a report calls it, or "": by its name */
     char node[SIM_NAME_MAX];
     /* Of a process that still waited when the run ended. */
     int frame_count;
