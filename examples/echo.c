@@ -1,10 +1,14 @@
 /* An echo server: each connection is a server of its own that sends back what it reads.
  *
- *     echo 127.0.0.1:7007        then: nc 127.0.0.1 7007
+ *     echo 127.0.0.1:7007                        then: nc 127.0.0.1 7007
+ *     echo 127.0.0.1:7007 127.0.0.1:8080         and a browser on http://127.0.0.1:8080/
  *
  * The connection does not sit in a read. What arrives is handed to it between its messages;
  * an idle connection owns no stack and no buffer.
  */
+#ifdef SPAWNED_HTTP
+#include "spawned/http.h"
+#endif
 #include "spawned/os_signal.h"
 #include "spawned/serve.h"
 #include "spawned/spawned.h"
@@ -38,17 +42,33 @@ SP_CLASS(echo, .init = echo__init);
 
 /* ---- the program ---- */
 
+/* Its dashboard, where libspawned-http is there. */
+static sp_err echo_observe(const char *address)
+{
+    if (address == NULL)
+        return SP_OK;
+#ifdef SPAWNED_HTTP
+    sp_http_ref http;
+    return sp_http_start(&(struct sp_http_options){ .address = address }, NULL, &http);
+#else
+    return SP_ERR_NOTSUP;
+#endif
+}
+
 static int echo_main(void *arg)
 {
+    char **argv = arg;
     struct sp_io_error error;
     struct sp_serve_options options = {
-        .address = arg,
+        .address = argv[0],
         .socket.out_error = &error,
         .server = &echo_class,
     };
     sp_serve_ref serve;
     /* Before the program says that it runs: a Ctrl-C from then on ends it in order. */
     sp_err err = sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5));
+    if (err == SP_OK)
+        err = echo_observe(argv[1]);
     if (err != SP_OK) {
         fprintf(stderr, "echo: %s\n", sp_err_text(err));
         return EXIT_FAILURE;
@@ -76,5 +96,6 @@ static int echo_main(void *arg)
 int main(int argc, char **argv)
 {
     static char default_address[] = "127.0.0.1:7007";
-    return sp_main(echo_main, argc > 1 ? argv[1] : default_address, NULL);
+    char *arguments[] = { argc > 1 ? argv[1] : default_address, argc > 2 ? argv[2] : NULL };
+    return sp_main(echo_main, arguments, NULL);
 }

@@ -325,6 +325,19 @@ def highlights_a_deadlock(page, run):
 
 
 @case
+def shows_who_is_not_well(page, run):
+    checks = [{"pid": "0.1.1", "name": "stock", "status": "healthy", "text": ""},
+              {"pid": "0.2.1", "name": EVIL, "status": "unhealthy", "text": f"no disk {EVIL}"}]
+    page.route(api_health={"status": "unhealthy", "checks": checks})
+    go(page, "health")
+    page.until("document.querySelector('.badge')?.textContent.includes('unhealthy')")
+    page.until("document.querySelector('tbody tr')?.textContent.includes('no disk')")
+    check(page.js("document.querySelector('main img, main script')") is None, "text stays text")
+    run.picture(page, "health")
+    page.route()
+
+
+@case
 def draws_recorded_events_exits_and_letters(page, run):
     events = [{"seq": n, "t_ms": 1000 + n / 4, "worker": n % 2, "kind": ("turn", "park")[n % 3 == 0],
                "pid": "0.1.1", "text": "add", "duration_us": 90 * (n % 3)} for n in range(200)]

@@ -64,6 +64,7 @@ export function usePoll(path, ms = POLL_MS, ask = get) {
             } catch (error) {
                 if (abort.signal.aborted) return;
                 setState((before) => ({ data: before.data, error }));
+                if (error.code === 'notfound') return; // an older program: it will not have it later either
             }
             timer = setTimeout(turn, Math.max(ms, PAUSE_FACTOR * (performance.now() - begun)));
         };

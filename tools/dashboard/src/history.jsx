@@ -81,7 +81,7 @@ export function Exits({ overview }) {
                 ['When', (row) => ago(row.t_ms, now)],
                 ['Process', (row) => <><b>{row.name || row.label}</b>{row.name && row.label ? <span class="dim wide"> {row.label}</span> : null}</>],
                 ['Pid', (row) => <code>{row.pid}</code>, 'wide'],
-                ['Reason', (row) => <Reason row={row} />],
+                ['Reason', (row) => <Reason row={row} />, 'told'],
                 ['Lived', (row) => (row.age_ms === undefined ? '' : duration(row.age_ms)), 'wide'],
                 ['Started again as', (row) => (row.restarted ? <PidLink pid={row.restarted} /> : <span class="dim">no</span>)],
             ]} />

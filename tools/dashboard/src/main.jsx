@@ -3,6 +3,7 @@ import { render } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { setToken, takeTokenFromAddress, useOverview } from './api.js';
 import { Graph } from './graph.jsx';
+import { Health, HealthBadge, useHealth } from './health.jsx';
 import { Exits, Timeline } from './history.jsx';
 import { Overview } from './overview.jsx';
 import { Process } from './process.jsx';
@@ -81,7 +82,7 @@ function AskToken({ wrong }) {
     );
 }
 
-function Page({ page, overview, error, theme }) {
+function Page({ page, overview, error, theme, health }) {
     switch (page[0]) {
     case 'processes': return <Processes key={page[2]} parent={page[1] === 'of' ? page[2] : null} />;
     case 'process': return <Process key={page[1]} pid={page[1]} overview={overview} />;
@@ -89,6 +90,7 @@ function Page({ page, overview, error, theme }) {
     case 'graph': return <Graph />;
     case 'timeline': return <Timeline overview={overview} />;
     case 'exits': return <Exits overview={overview} />;
+    case 'health': return <Health health={health.data} error={health.error} />;
     default: return <Overview overview={overview} error={error} theme={theme} />;
     }
 }
@@ -97,6 +99,7 @@ function App() {
     const page = usePage();
     const [theme, dark, nextTheme] = useTheme();
     const { data: overview, error } = useOverview();
+    const health = useHealth();
     useDigits();
     const title = (overview && overview.program) || 'Spawned';
     useEffect(() => {
@@ -118,6 +121,7 @@ function App() {
                         <a key={id} href={`#/${id}`} aria-current={id === current ? 'page' : undefined}>{text}</a>
                     ))}
                 </nav>
+                <HealthBadge health={health.data} />
                 <span class={`live ${error ? 'lost' : ''}`} role="status">
                     {error ? `✕ ${error.message}` : overview ? '● live' : '…'}
                 </span>
@@ -126,7 +130,7 @@ function App() {
                 </button>
             </header>
             <main id="main" tabIndex={-1}>
-                <Page page={page} overview={overview} error={error} theme={dark} />
+                <Page page={page} overview={overview} error={error} theme={dark} health={health} />
             </main>
         </>
     );

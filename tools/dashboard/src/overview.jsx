@@ -7,11 +7,14 @@ import { Card, Nothing } from './parts.jsx';
 const micros = (value) => (value === null || value === undefined ? '–' : duration(value / 1000));
 const last = (values) => (values.length ? values[values.length - 1] : null);
 
-// Processor time of a second as a part of what the workers could have used.
+// What workers were at work, of a second; where nobody measures it, the program's processor time
+// as a part of what the workers could have used.
 function utilisation(overview) {
-    return column(overview, 'cpu_us').map((us) =>
-        us === null ? null : us / 10000 / overview.workers,
-    );
+    const cpu = column(overview, 'cpu_us');
+    return column(overview, 'busy_us').map((busy, i) => {
+        const us = busy === null ? cpu[i] : busy;
+        return us === null ? null : us / 10000 / overview.workers;
+    });
 }
 
 const sum = (counts) => Object.values(counts || {}).reduce((a, b) => a + b, 0);
