@@ -329,6 +329,9 @@ def shows_who_is_not_well(page, run):
     checks = [{"pid": "0.1.1", "name": "stock", "status": "healthy", "text": ""},
               {"pid": "0.2.1", "name": EVIL, "status": "unhealthy", "text": f"no disk {EVIL}"}]
     page.route(api_health={"status": "unhealthy", "checks": checks})
+    page.open("about:blank")  # a page asks once more only of who has it
+    run.open(page)
+    page.until("document.querySelector('.card-value')")
     go(page, "health")
     page.until("document.querySelector('.badge')?.textContent.includes('unhealthy')")
     page.until("document.querySelector('tbody tr')?.textContent.includes('no disk')")
