@@ -453,8 +453,8 @@ static struct sp_message *start_message(const void *args, size_t args_size, unsi
     if (args == NULL)
         args_size = 0;
     struct sp_message *message =
-        sp__trace_take(sp__context(), sp__process_self(), &sp__server_start_type,
-                       (uint32_t)(sizeof(struct sp__server_start) + args_size), flags);
+        sp__trace_take_slow(sp__context(), sp__process_self(), &sp__server_start_type,
+                            (uint32_t)(sizeof(struct sp__server_start) + args_size), flags);
     if (message == NULL)
         return NULL;
     struct sp__server_start *start = sp__message_payload(message);

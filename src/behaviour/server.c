@@ -645,12 +645,6 @@ static const char *server_running(struct sp_process *self)
                : server->class->name;
 }
 
-static struct sp_message *server_handling(struct sp_process *self)
-{
-    const struct sp__server *server = self->data;
-    return server->frame == NULL ? NULL : server->frame->message;
-}
-
 static const char *server_name(struct sp_process *self)
 {
     return ((struct sp__server *)self->data)->class->name;
@@ -670,7 +664,6 @@ const struct sp__behaviour sp__server_behaviour = {
     .running = server_running,
     .name = server_name,
     .tag = server_tag,
-    .handling = server_handling,
 };
 
 /* ---- what a handler may do ---- */

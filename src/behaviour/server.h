@@ -1,6 +1,6 @@
 /* Servers from inside: what call.c and the hooks need of a running one.
  *
- *   sp_process.data -> struct sp__server: class | frame * | since | state ... | hook's extra
+ *   sp_process.data -> struct sp__server: frame * | class | since | state ... | hook's extra
  *   on the stack of a handler: struct sp__frame, what is being handled
  *
  * Threads: the server's process; `handling_since` is read by others under its lock.
@@ -25,10 +25,14 @@ struct sp__frame {
 };
 
 struct sp__server {
+    struct sp__frame *frame; /* innermost; NULL: between messages; see struct sp__serving */
     const struct sp_server_class *class;
-    struct sp__frame *frame; /* innermost; NULL: between messages */
     _Alignas(16) char state[];
 };
+
+_Static_assert(offsetof(struct sp__frame, message) == offsetof(struct sp__handling, message) &&
+                   offsetof(struct sp__server, frame) == offsetof(struct sp__serving, innermost),
+               "as the process layer looks at them");
 
 extern const struct sp__behaviour sp__server_behaviour;
 

@@ -222,7 +222,7 @@ void sp__process_returned(struct sp_process *self)
     /* acquire: as in close_wait. */
     uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
     bool waits = (wait & 3) == SP__WAIT_OPEN || (wait & 3) == SP__WAIT_BUSY;
-    if (waits || self->pending != NULL || sp__point_of(sp__context()) != NULL || !exit_bare(self)) {
+    if (waits || self->pending != NULL || sp__point_acts(sp__context()) || !exit_bare(self)) {
         sp__process_exit(self, sp_reason_normal());
         return;
     }

@@ -35,6 +35,16 @@ struct sp__pending;
 struct sp__schedule;
 struct sp__router;
 
+/** What a handler works on: the beginning of a server's frame. */
+struct sp__handling {
+    struct sp_message *message; /* NULL: none, or freed already */
+};
+
+/** The beginning of a server's data. */
+struct sp__serving {
+    struct sp__handling *innermost; /* NULL: between messages */
+};
+
 /** What a kind of process does. */
 struct sp__behaviour {
     const char *label; /* of plain processes; servers answer with their class */
@@ -54,8 +64,6 @@ struct sp__behaviour {
      *  context, with the process's lock held and the process not closed, or the owner. */
     const char *(*name)(struct sp_process *self);
     const void *(*tag)(struct sp_process *self);
-    /** The message it handles just now, or NULL. Owner. NULL: what it has received last. */
-    struct sp_message *(*handling)(struct sp_process *self);
 };
 
 /* How far an exit is; a fault or an sp_exit() on the way goes on with the next stage. */
@@ -279,6 +287,13 @@ const char *sp__process_text(struct sp_process *process, char text[64]) SP_NONNU
 static inline bool sp__process_is_server(const struct sp_process *process)
 {
     return (process->flags & SP__PROCESS_HOOK_STOP) != 0;
+}
+
+/** The message that a server handles just now, or NULL. Context: the owner, which is a server. */
+static inline struct sp_message *sp__process_handles(const struct sp_process *self)
+{
+    const struct sp__serving *serving = self->data;
+    return serving->innermost == NULL ? NULL : serving->innermost->message;
 }
 
 /** Who spawned it; none where it has ended. Context: any, inside an epoch section. */

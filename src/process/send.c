@@ -314,8 +314,9 @@ sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
 }
 
 /* The same of the running process, in its trace. */
-static struct sp_message *send_traced(struct sp__context *context, struct sp_process *self,
-                                      const struct sp_msg_type *type, const void *payload)
+__attribute__((always_inline)) static inline struct sp_message *send_traced(
+    struct sp__context *context, struct sp_process *self, const struct sp_msg_type *type,
+    const void *payload)
 {
     struct sp_message *message = sp__trace_take(context, self, type, type->size, 0);
     if (message == NULL)
@@ -328,7 +329,9 @@ static struct sp_message *send_traced(struct sp__context *context, struct sp_pro
 sp_err sp__message_create(const struct sp_msg_type *type, const void *payload,
                           struct sp_message **out)
 {
-    struct sp_message *message = send_traced(sp__context(), sp__process_self(), type, payload);
+    struct sp__context *context = sp__context();
+    struct sp_process *self = (struct sp_process *)(void *)context->current;
+    struct sp_message *message = send_traced(context, self, type, payload);
     if (message == NULL)
         return SP_ERR_NOMEM;
     *out = message;

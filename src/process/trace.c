@@ -15,9 +15,6 @@ enum {
     TRACE_NUMBER_BITS = 40, /* requests of a thread, before it takes a new range */
 };
 
-/* Bits that a message may have whose `aux` is free for the number of its request. */
-#define TRACE_PLAIN (SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED)
-
 /* ---- switching ---- */
 
 static double ratio_of(struct sp__trace *trace)
@@ -170,7 +167,7 @@ static SP_NOINLINE void number_range(struct sp__context *context)
     context->trace_number = (range << TRACE_NUMBER_BITS) + 4;
 }
 
-static uint64_t number_next(struct sp__context *context)
+static inline uint64_t number_next(struct sp__context *context)
 {
     context->trace_number += 2;
     if ((context->trace_number & ((UINT64_C(1) << TRACE_NUMBER_BITS) - 1)) <= 2)
@@ -227,9 +224,7 @@ static bool draw(struct sp__context *context, struct sp__trace *trace)
 /* What it handles, or has in its hands. */
 static struct sp_message *trace_message(struct sp_process *self)
 {
-    if (self->behaviour->handling != NULL)
-        return self->behaviour->handling(self);
-    return sp__process_is_server(self) ? NULL : self->received;
+    return sp__process_is_server(self) ? sp__process_handles(self) : self->received;
 }
 
 static void at_message(struct sp_message *message, struct sp__trace_at *out)
@@ -242,7 +237,7 @@ static void at_message(struct sp_message *message, struct sp__trace_at *out)
                                                   part->flags };
         out->state = part->state;
         out->state_size = part->state_size;
-    } else if ((message->flags & ~TRACE_PLAIN) == 0 && message->aux != 0) {
+    } else if ((message->flags & ~SP__TRACE_PLAIN) == 0 && message->aux != 0) {
         out->place = SP__TRACE_NUMBER;
         out->number = message->aux & ~UINT64_C(1);
     } else if ((message->flags & SP__MESSAGE_TIMER) || sp_pid_is_none(message->from)) {
@@ -323,6 +318,23 @@ size_t sp_trace_state(char *text, size_t size)
     return at.state_size;
 }
 
+/* Nearly all of what plain processes send: it begins a request, which is not followed. */
+static inline bool number_begins(struct sp__context *context, struct sp__trace *trace,
+                                 struct sp_process *self, uint64_t *out_number)
+{
+    const struct sp__extra *extra = self->extra;
+    if (sp__process_is_server(self) || self->received != NULL ||
+        (extra != NULL && extra->spans != NULL))
+        return false;
+    if (context->trace_left <= 1 ||
+        context->trace_drawn != atomic_load_explicit(&trace->setting, memory_order_relaxed))
+        return false;
+    context->trace_left--;
+    *out_number =
+        atomic_load_explicit(&trace->errors, memory_order_relaxed) ? number_next(context) : 0;
+    return true;
+}
+
 /* ---- what messages carry ---- */
 
 /* Room for a trace part behind the payload; what is in the part is the caller's to fill. */
@@ -362,10 +374,19 @@ static struct sp_message *trace_new_at(struct sp__context *context, struct sp_pr
     return message;
 }
 
-struct sp_message *sp__trace_take(struct sp__context *context, struct sp_process *self,
-                                  const struct sp_msg_type *type, uint32_t size, unsigned flags)
+struct sp_message *sp__trace_take_slow(struct sp__context *context, struct sp_process *self,
+                                       const struct sp_msg_type *type, uint32_t size,
+                                       unsigned flags)
 {
     struct sp__trace *trace = sp__trace_of(context->runtime);
+    uint64_t number;
+    if (trace != NULL && number_begins(context, trace, self, &number)) {
+        struct sp_message *message =
+            sp__message_take(context, type, size, flags, sp__process_pid(self));
+        if (message != NULL)
+            message->aux = number;
+        return message;
+    }
     struct sp__trace_at at;
     at.place = SP__TRACE_NOWHERE;
     if (trace != NULL)
@@ -464,7 +485,7 @@ static void record_number(struct sp_process *self, const struct sp_message *mess
                           struct sp_trace_record *record)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
-    bool known = (message->flags & ~TRACE_PLAIN) == 0 && message->aux != 0;
+    bool known = (message->flags & ~SP__TRACE_PLAIN) == 0 && message->aux != 0;
     uint64_t number = known ? message->aux : number_next(sp__context());
     record->context = sp__trace_number_ids(runtime, number, sp__process_pid(self));
     if (!(number & 1))

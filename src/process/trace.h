@@ -24,7 +24,11 @@
 
 #include "process/process.h"
 #include "process/trace_buffer.h"
+#include "runtime/message_pool.h"
 #include "spawned/trace.h"
+
+/* Bits that a message may have whose `aux` is free for the number of its request. */
+#define SP__TRACE_PLAIN (SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED)
 
 struct sp__trace {
     _Atomic bool on;
@@ -65,11 +69,42 @@ void sp__trace_at(struct sp_process *self, struct sp__trace_at *out) SP_NONNULL;
 void sp__trace_begin(struct sp__context *context, struct sp__trace *trace, struct sp_process *self,
                      struct sp__trace_at *out) SP_NONNULL;
 
+/** The rare half of sp__trace_take(). */
+SP_NODISCARD struct sp_message *sp__trace_take_slow(struct sp__context *context,
+                                                    struct sp_process *self,
+                                                    const struct sp_msg_type *type, uint32_t size,
+                                                    unsigned flags) SP_NONNULL;
+
+/** Is it a server that handles an ordinary message of another process, and has no span open? Then
+ *  what it sends has the same number, which is 0 where there is none. Context: the owner. */
+static inline bool sp__trace_plain(const struct sp_process *self, uint64_t *out_number)
+{
+    const struct sp__extra *extra = self->extra;
+    if (!sp__process_is_server(self) || (extra != NULL && extra->spans != NULL))
+        return false;
+    const struct sp_message *message = sp__process_handles(self);
+    if (message == NULL || (message->flags & ~SP__TRACE_PLAIN) != 0 ||
+        sp_pid_is_none(message->from))
+        return false;
+    *out_number = message->aux & ~UINT64_C(1);
+    return true;
+}
+
 /** sp__message_take() for something that the running process sends: in its trace, where it is in one
  *  and tracing is on. Context: process. */
-SP_NODISCARD struct sp_message *sp__trace_take(struct sp__context *context, struct sp_process *self,
-                                               const struct sp_msg_type *type, uint32_t size,
-                                               unsigned flags) SP_NONNULL;
+SP_NODISCARD __attribute__((always_inline)) static inline struct sp_message *sp__trace_take(
+    struct sp__context *context, struct sp_process *self, const struct sp_msg_type *type,
+    uint32_t size, unsigned flags)
+{
+    uint64_t number;
+    if (!sp__trace_plain(self, &number))
+        return sp__trace_take_slow(context, self, type, size, flags);
+    struct sp_message *message =
+        sp__message_take(context, type, size, flags, sp__process_pid(self));
+    if (message != NULL)
+        message->aux = number;
+    return message;
+}
 
 /** As sp__trace_take() for what is no message of a trace only by number (whose `aux` is used otherwise). */
 SP_NODISCARD struct sp_message *sp__trace_take_ids(struct sp__context *context,

@@ -133,7 +133,7 @@ static sp_err own_room(struct sp_process *self, struct sp__extra **out)
 
 static struct sp_message *own_message(struct sp_process *self)
 {
-    return self->behaviour->handling == NULL ? NULL : self->behaviour->handling(self);
+    return sp__process_is_server(self) ? sp__process_handles(self) : NULL;
 }
 
 /* A new innermost one, of `process`; what it is of is the caller's to fill. Errors: NOMEM, LIMIT. */
