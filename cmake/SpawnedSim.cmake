@@ -64,7 +64,8 @@ if(SPAWNED_BUILD_TESTS)
     target_include_directories(sim-liveness PRIVATE ${PROJECT_SOURCE_DIR}/src)
     spawned_add_sim_test(sim_control ${PROJECT_SOURCE_DIR}/tests/sim_control/control.c)
     spawned_add_sim_test(sim_nomem ${PROJECT_SOURCE_DIR}/tests/sim_nomem/nomem.c
-        ${PROJECT_SOURCE_DIR}/tests/sim_nomem/behaviours.c)
+        ${PROJECT_SOURCE_DIR}/tests/sim_nomem/behaviours.c
+        ${PROJECT_SOURCE_DIR}/tests/sim_nomem/sharing.c)
     # Examples as nodes: the objects that bin/chat_room and bin/spawned-kv are linked from.
     if(SPAWNED_BUILD_EXAMPLES)
         spawned_add_sim_program_test(sim_chat_room chat_room

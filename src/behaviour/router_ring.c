@@ -72,19 +72,19 @@ sp_err sp__ring_create(const uint32_t *ids, uint32_t count, uint32_t points, str
                   (total + 1) * sizeof(struct sp__ring_point);
     struct sp__ring *ring = sp__malloc(size);
     uint32_t *filled = sp__calloc((size_t)1 << bits, sizeof(*filled));
-    if (ring != NULL && filled != NULL) {
-        ring->count = (uint32_t)total;
-        ring->shift = 32 - bits;
-        ring->points = (struct sp__ring_point *)(void *)(ring->start + starts);
-        ring_count(ring, ids, count, points);
-        ring_fill(ring, ids, count, points, filled);
-        *out = ring;
-        ring = NULL;
+    if (ring == NULL || filled == NULL) {
+        sp__free(ring);
+        sp__free(filled);
+        return SP_ERR_NOMEM;
     }
-    bool made = ring == NULL && filled != NULL;
-    sp__free(ring);
+    ring->count = (uint32_t)total;
+    ring->shift = 32 - bits;
+    ring->points = (struct sp__ring_point *)(void *)(ring->start + starts);
+    ring_count(ring, ids, count, points);
+    ring_fill(ring, ids, count, points, filled);
     sp__free(filled);
-    return made ? SP_OK : SP_ERR_NOMEM;
+    *out = ring;
+    return SP_OK;
 }
 
 /* The first point of one that fits at or behind number `i`, or the number of points. */
