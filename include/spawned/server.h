@@ -35,6 +35,16 @@
 SP_EXTERN_C_BEGIN
 
 struct sp__server_hook;
+struct sp_op;
+
+/** What a server does with other messages while a handler of it waits for the answer to a call. It
+ *  never runs two handlers at once: one goes on when another waits or has ended. */
+enum sp_reentrancy {
+    SP_REENTRANCY_NONE = 0,   /**< they wait until the handler has returned */
+    SP_REENTRANCY_CALL_CHAIN, /**< calls made on behalf of one that waits are handled: A calls B, B
+                                   calls A; all others wait */
+    SP_REENTRANCY_FULL,       /**< all are handled */
+};
 
 /** What a class of servers does. Made by SP_CLASS; every callback may be NULL. Without
  *  init the state begins as a copy of the start's arguments where both have the same type;
@@ -61,6 +71,15 @@ struct sp_server_class {
     /** Library use: stands between the mailbox and the operations (state machines). */
     const struct sp__server_hook *hook;
     const void *hook_class; /**< the hook's own part of the class */
+    /** See docs/reentrancy.md. Not for state machines, nor with own_thread: NOTSUP at the start. */
+    enum sp_reentrancy reentrancy;
+    uint32_t
+        interleaved_max; /**< handlers that wait at once; at it, nothing more is taken; 0: 64 */
+    /** While a handler waits: may this operation be handled meanwhile, besides what `reentrancy`
+     *  lets in? Asked once for each call or cast; an error is the caller's answer, a cast waits.
+     *  `*out_may` starts false. Made by SP_ON_MAY_INTERLEAVE. */
+    sp_err (*may_interleave)(const void *state, const struct sp_op *op, const void *in,
+                             bool *out_may);
 };
 
 /** One operation of a server. Made by SP_ON_CALL and its like. */
@@ -83,7 +102,8 @@ struct sp_server_options {
 /** Start a server and wait for its init. When it fails, nothing of it is left: no process, no
  *  name. sp_call_outcome() then has the reason.
  *  Errors: what init returned; IGNORED (it declined); INITFAILED (it exited or faulted);
- *  TIMEOUT; EXISTS, NOMEM, LIMIT, INVALID, NOTCONTEXT.
+ *  TIMEOUT; EXISTS, NOMEM, LIMIT, INVALID, NOTCONTEXT; NOTSUP (a reentrant class with a thread of
+ *  its own).
  *  Ownership: `args` is copied, `args_size` bytes; what it points to must live until init is
  *  done with it.
  *  Context: process, may suspend. */
@@ -393,6 +413,16 @@ typedef struct sp_empty {
         S##_message((S##__state_type *)state, message);               \
     }                                                                 \
     struct S##__message_defined
+
+/** `S__may_interleave`, from `sp_err S_may_interleave(const State *, const struct sp_op *op, const
+ *  void *in, bool *out_may)`, which compares `op` with `&S_op_op`. */
+#define SP_ON_MAY_INTERLEAVE(S)                                                                  \
+    static sp_err S##__may_interleave(const void *state, const struct sp_op *op, const void *in, \
+                                      bool *out_may)                                             \
+    {                                                                                            \
+        return S##_may_interleave((const S##__state_type *)state, op, in, out_may);              \
+    }                                                                                            \
+    struct S##__may_interleave_defined
 
 /** The class: `.init = S__init, .terminate = S__terminate, ...`. */
 #define SP_CLASS(S, ...)                                                                       \

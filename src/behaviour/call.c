@@ -1,6 +1,7 @@
 /* Calling: one request or several, and what became of them. */
 #include "base/alloc.h"
 #include "behaviour/deadline.h"
+#include "behaviour/reentrant.h"
 #include "behaviour/server.h"
 #include "process/deadlock.h"
 #include "process/send.h"
@@ -18,7 +19,16 @@ struct call_target {
     uint32_t index;
     uint32_t flags; /* SP__REPLY_ */
     int64_t until;
-    uint32_t number; /* out */
+    uint32_t number;           /* out */
+    uint64_t chain;            /* with SP__REPLY_CHAINED */
+    struct sp__strand *strand; /* of a reentrant server; else NULL */
+};
+
+/* Who calls. Where it is a constant, others pay nothing for what is for servers. */
+enum call_by {
+    CALL_BY_PROCESS,
+    CALL_BY_SERVER,
+    CALL_BY_REENTRANT, /* a server that handles other messages meanwhile */
 };
 
 _Static_assert(SP__STAGE_DEADLOCKED == SP_CALL_DEADLOCKED, "as process/deadlock.c sets it");
@@ -126,15 +136,18 @@ static inline bool call_by_server(const struct sp_process *self)
     return self->behaviour == &sp__server_behaviour;
 }
 
-/* What a server is handling has a caller who waits no longer than this. */
-static inline int64_t call_inherit(struct sp_process *self, int64_t until)
+/* What a server is handling has a caller who waits no longer than this, and may be of a chain. */
+static inline void call_inherit(struct sp_process *self, struct call_target *target)
 {
     struct sp__frame *frame = ((struct sp__server *)self->data)->frame;
-    if (frame != NULL && frame->message != NULL && frame->call) {
-        int64_t inherited = sp__message_call(frame->message)->deadline_ns;
-        until = inherited < until ? inherited : until;
+    if (frame == NULL || frame->message == NULL || !frame->call)
+        return;
+    const struct sp__reply_to *to = sp__message_call(frame->message);
+    target->until = to->deadline_ns < target->until ? to->deadline_ns : target->until;
+    if (to->flags & SP__REPLY_CHAINED) {
+        target->flags |= SP__REPLY_CHAINED;
+        target->chain = *sp__message_chain(frame->message);
     }
-    return until;
 }
 
 static SP_NOINLINE sp_err call_send_slow(struct call_target *target, struct sp_message *message)
@@ -165,6 +178,8 @@ __attribute__((always_inline)) static inline sp_err call_send(struct sp__context
                                                         .deadline_ns = target->until,
                                                         .index = target->index,
                                                         .flags = target->flags };
+    if (target->flags & SP__REPLY_CHAINED)
+        *sp__message_chain(message) = target->chain;
     sp__payload_copy(sp__message_payload(message), in, op->in.size);
     if (pointed)
         sp__watched_send(context, target->pid, message);
@@ -213,20 +228,44 @@ static inline bool call_closes_circle(struct sp__context *context, struct sp_pro
            sp__deadlock_closed(self, target->token) && sp__wait_close(&self->actor, target->token);
 }
 
-/* The rest of a call whose wait is open. `by_server` and `pointed` are constants: what others call
+/* Its request may be sent: the reentrant server keeps track of the call. */
+static void call_begin_strand(struct sp_process *self, struct call_target *target,
+                              struct sp__pending *pending)
+{
+    struct sp__strand *strand = target->strand;
+    strand->aside.token = target->token;
+    strand->aside.pending = pending;
+    strand->to = target->pid;
+    strand->until = target->until;
+    target->flags |= SP__REPLY_CHAINED;
+    target->chain = sp__reentrant_begin(self, strand);
+}
+
+static inline sp_err call_wait(struct sp_process *self, const struct call_target *target,
+                               enum call_by by)
+{
+    return by == CALL_BY_REENTRANT ? sp__reentrant_wait(self, target->strand)
+                                   : sp__process_wait(self, target->token, target->until);
+}
+
+/* The rest of a call whose wait is open. `by` and `pointed` are constants: what others call
  * costs them nothing of what is for servers, or where somebody looks. */
 __attribute__((always_inline)) static inline sp_err call_open(
     struct sp__context *context, struct sp_process *self, struct sp__pending *pending,
-    struct call_target *target, const struct sp_op *op, const void *in, bool by_server,
+    struct call_target *target, const struct sp_op *op, const void *in, enum call_by by,
     bool *out_dead, bool pointed)
 {
     sp__edge_of_call(self, target->pid, target->token);
+    if (by == CALL_BY_REENTRANT)
+        call_begin_strand(self, target, pending);
     sp_err err = call_send(context, self, target, op, in, pointed);
+    if (err != SP_OK && by == CALL_BY_REENTRANT)
+        sp__reentrant_cancel(self, target->strand);
     if (err != SP_OK)
         return call_not_sent(self, target, op, in, err, out_dead);
     err = SP_ERR_DEADLOCK;
-    if (!by_server || !call_closes_circle(context, self, target))
-        err = sp__process_wait(self, target->token, target->until);
+    if (by != CALL_BY_SERVER || !call_closes_circle(context, self, target))
+        err = call_wait(self, target, by);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
     self->pending = NULL;
@@ -242,10 +281,10 @@ __attribute__((always_inline)) static inline sp_err call_open(
 /* Past a point. */
 static SP_NOINLINE sp_err call_pointed(struct sp_process *self, struct sp__pending *pending,
                                        struct call_target *target, const struct sp_op *op,
-                                       const void *in, bool by_server, bool *out_dead)
+                                       const void *in, enum call_by by, bool *out_dead)
 {
     sp__point_if_acts(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
-    return call_open(sp__context(), self, pending, target, op, in, by_server, out_dead, true);
+    return call_open(sp__context(), self, pending, target, op, in, by, out_dead, true);
 }
 
 __attribute__((always_inline)) static inline sp_err call(struct sp__context *context,
@@ -253,21 +292,39 @@ __attribute__((always_inline)) static inline sp_err call(struct sp__context *con
                                                          struct sp__pending *pending,
                                                          struct call_target *target,
                                                          const struct sp_op *op, const void *in,
-                                                         bool by_server, bool *out_dead)
+                                                         enum call_by by, bool *out_dead)
 {
     self->pending = pending;
     target->token = sp__wait_open(&self->actor);
     if (__builtin_expect(sp__point_of(context) != NULL, 0))
-        return call_pointed(self, pending, target, op, in, by_server, out_dead);
-    return call_open(context, self, pending, target, op, in, by_server, out_dead, false);
+        return call_pointed(self, pending, target, op, in, by, out_dead);
+    return call_open(context, self, pending, target, op, in, by, out_dead, false);
+}
+
+static SP_NOINLINE sp_err call_as_reentrant(struct sp__context *context, struct sp_process *self,
+                                            struct sp__pending *pending, struct call_target *target,
+                                            const struct sp_op *op, const void *in, bool *out_dead)
+{
+    struct sp__strand strand = { 0 };
+    if (!sp__reentrant_prepare(self)) {
+        sp__payload_destroy(&op->in, in);
+        outcome_refused(self, target->pid, op->in.name);
+        return SP_ERR_NOMEM;
+    }
+    target->strand = &strand;
+    sp_err err = call(context, self, pending, target, op, in, CALL_BY_REENTRANT, out_dead);
+    target->strand = NULL;
+    return err;
 }
 
 static SP_NOINLINE sp_err call_as_server(struct sp__context *context, struct sp_process *self,
                                          struct sp__pending *pending, struct call_target *target,
                                          const struct sp_op *op, const void *in)
 {
-    target->until = call_inherit(self, target->until);
-    return call(context, self, pending, target, op, in, true, NULL);
+    call_inherit(self, target);
+    if (sp__server_reentrant(self))
+        return call_as_reentrant(context, self, pending, target, op, in, NULL);
+    return call(context, self, pending, target, op, in, CALL_BY_SERVER, NULL);
 }
 
 sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
@@ -290,7 +347,7 @@ sp_err sp_server_call(sp_pid server, const struct sp_op *op, const void *in, voi
     struct call_target target = { .pid = server, .flags = SP__REPLY_SINGLE, .until = until };
     if (call_by_server(self))
         return call_as_server(context, self, &pending, &target, op, in);
-    return call(context, self, &pending, &target, op, in, false, NULL);
+    return call(context, self, &pending, &target, op, in, CALL_BY_PROCESS, NULL);
 }
 
 sp_err sp__server_call(sp_pid server, const struct sp_op *op, const void *in, void *out,
@@ -302,7 +359,7 @@ sp_err sp__server_call(sp_pid server, const struct sp_op *op, const void *in, vo
     if (self == NULL || sp_pid_equal(server, sp__process_pid(self)))
         return call_refuse(self, op, in);
     int64_t until = call_until(self, deadline);
-    bool by_server = call_by_server(self);
+    enum call_by by = call_by_server(self) ? CALL_BY_SERVER : CALL_BY_PROCESS;
     struct sp__pending_slot slot = { .out = out, .out_size = op->out_size };
     struct sp__pending pending = { .slots = &slot,
                                    .count = 1,
@@ -312,9 +369,11 @@ sp_err sp__server_call(sp_pid server, const struct sp_op *op, const void *in, vo
                                    .deadline = deadline,
                                    .until = until };
     struct call_target target = { .pid = server, .flags = SP__REPLY_SINGLE, .until = until };
-    if (by_server)
-        target.until = call_inherit(self, until);
-    return call(context, self, &pending, &target, op, in, by_server, out_dead);
+    if (by == CALL_BY_SERVER)
+        call_inherit(self, &target);
+    if (by == CALL_BY_SERVER && sp__server_reentrant(self))
+        return call_as_reentrant(context, self, &pending, &target, op, in, out_dead);
+    return call(context, self, &pending, &target, op, in, by, out_dead);
 }
 
 sp_err sp_server_cast(sp_pid server, const struct sp_op *op, const void *in)
@@ -381,6 +440,16 @@ static void multi_collect(struct sp_multi *targets, struct sp__pending *pending)
     }
 }
 
+/* Without memory it is an ordinary server: then the callers of its chain are told so. */
+static enum call_by multi_by(struct sp_process *self, struct call_target *target)
+{
+    if (!call_by_server(self))
+        return CALL_BY_PROCESS;
+    call_inherit(self, target);
+    return sp__server_reentrant(self) && sp__reentrant_prepare(self) ? CALL_BY_REENTRANT
+                                                                     : CALL_BY_SERVER;
+}
+
 static sp_err multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
                          size_t count, sp_deadline deadline, bool first)
 {
@@ -404,13 +473,15 @@ static sp_err multi_call(const struct sp_op *op, const void *in, struct sp_multi
                                    .remaining = count,
                                    .out_destroy = op->out_destroy,
                                    .first = first };
-    struct call_target base = { .until = call_until(self, deadline) };
-    if (call_by_server(self))
-        base.until = call_inherit(self, base.until);
+    struct sp__strand strand = { 0 };
+    struct call_target base = { .until = call_until(self, deadline), .strand = &strand };
+    enum call_by by = multi_by(self, &base);
     self->pending = &pending;
     base.token = sp__wait_open(&self->actor);
+    if (by == CALL_BY_REENTRANT)
+        call_begin_strand(self, &base, &pending);
     multi_send(self, op, in, targets, &pending, &base);
-    sp_err err = sp__process_wait(self, base.token, base.until);
+    sp_err err = call_wait(self, &base, by);
     if (err == SP_ERR_NOTCONTEXT)
         return err; /* the slots went with the process */
     self->pending = NULL;
@@ -562,10 +633,12 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
+    options = options == NULL ? &defaults : options;
+    if (sp__reentrant_check(server_class, &options->spawn) != SP_OK)
+        return SP_ERR_NOTSUP;
     struct sp__server *server = server_new(server_class);
     if (server == NULL)
         return SP_ERR_NOMEM;
-    options = options == NULL ? &defaults : options;
     sp_pid pid = SP_PID_NONE;
     sp_err err = start_process(self, server, args, options, &pid);
     if (err != SP_OK && sp_pid_is_none(pid))
@@ -595,6 +668,8 @@ sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
+    if (sp__reentrant_check(server_class, options) != SP_OK)
+        return SP_ERR_NOTSUP;
     struct sp__server *server = server_new(server_class);
     if (server == NULL)
         return SP_ERR_NOMEM;

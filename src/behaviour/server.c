@@ -1,6 +1,7 @@
 #include "behaviour/server.h"
 
 #include "base/alloc.h"
+#include "behaviour/reentrant.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
 #include "process/reply_fast.h"
@@ -357,6 +358,9 @@ static const struct sp_reason *server_control(struct sp_process *self)
 /* Everything that goes before the next message; `fresh`: a turn begins. A reason: end, or give way. */
 static SP_NOINLINE const struct sp_reason *server_attention(struct sp_process *self, bool fresh)
 {
+    struct sp__extra *extra = self->extra;
+    if (extra != NULL && extra->aside_count != 0)
+        return SERVER_GIVE_WAY; /* others wait: see reentrant.h */
     bool over = (self->attention & SP__ATTEND_SCHEDULE) && sp__schedule_between(self, fresh);
     over = sp__actor_slice_ended(&self->actor) || over;
     const struct sp_reason *end = server_control(self);
@@ -540,6 +544,11 @@ static inline void server_message(struct sp_process *self, struct sp__server *se
         server_dispatch(self, server, message);
 }
 
+void sp__server_message(struct sp_process *self, struct sp_message *moved_message)
+{
+    server_message(self, self->data, moved_message);
+}
+
 /* The next message: out of line, unless it is one that made us run. */
 static inline struct sp_message *server_next(struct sp_process *self)
 {
@@ -626,13 +635,20 @@ static void frame_abort(struct sp_process *self, struct sp__frame *frame,
         sp__message_destroy(message);
 }
 
+void sp__server_frames_abort(struct sp_process *self, struct sp__frame *frame,
+                             const struct sp_reason *reason)
+{
+    for (; frame != NULL; frame = frame->outer)
+        frame_abort(self, frame, reason);
+}
+
 static void server_finish(struct sp_process *self, const struct sp_reason *reason)
 {
     struct sp__server *server = self->data;
     if (server->class->hook != NULL)
         server->class->hook->finish(sp__server_extra_of(server));
-    for (struct sp__frame *frame = server->frame; frame != NULL; frame = frame->outer)
-        frame_abort(self, frame, reason);
+    sp__server_frames_abort(self, server->frame, reason);
+    sp__reentrant_finish(self, reason);
     sp__requests_fail(self, reason);
     sp__free(server);
 }

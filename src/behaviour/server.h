@@ -39,6 +39,14 @@ extern const struct sp__behaviour sp__server_behaviour;
 /** The running process as a server, or NULL. Context: any. */
 struct sp__server *sp__server_self(void);
 
+/** Handle a message, whatever it is. Context: the server's process, between messages; may suspend. */
+void sp__server_message(struct sp_process *self, struct sp_message *moved_message) SP_NONNULL;
+
+/** At the end of the process: whose requests these frames (or NULL) handle are told, what is in hand
+ *  is freed. Context: the server's process. */
+void sp__server_frames_abort(struct sp_process *self, struct sp__frame *frame,
+                             const struct sp_reason *reason) SP_NONNULL_ARGS(1, 3);
+
 /** The hook's part behind the state. */
 void *sp__server_extra_of(struct sp__server *server) SP_NONNULL;
 

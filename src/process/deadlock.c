@@ -1,11 +1,15 @@
 #include "process/deadlock.h"
 
 #include "base/text.h"
+#include "process/aside.h"
 #include "runtime/log.h"
 
 enum {
     /* Longer circles are not seen: a walk has an end, also in one that it does not belong to. */
     DEADLOCK_STEPS_MAX = 65536,
+    /* How often one that looks gives way before it sleeps, and for how long then. */
+    DEADLOCK_YIELDS = 16,
+    DEADLOCK_PAUSE_NS = 1000000,
     /* Processes that are looked at by one call of sp_wait_list(). */
     WAIT_LIST_LOOK = 65536,
 };
@@ -50,6 +54,8 @@ void sp__edge_loosen(const struct sp__reply_to *to)
         /* seq_cst: as every edge. The claim keeps the wait open. */
         atomic_fetch_or_explicit(&caller->waits_slot, SP__WAITS_DEFERRED, memory_order_seq_cst);
         sp__wait_release(&caller->actor, to->token);
+    } else if (caller != NULL && (to->flags & SP__REPLY_SINGLE)) {
+        sp__aside_defer(caller, to, true);
     }
     sp__epoch_leave(&context->epoch);
 }
@@ -145,21 +151,38 @@ static enum walk walk(struct sp_process *self, struct sp_process *at, uint64_t *
     return WALK_ENDS;
 }
 
+/* One of the circle is about to park, or to look at what it was sent: let it. A reentrant server may
+ * take some time to come to that; what ends our own wait wakes us before. */
+static void walk_pause(struct sp_process *self, uint32_t round)
+{
+    struct sp_runtime *runtime = sp__process_runtime(self);
+    if (round < DEADLOCK_YIELDS || !sp__scheduler_prepare_deadline(&self->actor)) {
+        runtime->ops->yield(&self->actor);
+        return;
+    }
+    int64_t until = sp__now(runtime) + DEADLOCK_PAUSE_NS;
+    sp__scheduler_park_until(&self->actor, false, until);
+}
+
 /* Twice, the same: it is a circle. Between the two others may go first. */
 static bool walk_is_certain(struct sp_process *self, struct sp_process *first)
 {
     uint64_t before;
     uint64_t after;
     enum walk closes;
-    while ((closes = walk(self, first, &before)) != WALK_ENDS) {
+    /* A group's owner looks before it waits. */
+    uint64_t wait = edge_wait(self);
+    for (uint32_t round = 0; (closes = walk(self, first, &before)) != WALK_ENDS; round++) {
         if (closes == WALK_UNSURE)
-            self->actor.runtime->ops->yield(&self->actor);
+            walk_pause(self, round);
         else
             sp__point(SP__POINT_PROCESS, sp__point_pid(sp__process_pid(first)), "deadlock?");
         if (sp__actor_signalled(&self->actor))
             return false; /* its wait looks at that, and then here again */
+        if (edge_wait(self) != wait)
+            return false; /* who was asked has answered, and waits again only now */
         if (closes == WALK_CLOSES && walk(self, first, &after) == WALK_CLOSES && after == before)
-            return true;
+            return edge_wait(self) == wait;
     }
     return false;
 }
@@ -286,6 +309,26 @@ bool sp__deadlock_closed(struct sp_process *self, uint64_t token)
         return false;
     return edge_read(self, &edge) && !(edge.slot & SP__WAITS_DEFERRED) &&
            deadlock_closed(self, edge.to);
+}
+
+enum sp__circle sp__deadlock_glance(struct sp_process *self)
+{
+    struct edge edge;
+    uint64_t before;
+    uint64_t after;
+    if (sp__actor_signalled(&self->actor))
+        return SP__CIRCLE_UNSURE;
+    if (!edge_read(self, &edge) || (edge.slot & SP__WAITS_DEFERRED))
+        return SP__CIRCLE_NONE;
+    enum walk closes = walk(self, edge.to, &before);
+    if (closes == WALK_ENDS)
+        return SP__CIRCLE_NONE;
+    /* Whoever waits for us has sent its request before: we would have it. */
+    if (closes == WALK_UNSURE || walk(self, edge.to, &after) != WALK_CLOSES || after != before ||
+        edge_wait(self) == 0 || sp__mailbox_waiting(&self->actor))
+        return SP__CIRCLE_UNSURE;
+    circle_tell(self, edge.to);
+    return SP__CIRCLE_CLOSED;
 }
 
 bool sp__deadlock_closed_by(struct sp_process *self, sp_pid to)

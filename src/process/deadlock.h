@@ -83,6 +83,16 @@ SP_NODISCARD bool sp__deadlock_closed(struct sp_process *self, uint64_t token) S
 /** The same for a wait for several, of which `to` is one. */
 SP_NODISCARD bool sp__deadlock_closed_by(struct sp_process *self, sp_pid to) SP_NONNULL;
 
+enum sp__circle {
+    SP__CIRCLE_NONE,
+    SP__CIRCLE_UNSURE, /* one of it runs just now, or we have something to do: look again soon */
+    SP__CIRCLE_CLOSED, /* the outcome names it, and so does the log */
+};
+
+/** As sp__deadlock_closed(), of a process that takes messages while it waits and is about to park:
+ *  one look, and it does not count as looking for others. Context: the owner. */
+SP_NODISCARD enum sp__circle sp__deadlock_glance(struct sp_process *self) SP_NONNULL;
+
 /** Whom the process waits for, or NULL. Context: any, inside an epoch section. */
 struct sp_process *sp__wait_target(struct sp_process *process) SP_NONNULL;
 

@@ -117,6 +117,7 @@ enum {
     SP__SHARED_ADMITS = 2048,    /* refuses while others wait too long: extra.queue_delay_ns */
     SP__SHARED_SHIELDED = 1024,  /* but not just now; set by the owner */
     SP__SHARED_JOINED = 4096,    /* somebody waits, or has waited, for its end */
+    SP__SHARED_ASIDE = 16384,    /* has, or has had, waits put aside: aside.h */
 };
 
 /* Of sp_process.shared: who waits may have to look for a deadlock. */
@@ -190,8 +191,13 @@ struct sp__extra {
     struct sp__list callbacks;  /* struct sp__callback.link, to run between messages */
     struct sp__map keyed;       /* key -> struct sp__timer *; and by id */
     struct sp__map keyed_ids;
-    struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
-    struct sp__list waiters;      /* under the process's lock: senders that wait for room */
+    struct sp__map requests; /* under the process's lock: id -> struct sp__request */
+    struct sp__list waiters; /* under the process's lock: senders that wait for room */
+    struct sp__list asides;  /* under the process's lock: struct sp__aside */
+    uint64_t aside_shown;    /* token of the wait that stands for the newest; 0: none */
+    uint32_t aside_count;
+    bool aside_asks;              /* the class's predicate runs */
+    bool aside_look;              /* nobody has looked yet whether the wait closes a circle */
     uint32_t let_in;              /* under it too: how many at once, see send.c */
     bool queued_up;               /* one has come back since */
     _Atomic uint8_t log_level;    /* enum sp_log_level; see process/log.h */
@@ -469,6 +475,13 @@ static inline void sp__process_put_back(struct sp__context *context, struct sp_p
 /** Take all that is in the mailbox into the process's own hands, in order: no sender drops it any
  *  more. Context: the owner, or who makes it and alone knows of it. */
 void sp__process_fetch_all(struct sp_process *self) SP_NONNULL;
+
+/** The oldest that was not fetched yet, past the saved ones: to be taken, or kept. NULL: none, or not
+ *  linked yet. Context: the owner. */
+struct sp_message *sp__process_fetch(struct sp_process *self) SP_NONNULL;
+
+/** Save it behind the others that are saved. Context: the owner, who fetched it just now. */
+void sp__process_keep(struct sp_process *self, struct sp_message *moved) SP_NONNULL;
 
 /** Put a notice (or any message of its own) behind all that is in the mailbox, or ahead.
  *  Context: the owner. */

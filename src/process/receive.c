@@ -54,7 +54,7 @@ static struct sp_message *receive_spared(struct sp_process *self)
     return message;
 }
 
-static struct sp_message *receive_fetch(struct sp_process *self)
+struct sp_message *sp__process_fetch(struct sp_process *self)
 {
     if (!sp__mailbox_waiting(&self->actor))
         return NULL;
@@ -71,7 +71,7 @@ static struct sp_message *receive_fetch(struct sp_process *self)
 void sp__process_fetch_all(struct sp_process *self)
 {
     for (unsigned spins = 0; sp__mailbox_waiting(&self->actor);) {
-        struct sp_message *message = receive_fetch(self);
+        struct sp_message *message = sp__process_fetch(self);
         if (message != NULL)
             saved_push_back(self, message);
         else
@@ -100,11 +100,16 @@ void sp__process_append(struct sp_process *self, struct sp_message *moved, bool 
     sp__message_set_next(before, moved);
 }
 
+void sp__process_keep(struct sp_process *self, struct sp_message *moved)
+{
+    saved_push_back(self, moved);
+}
+
 struct sp_message *sp__process_next_slow(struct sp_process *self)
 {
     if (self->saved != NULL)
         return saved_remove_after(self, self->saved);
-    return receive_fetch(self);
+    return sp__process_fetch(self);
 }
 
 void sp__process_purge(struct sp_process *self,
@@ -379,7 +384,7 @@ sp_err sp_receive_select(sp_select_fn select, void *arg, sp_deadline deadline,
         if (sp__process_cancelled(self))
             return SP_ERR_CANCELLED;
         struct sp_message *fetched;
-        while ((fetched = receive_fetch(self)) != NULL)
+        while ((fetched = sp__process_fetch(self)) != NULL)
             saved_push_back(self, fetched);
         struct sp_message *message = select_saved(self, &cursor, select, arg);
         if (message != NULL) {

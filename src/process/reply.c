@@ -1,8 +1,10 @@
 #include "process/reply.h"
 
+#include "process/aside.h"
+
 #include <string.h>
 
-static void reply_write(struct sp__pending *pending, uint32_t index, const struct sp__reply *reply)
+void sp__reply_write(struct sp__pending *pending, uint32_t index, const struct sp__reply *reply)
 {
     struct sp__pending_slot *slot = &pending->slots[index];
     slot->done = true;
@@ -18,13 +20,13 @@ static bool reply_deliver(struct sp_process *caller, const struct sp__reply_to *
                           const struct sp__reply *reply)
 {
     if (!sp__wait_claim(&caller->actor, to->token))
-        return false;
+        return sp__aside_reply(caller, to, reply);
     struct sp__pending *pending = caller->pending;
     if (pending->slots[to->index].done) {
         sp__wait_release(&caller->actor, to->token);
         return false;
     }
-    reply_write(pending, to->index, reply);
+    sp__reply_write(pending, to->index, reply);
     if (pending->remaining == 0)
         sp__wait_finish(&caller->actor, to->token);
     else
@@ -55,6 +57,8 @@ void sp__reply_defer(const struct sp__reply_to *to)
     if (caller != NULL && sp__wait_claim(&caller->actor, to->token)) {
         caller->pending->slots[to->index].deferred = true;
         sp__wait_release(&caller->actor, to->token);
+    } else if (caller != NULL) {
+        sp__aside_defer(caller, to, false);
     }
     sp__epoch_leave(&context->epoch);
 }
@@ -82,8 +86,11 @@ bool sp__reply_expired(const struct sp__reply_to *to)
     /* acquire: pairs with the release of who answers; only the phase is looked at. */
     uint64_t wait =
         caller == NULL ? 0 : atomic_load_explicit(&caller->actor.wait, memory_order_acquire);
+    bool waits = wait == ((to->token << 2) | SP__WAIT_OPEN) ||
+                 wait == ((to->token << 2) | SP__WAIT_BUSY) ||
+                 (caller != NULL && sp__aside_waits(caller, to->token));
     sp__epoch_leave(&context->epoch);
-    return wait != ((to->token << 2) | SP__WAIT_OPEN) && wait != ((to->token << 2) | SP__WAIT_BUSY);
+    return !waits;
 }
 
 void sp__reply_fail_message(struct sp_message *message, sp_err err, const struct sp_reason *reason)

@@ -47,6 +47,11 @@ struct sp__reply {
     const struct sp_reason *reason; /* borrowed; or NULL */
 };
 
+/** Write an answer to its place. Context: who holds the claim on the wait, or the lock of one that was
+ *  put aside. */
+void sp__reply_write(struct sp__pending *pending, uint32_t index, const struct sp__reply *reply)
+    SP_NONNULL;
+
 /** Answer; a late reply is destroyed and counted. Ownership: `reply->out` is copied or moved.
  *  Context: any with a context. */
 void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply) SP_NONNULL;

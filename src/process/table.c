@@ -56,6 +56,7 @@ struct sp__extra *sp__process_extra(struct sp_process *process)
     sp__list_init(&extra->callbacks);
     sp__list_init(&extra->park_hooks);
     sp__list_init(&extra->waiters);
+    sp__list_init(&extra->asides);
     sp__map_init(&extra->keyed, seed);
     sp__map_init(&extra->keyed_ids, seed);
     sp__map_init(&extra->requests, seed);

@@ -17,6 +17,7 @@
 
 struct sp__actor;
 struct sp__context;
+struct sp__fiber;
 struct sp_runtime;
 struct sp__io;
 struct sp__io_address;
@@ -73,6 +74,10 @@ struct sp__backend_ops {
     void (*park)(struct sp__actor *actor, bool receiving);
     /** The running actor goes to the back of the queue. */
     void (*yield)(struct sp__actor *actor);
+    /** The running actor gives up the fiber it runs on, which goes to `*out_fiber`: its next turn is
+     *  a fresh call. Returns when a turn returns YIELD with that fiber in actor.fiber. Not on a thread
+     *  of its own. Suspends. */
+    void (*detach)(struct sp__actor *actor, struct sp__fiber **out_fiber);
     /** The running actor has ended; its stack is dropped. Does not return. */
     void (*abandon)(struct sp__actor *actor);
     /** A timer was armed on `shard` for earlier than all others: whoever sleeps must know.

@@ -37,7 +37,8 @@ enum {
 
 /* Bits of sp__reply_to.flags. */
 enum {
-    SP__REPLY_SINGLE = 1, /* the caller waits for this reply alone */
+    SP__REPLY_SINGLE = 1,  /* the caller waits for this reply alone */
+    SP__REPLY_CHAINED = 2, /* the request is of a chain: sp__message_chain() */
 };
 
 /** Who waits for the reply to a call, and until when. */
@@ -81,6 +82,14 @@ struct sp_message {
 static inline struct sp__reply_to *sp__message_call(struct sp_message *message)
 {
     return (struct sp__reply_to *)(void *)message->body;
+}
+
+/** Which chain of calls a request belongs to, where SP__REPLY_CHAINED says so; else not written. See
+ *  process/aside.h. */
+static inline uint64_t *sp__message_chain(struct sp_message *message)
+{
+    _Static_assert(sizeof(struct sp__reply_to) + sizeof(uint64_t) <= SP__CALL_PART, "room behind");
+    return (uint64_t *)(void *)(message->body + sizeof(struct sp__reply_to));
 }
 
 static inline void *sp__message_payload(struct sp_message *message)

@@ -199,6 +199,7 @@ const struct sp__backend_ops sp__backend_real = {
     .ready = sp__real_ready,
     .park = sp__real_park,
     .yield = sp__real_yield,
+    .detach = sp__real_detach,
     .abandon = sp__real_abandon,
     .timer_earlier = sp__real_timer_earlier,
     .thread_start = sp__real_thread_start,

@@ -131,6 +131,7 @@ static inline struct sp__poller *sp__real_poller(struct sp_runtime *runtime)
 
 /* scheduler.c; sp__real_ready() and sp__real_park() are in runtime/scheduler.h */
 void sp__real_yield(struct sp__actor *actor);
+void sp__real_detach(struct sp__actor *actor, struct sp__fiber **out_fiber) SP_NONNULL;
 void sp__real_abandon(struct sp__actor *actor) SP_NORETURN;
 void sp__real_timer_earlier(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns);
 /** The entry of every fiber: what is left to do, then the loop of the context's kind. */

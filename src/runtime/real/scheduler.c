@@ -290,6 +290,22 @@ void sp__real_yield(struct sp__actor *actor)
     context_switch(context, to);
 }
 
+void sp__real_detach(struct sp__actor *actor, struct sp__fiber **out_fiber)
+{
+    struct sp__context *context = sp__context();
+    struct sp__fiber *to = sp__real_fiber_take(context);
+    if (to == NULL) {
+        actor->runtime->on_no_fiber(actor); /* ends the process with out_of_memory */
+        __builtin_unreachable();
+    }
+    runner_return(sp__runner_of(context));
+    *out_fiber = context->fiber;
+    context->after = SP__AFTER_READY;
+    context->after_actor = actor;
+    context->current = NULL;
+    context_switch(context, to);
+}
+
 void sp__real_abandon(struct sp__actor *actor)
 {
     (void)actor;

@@ -247,6 +247,7 @@ const struct sp__backend_ops sp__backend_sim = {
     .ready = sp__sim_ready,
     .park = sp__sim_park,
     .yield = sp__sim_yield,
+    .detach = sp__sim_detach,
     .abandon = sp__sim_abandon,
     .timer_earlier = sim_timer_earlier,
     .thread_start = sim_thread_start,

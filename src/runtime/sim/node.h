@@ -113,6 +113,7 @@ void sp__turn_finish(struct sp__node *node) SP_NONNULL;
 void sp__sim_ready(struct sp__actor *actor) SP_NONNULL;
 void sp__sim_park(struct sp__actor *actor, bool receiving) SP_NONNULL;
 void sp__sim_yield(struct sp__actor *actor) SP_NONNULL;
+void sp__sim_detach(struct sp__actor *actor, struct sp__fiber **out_fiber) SP_NONNULL;
 void sp__sim_abandon(struct sp__actor *actor) SP_NORETURN;
 /** The hook of points. */
 void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object,

@@ -106,7 +106,8 @@ void sp__turn_step(struct sp__world *world, struct sp__task *task)
     struct sp__context *context = &node->context;
     sp__context_set(context);
     context->current = task->actor;
-    struct sp__fiber *fiber = task->fiber;
+    /* Or the one that its turn left there, see `detach`. */
+    struct sp__fiber *fiber = task->fiber != NULL ? task->fiber : task->actor->fiber;
     task->fiber = NULL;
     task->actor->fiber = NULL;
     if (fiber == NULL)
@@ -207,6 +208,19 @@ static void turn_aside(struct sp__context *context, enum sp__point kind, uint64_
 void sp__sim_yield(struct sp__actor *actor)
 {
     turn_aside(sp__context(), SP__POINT_YIELD, turn_object(actor), "yield");
+}
+
+void sp__sim_detach(struct sp__actor *actor, struct sp__fiber **out_fiber)
+{
+    struct sp__context *context = sp__context();
+    struct sp__world *world = sp__world_current();
+    struct sp__fiber *self = context->fiber;
+    sp__task_ready(world, world->running, SP__POINT_YIELD, turn_object(actor), "put aside");
+    if (world->hooks.aside != NULL)
+        world->hooks.aside(world->hooks.arg, world->running);
+    *out_fiber = self;
+    context->current = NULL;
+    sp__fiber_switch_inline(self, world->loop);
 }
 
 void sp__sim_point(struct sp__context *context, enum sp__point kind, uint64_t object,
