@@ -121,3 +121,12 @@ if(SPAWNED_BUILD_TESTS AND TARGET dashboard AND NOT CMAKE_CROSSCOMPILING AND NOT
         ${PROJECT_SOURCE_DIR}/tests/dashboard/run.py $<TARGET_FILE:dashboard>)
     set_tests_properties(dashboard_browser PROPERTIES LABELS "system;http" TIMEOUT 900)
 endif()
+
+# The command against these programs, also under the sanitizers.
+if(SPAWNED_BUILD_TESTS AND TARGET spawned_tool AND TARGET dashboard AND NOT CMAKE_CROSSCOMPILING
+        AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    add_test(NAME cli COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/cli/run.py
+        $<TARGET_FILE:spawned_tool> $<TARGET_FILE:spawned-kv> $<TARGET_FILE:dashboard>)
+    set_tests_properties(cli PROPERTIES LABELS "system;http" TIMEOUT 600)
+endif()

@@ -66,6 +66,16 @@ file(GLOB spawned_man CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.1)
 if(spawned_man)
     install(FILES ${spawned_man} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
+if(TARGET spawned_tool)
+    set(spawned_completion ${PROJECT_SOURCE_DIR}/tools/spawned/completion)
+    install(TARGETS spawned_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)
+    install(FILES ${spawned_completion}/spawned.bash RENAME spawned
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES ${spawned_completion}/_spawned
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES ${spawned_completion}/spawned.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()
 if(TARGET spawned-kv)
     # The libraries are of use without it.
     install(TARGETS spawned-kv RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)

@@ -5,7 +5,7 @@ Where x.h says it, x.c and x_test.c beside it need not repeat it.
 import re
 
 LINES_MAX = 1000
-FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz")
+FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz", "tools")
 
 
 def said_by_header(tree, path):

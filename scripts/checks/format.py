@@ -3,7 +3,7 @@ import re
 import shutil
 import subprocess
 
-FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz")
+FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz", "tools")
 WARNING = re.compile(r"^(.*?):(\d+):\d+: (?:error|warning): code should be clang-formatted", re.M)
 
 

@@ -15,7 +15,7 @@ from tree import line_of, strip_literals
 LINES_MAX = 70
 COMPLEXITY_MAX = 15
 RATCHET = "scripts/checks/functions.txt"
-FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz")
+FOLDERS = ("src", "include", "tests", "examples", "bench", "fuzz", "tools")
 BRANCH = re.compile(r"\b(?:if|for|while|switch)\b|&&|\|\||\?")
 NAME = re.compile(r"([A-Za-z_]\w*)\s*\(")
 TEST = re.compile(r"^\s*TEST\s*\(\s*(\w+)")

@@ -341,6 +341,8 @@ TEST(http_shows_what_the_recorder_has)
     io_open(NULL);
     http_open(&(struct sp_http_options){ .program = "tested" });
     CHECK_CONTAINS(ask("GET /api/events", ""), "\"available\":false");
+    CHECK_INT(status(ask("GET /api/recording", "")), 404);
+    CHECK_CONTAINS(reply, "\"code\":\"empty\"");
     CHECK_OK(sp_recorder_start(sp_runtime_current(), NULL));
     (void)http_counts(); /* a call */
     CHECK_CONTAINS(ask("GET /api/events?limit=1000", ""), "\"available\":true");
@@ -363,6 +365,8 @@ TEST(http_shows_what_the_recorder_has)
     CHECK_CONTAINS(reply, "\"events\":[{\"seq\":");
     CHECK(strstr(strstr(reply, "\"seq\":") + 1, "\"seq\":") == NULL);
     CHECK_INT(status(ask("GET /api/events?process=x", "")), 400);
+    CHECK_INT(status(ask("GET /api/recording", "")), 200);
+    CHECK_CONTAINS(reply, "\"traceEvents\"");
     CHECK_INT(status(ask("GET /api/events?limit=1001", "")), 400);
     CHECK_INT(status(ask("GET /api/events?since=x", "")), 400);
     http_close();

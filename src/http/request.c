@@ -5,6 +5,7 @@
 #include "http/page.h"
 #include "http/parse.h"
 #include "runtime/core.h"
+#include "spawned/recorder.h"
 
 #include <string.h>
 
@@ -171,6 +172,31 @@ static enum MHD_Result request_metrics(struct sp__http_ask *ask)
     return request_buffer(ask, &text, err, "text/plain; version=0.0.4; charset=utf-8");
 }
 
+static bool request_on_recording(void *arg, const char *text, size_t size)
+{
+    return sp__buf_append(arg, text, size) == SP_OK;
+}
+
+/* As large as the rings are, which the program chose. */
+static enum MHD_Result request_recording(struct sp__http_ask *ask)
+{
+    struct sp_record first;
+    uint64_t cursor = 0;
+    struct sp__buf text;
+    if (sp_recorder_read(ask->http->runtime, &cursor, &first, 1) == 0)
+        sp__http_refuse(ask, MHD_HTTP_NOT_FOUND, "empty",
+                        "nothing was recorded: sp_recorder_start() turns the recorder on");
+    sp__buf_init(&text, SP__HTTP_RECORDING_MAX);
+    if (!sp__http_refused(ask)) {
+        sp_err err = sp_recorder_export(ask->http->runtime, request_on_recording, &text);
+        if (err == SP_OK)
+            return request_buffer(ask, &text, SP_OK, "application/json");
+        sp__http_refuse_err(ask, err == SP_ERR_IO ? SP_ERR_NOMEM : err);
+    }
+    sp__buf_finish(&text);
+    return request_answer(ask, NULL);
+}
+
 /* ---- routes ---- */
 
 static const struct request_route request_routes[] = {
@@ -188,6 +214,7 @@ static const struct request_route request_routes[] = {
     { .path = "/api/exits", .json = sp__http_exits, .params = { "since", "limit" } },
     { .path = "/api/dead-letters", .json = sp__http_dead_letters, .params = { "since", "limit" } },
     { .path = "/api/events", .json = sp__http_events, .params = { "since", "limit", "process" } },
+    { .path = "/api/recording", .plain = request_recording },
 };
 
 static const struct request_route *request_route(struct sp__http_ask *ask, const char *path)

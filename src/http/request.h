@@ -16,6 +16,7 @@ enum {
     SP__HTTP_PARAMS_MAX = 8,
     SP__HTTP_PARAM_SIZE_MAX = 64,          /* bytes of a parameter's value */
     SP__HTTP_ANSWER_MAX = 8 * 1024 * 1024, /* bytes of an answer */
+    SP__HTTP_RECORDING_MAX = 256 * 1024 * 1024,
 };
 
 /** What is asked, and what becomes of it. */

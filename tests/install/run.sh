@@ -41,6 +41,13 @@ has_man_pages() {
     done
 }
 
+# Only a build that has the command installs it.
+has_the_command() {
+    "$stage$prefix/bin/spawned" --version && bash -n "$stage$prefix/share/bash-completion/completions/spawned" &&
+        [ -s "$stage$prefix/share/zsh/site-functions/_spawned" ] &&
+        [ -s "$stage$prefix/share/fish/vendor_completions.d/spawned.fish" ]
+}
+
 names_no_build_path() {
     ! grep -rlE "$source|$build|$stage" "$stage$prefix" --include='*.pc' --include='*.cmake' \
         --include='*.h'
@@ -112,6 +119,7 @@ libdir=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 check "installs every public header" has_all_headers
 check "installs the man pages" has_man_pages
+[ ! -e "$build/bin/spawned" ] || check "installs the command and its completions" has_the_command
 check "installed files name no path of the build" names_no_build_path
 check "pkg-config knows the library" pkg-config --exists spawned
 check "a program builds and runs with pkg-config" compiles_with_pkg_config

@@ -1,0 +1,16 @@
+/* The commands, one file each. */
+#ifndef SPAWNED_TOOL_COMMANDS_H
+#define SPAWNED_TOOL_COMMANDS_H
+
+#include "client.h"
+
+enum status ps_run(const struct options *options, struct client *client);
+enum status top_run(const struct options *options, struct client *client);
+enum status tree_run(const struct options *options, struct client *client);
+enum status info_run(const struct options *options, struct client *client);
+enum status graph_run(const struct options *options, struct client *client);
+enum status metrics_run(const struct options *options, struct client *client);
+enum status dump_run(const struct options *options, struct client *client);
+enum status kill_run(const struct options *options, struct client *client);
+
+#endif

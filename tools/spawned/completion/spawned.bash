@@ -1,0 +1,45 @@
+# Completion of the command spawned for bash. Names of processes are asked of the node.
+
+_spawned_names() {
+    spawned ps --json --limit 200 2>/dev/null |
+        grep -oE '"name":"[A-Za-z0-9_.@:/-]+"' | sed 's/^"name":"//; s/"$//'
+}
+
+_spawned() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+    local common="--address --token --token-file --timeout --json --color --help" own=""
+    COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "ps top tree info graph metrics dump kill --help --version" -- "$word")
+        return
+    fi
+    case $before in
+        -s | --sort) own="pid name mailbox memory handled uptime handling links" ;;
+        -S | --status) own="running runnable idle waiting exiting" ;;
+        -k | --kind) own="plain server statem supervisor task thread" ;;
+        -c | --color) own="auto always never" ;;
+        -o | --output | -T | --token-file)
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+            ;;
+        -a | --address | -t | --token | -w | --timeout | -n | --limit | -d | --delay | -q | --search) return ;;
+    esac
+    if [[ -n $own ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$own" -- "$word")
+        return
+    fi
+    case $command in
+        ps) own="--sort --reverse --limit --search --status --kind" ;;
+        top) own="--sort --reverse --limit --search --status --kind --delay --once" ;;
+        tree) own="--limit" ;;
+        graph) own="--limit --dot --links" ;;
+        dump) own="--output --force" ;;
+    esac
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$common $own" -- "$word")
+    elif [[ $command == info || $command == kill || $command == tree ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_spawned_names)" -- "$word")
+    fi
+}
+
+complete -F _spawned spawned

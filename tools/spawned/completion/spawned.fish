@@ -1,0 +1,39 @@
+# Completion of the command spawned for fish. Names of processes are asked of the node.
+
+function __spawned_names
+    spawned ps --json --limit 200 2>/dev/null | string match -rag '"name":"([A-Za-z0-9_.@:/-]+)"'
+end
+
+set -l rows "__fish_seen_subcommand_from ps top"
+
+complete -c spawned -f
+complete -c spawned -n __fish_use_subcommand -a ps -d "List the processes"
+complete -c spawned -n __fish_use_subcommand -a top -d "Show the busiest processes"
+complete -c spawned -n __fish_use_subcommand -a tree -d "Draw who started whom"
+complete -c spawned -n __fish_use_subcommand -a info -d "Tell all about a process"
+complete -c spawned -n __fish_use_subcommand -a graph -d "Tell who waits for whom"
+complete -c spawned -n __fish_use_subcommand -a metrics -d "Print the metrics"
+complete -c spawned -n __fish_use_subcommand -a dump -d "Write the flight recorder to a file"
+complete -c spawned -n __fish_use_subcommand -a kill -d "End a process"
+complete -c spawned -n "__fish_seen_subcommand_from info kill tree" -a "(__spawned_names)"
+
+complete -c spawned -s a -l address -x -d "Where the node is"
+complete -c spawned -s t -l token -x -d "The token"
+complete -c spawned -s T -l token-file -r -F -d "A file with the token"
+complete -c spawned -s w -l timeout -x -d "Seconds that an answer may take"
+complete -c spawned -s c -l color -x -a "auto always never" -d Colours
+complete -c spawned -l json -d "One JSON object"
+complete -c spawned -s h -l help -d Help
+
+complete -c spawned -n $rows -s s -l sort -x -a "pid name mailbox memory handled uptime handling links" -d Order
+complete -c spawned -n $rows -s r -l reverse -d "The other way round"
+complete -c spawned -n $rows -s q -l search -x -d "Only those with this text"
+complete -c spawned -n $rows -s S -l status -x -a "running runnable idle waiting exiting" -d "Only these"
+complete -c spawned -n $rows -s k -l kind -x -a "plain server statem supervisor task thread" -d "Only these"
+complete -c spawned -n "__fish_seen_subcommand_from ps top tree graph" -s n -l limit -x -d "At most so many"
+complete -c spawned -n "__fish_seen_subcommand_from top" -s d -l delay -x -d "Seconds between two looks"
+complete -c spawned -n "__fish_seen_subcommand_from top" -l once -d "One look"
+complete -c spawned -n "__fish_seen_subcommand_from graph" -l dot -d "For graphviz"
+complete -c spawned -n "__fish_seen_subcommand_from graph" -l links -d "Links and monitors, too"
+complete -c spawned -n "__fish_seen_subcommand_from dump" -s o -l output -r -F -d "Where to"
+complete -c spawned -n "__fish_seen_subcommand_from dump" -s f -l force -d Overwrite
