@@ -313,6 +313,48 @@ static void killing_plain(void *unused)
 }
 ACCEPT(what_may_not_be_done_twice_is_not, killing_plain);
 
+/* Workers die in the middle of their keys, and others go on with those: in order, also where the job
+ * that was begun is done again, and never two of a key at once. */
+static void dying_keyed(bool again)
+{
+    hand_pool pool;
+    struct sp_pool_options options = { .min = 2,
+                                       .window = 1 + (uint32_t)sp_choose(3),
+                                       .max_restarts = SP_RESTARTS_UNLIMITED,
+                                       .key = key_of,
+                                       .retry = again ? any_may : NULL };
+    if (!open_pool(options, &pool))
+        return;
+    for (int i = 0; i < 9; i++)
+        cast(pool, (struct job){ .number = i,
+                                 .key = i % CASTS_KEYS,
+                                 .yields = i % 2,
+                                 .kind = i == 1 || i == 3 ? JOB_DIES_ONCE : JOB_PLAIN });
+    accept_settle();
+    struct sp_pool_info info = close_pool(pool);
+    EXPECT(info.deaths == 2);
+    EXPECT(info.finished == (again ? 9 : 7));
+    for (int i = 0; i < 9; i++) {
+        bool died = i == 1 || i == 3;
+        EXPECT(books.begun[i] == (died && again ? 2 : 1));
+        EXPECT(books.done[i] == (died && !again ? 0 : 1));
+    }
+}
+
+static void dying_keyed_once(void *unused)
+{
+    (void)unused;
+    dying_keyed(false);
+}
+ACCEPT(a_key_stays_in_order_when_its_worker_dies, dying_keyed_once);
+
+static void dying_keyed_again(void *unused)
+{
+    (void)unused;
+    dying_keyed(true);
+}
+ACCEPT(a_key_stays_in_order_when_its_job_is_done_again, dying_keyed_again);
+
 static struct {
     hand_pool pool;
     bool confirmed[JOBS];
