@@ -3,6 +3,7 @@
  * sanitizer's leak check sees). Needs a build with SPAWNED_FAULT_INJECTION.
  */
 #include "base/alloc.h"
+#include "spawned/exits.h"
 #include "support/lab.h"
 #include "support/rig.h"
 
@@ -205,6 +206,32 @@ static sp_err step_groups(void)
     CHECK_OK(sp_group_leave("g", other));
     CHECK_INT(sp_group_count(), 0);
     return err;
+}
+
+static void gives_up(void *arg)
+{
+    (void)arg;
+    sp_exit(sp_reason_killed());
+}
+
+/* The list of ends is made by the first that is not normal: without memory that one is missing. */
+TEST(nomem_in_the_list_of_ends)
+{
+    for (int n = 0; n < 30; n++) {
+        world_open(NULL);
+        sp_pid pid;
+        struct sp_exit last;
+        sp__alloc_fail_after(n);
+        sp_err err = sp_spawn(gives_up, NULL, NULL, &pid);
+        if (err == SP_OK)
+            wait_gone_anyhow(pid);
+        bool failed = sp__alloc_failed();
+        sp__alloc_fail_after(-1);
+        size_t count = sp_exits_recent(world_runtime(), 0, &last, 1);
+        CHECK(count == (err == SP_OK) || failed);
+        CHECK(count == 0 || (sp_pid_equal(last.pid, pid) && last.seq == 1));
+        world_close();
+    }
 }
 
 TEST(nomem_in_names_and_groups)

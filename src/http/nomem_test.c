@@ -73,8 +73,17 @@ TEST(http_nomem_in_its_start)
 
 TEST(http_nomem_in_an_answer)
 {
-    static const char *const paths[] = { "/api/processes", "/api/graph", "/api/overview",
-                                         "/api/exits", "/metrics" };
+    static const char *const paths[] = { "/api/processes",
+                                         "/api/processes?sort=name",
+                                         "/api/processes?order=desc",
+                                         "/api/processes/0.0.1",
+                                         "/api/tree",
+                                         "/api/graph",
+                                         "/api/overview",
+                                         "/api/exits",
+                                         "/api/dead-letters",
+                                         "/api/events",
+                                         "/metrics" };
     struct sp_http_info info;
     sp_http_ref http;
     io_open(NULL);
