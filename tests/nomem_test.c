@@ -72,6 +72,47 @@ TEST(nomem_in_a_runtimes_life)
     walk(step_runtime);
 }
 
+SP_SERVER(ward, int);
+
+static sp_err ward_init(int *state, const int *args)
+{
+    *state = *args;
+    return SP_OK;
+}
+
+static void ward_health(const int *state, struct sp_health *out)
+{
+    out->status = (enum sp_health_status) * state;
+}
+
+SP_STATE(ward, int);
+SP_ON_INIT(ward);
+SP_ON_HEALTH(ward);
+SP_CLASS(ward, .init = ward__init, .health = ward__health);
+
+static sp_err step_health(void)
+{
+    struct sp_health_check check;
+    struct sp_health_report report;
+    ward_ref ward;
+    sp_err err = ward_start(&(int){ SP_DEGRADED }, NULL, &ward);
+    if (err != SP_OK)
+        return err;
+    err = sp_health(&(struct sp_health_options){ .limit = sp_sec(60) }, &check, 1, &report);
+    if (err == SP_OK && report.status != SP_DEGRADED)
+        err = report.asked == 0 ? SP_ERR_DIED : SP_ERR_INVALID; /* it may have got no memory */
+    sp_ignore(sp_kill(ward.pid) == SP_OK);
+    wait_gone_anyhow(ward.pid);
+    return err;
+}
+
+TEST(nomem_when_health_is_asked_for)
+{
+    world_open(NULL);
+    walk(step_health);
+    world_close();
+}
+
 static void no_line(void *context, const struct sp_log_record *record)
 {
     (void)context;

@@ -29,6 +29,7 @@
 #define SPAWNED_SERVER_H
 
 #include "spawned/process.h"
+#include "spawned/health.h"
 #include "spawned/timer.h"
 #include "spawned/registry.h"
 
@@ -68,6 +69,8 @@ struct sp_server_class {
     void (*on_timeout)(void *state);
     /** A message that is no operation. Without it: dropped, counted, logged. */
     void (*on_message)(void *state, struct sp_message *message);
+    /** Asked by sp_health(), between two messages; may not wait for long. */
+    void (*health)(void *state, struct sp_health *out_health);
     /** Library use: stands between the mailbox and the operations (state machines). */
     const struct sp__server_hook *hook;
     const void *hook_class; /**< the hook's own part of the class */
@@ -423,6 +426,14 @@ typedef struct sp_empty {
         return S##_may_interleave((const S##__state_type *)state, op, in, out_may);              \
     }                                                                                            \
     struct S##__may_interleave_defined
+
+/** `S__health`, from `void S_health(const State *, struct sp_health *)`. */
+#define SP_ON_HEALTH(S)                                                \
+    static void S##__health(void *state, struct sp_health *out_health) \
+    {                                                                  \
+        S##_health((const S##__state_type *)state, out_health);        \
+    }                                                                  \
+    struct S##__health_defined
 
 /** The class: `.init = S__init, .terminate = S__terminate, ...`. */
 #define SP_CLASS(S, ...)                                                                       \

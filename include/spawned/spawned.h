@@ -9,6 +9,7 @@
 #include "spawned/err.h"
 #include "spawned/exits.h"
 #include "spawned/group.h"
+#include "spawned/health.h"
 #include "spawned/inspect.h"
 #include "spawned/log.h"
 #include "spawned/message.h"

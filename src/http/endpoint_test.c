@@ -138,6 +138,45 @@ TEST(http_serves_the_dashboard_health_and_questions)
     io_close();
 }
 
+SP_SERVER(patient, int);
+
+static sp_err patient_init(int *state, const int *status)
+{
+    *state = *status;
+    return SP_OK;
+}
+
+static void patient_health(const int *state, struct sp_health *out)
+{
+    out->status = (enum sp_health_status) * state;
+    (void)snprintf(out->text, sizeof(out->text), "is \"%d\"", *state);
+}
+
+SP_STATE(patient, int);
+SP_ON_INIT(patient);
+SP_ON_HEALTH(patient);
+SP_CLASS(patient, .init = patient__init, .health = patient__health);
+
+TEST(http_shows_the_health_of_servers)
+{
+    patient_ref patients[2];
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .program = "tested" });
+    CHECK_CONTAINS(ask("GET /api/health", ""), "{\"status\":\"healthy\",\"asked\":0,");
+    for (int status = SP_HEALTHY; status <= SP_DEGRADED; status++)
+        CHECK_OK(patient_start(&status, NULL, &patients[status]));
+    /* On a machine that is busy it may take a second look until both have answered. */
+    while (strstr(ask("GET /api/health", ""), "\"answered\":false") != NULL)
+        continue;
+    CHECK_CONTAINS(reply, "{\"status\":\"degraded\",\"asked\":2,\"healthy\":1,\"degraded\":1,"
+                          "\"unhealthy\":0,\"unasked\":0,\"checks\":[{\"pid\":\"");
+    CHECK_CONTAINS(reply, "\"label\":\"patient\",\"status\":\"degraded\",\"text\":\"is \\\"1\\\"\","
+                          "\"answered\":true}");
+    CHECK_INT(status(ask("GET /api/health?limit=x", "")), 400);
+    http_close();
+    io_close();
+}
+
 static bool not_ready(void *arg)
 {
     return arg != NULL;

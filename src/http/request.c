@@ -204,6 +204,7 @@ static const struct request_route request_routes[] = {
     { .path = "/readyz", .open = true, .plain = request_readyz },
     { .path = "/metrics", .plain = request_metrics },
     { .path = "/api/overview", .json = sp__http_overview, .params = { "since" } },
+    { .path = "/api/health", .json = sp__http_health, .params = { "limit" } },
     { .path = "/api/processes",
       .json = sp__http_processes,
       .params = { "sort", "order", "offset", "limit", "search", "status", "kind", "parent" } },

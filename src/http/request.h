@@ -78,6 +78,7 @@ void sp__http_overview(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_processes(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_process(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_kill(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_health(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_tree(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_graph(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_exits(struct sp__http_ask *ask, struct sp__json *json);

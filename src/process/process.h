@@ -32,6 +32,7 @@ struct sp__resource;
 struct sp__relations;
 struct sp__extra;
 struct sp__pending;
+struct sp__health;
 struct sp__schedule;
 struct sp__router;
 
@@ -211,10 +212,11 @@ struct sp__extra {
     const char *call_operation;
     int64_t call_running_ns;
     const struct sp_reason *call_reason;
-    struct sp__schedule *schedule; /* see scheduling.h; or NULL */
-    sp_duration idle_after;        /* servers: inactivity timeout */
-    int64_t idle_at;               /* when it comes; 0: not set yet */
-    bool run_continue;             /* servers: on_continue is due */
+    struct sp__schedule *schedule;       /* see scheduling.h; or NULL */
+    sp_duration idle_after;              /* servers: inactivity timeout */
+    int64_t idle_at;                     /* when it comes; 0: not set yet */
+    bool run_continue;                   /* servers: on_continue is due */
+    _Atomic(struct sp__health *) health; /* see behaviour/health.h; NULL: was never asked */
     /* Of a router's process: what senders read, inside a section. See behaviour/router.h. */
     _Atomic(struct sp__router *) router;
     struct sp__trace_own *spans; /* open ones of its own, innermost first; see trace_own.h */
