@@ -1,6 +1,7 @@
 #include "behaviour/server.h"
 
 #include "base/alloc.h"
+#include "base/usdt.h"
 #include "behaviour/reentrant.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
@@ -269,7 +270,9 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
             atomic_store_explicit(&self->handling_since,
                                   self->actor.runtime->ops->now_coarse(self->actor.runtime),
                                   memory_order_relaxed);
+        SP__USDT3(handle_start, moved_message, moved_message->type, self->slot);
         result = run(arg, moved_message, frame.out);
+        SP__USDT2(handle_end, moved_message, self->slot);
         if (span.weight != 0)
             sp__watch_done(&span);
         if (frame.outer == NULL)
@@ -428,7 +431,9 @@ __attribute__((always_inline)) static inline void server_cast(struct sp__context
     struct sp__frame frame = { .message = message };
     sp__process_took(context, self, message);
     server->frame = &frame;
+    SP__USDT3(handle_start, message, message->type, self->slot);
     sp__message_op(message)->cast(server->state, sp__message_payload(message));
+    SP__USDT2(handle_end, message, self->slot);
     sp__message_empty(message);
     server->frame = NULL;
     /* The handler may have suspended and gone on elsewhere. */
@@ -475,7 +480,9 @@ __attribute__((always_inline)) static inline void server_call(struct sp__context
     server->frame = &frame;
     if (timed)
         server_since(self, true);
+    SP__USDT3(handle_start, message, message->type, self->slot);
     sp_err result = op->call(server->state, sp__message_payload(message), out);
+    SP__USDT2(handle_end, message, self->slot);
     if (timed)
         server_since(self, false);
     server_call_end(server, &frame, result);

@@ -14,6 +14,7 @@
  * destructor that suspends ends there, see sp__process_park().
  */
 #include "base/alloc.h"
+#include "base/usdt.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
@@ -227,6 +228,7 @@ void sp__process_returned(struct sp_process *self)
         return;
     }
     self->exit = sp_reason_normal();
+    SP__USDT2(exit, self->slot, SP_REASON_NORMAL);
     self->stage = SP__EXIT_FINISH;
     exit_run(self);
 }
@@ -249,8 +251,10 @@ void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_rea
         sp__schedule_leave(self);
     /* It waits for nobody any more; see deadlock.h. No wait has the token 0. */
     atomic_store_explicit(&self->waits_token, 0, memory_order_release);
-    if (self->stage == SP__EXIT_NOT)
+    if (self->stage == SP__EXIT_NOT) {
+        SP__USDT2(exit, self->slot, sp_reason_kind(moved_reason));
         sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)), "exit");
+    }
     if (self->exit == NULL) {
         self->exit = moved_reason;
     } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED && self->stage < SP__EXIT_LOG) {

@@ -1,5 +1,6 @@
 #include "process/reply.h"
 
+#include "base/usdt.h"
 #include "process/aside.h"
 
 #include <string.h>
@@ -37,6 +38,7 @@ static bool reply_deliver(struct sp_process *caller, const struct sp__reply_to *
 void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply)
 {
     struct sp__context *context = sp__context();
+    SP__USDT3(reply, to->caller.serial, to->caller.slot, reply->err);
     sp__point_in(context, SP__POINT_REPLY, sp__point_pid(to->caller), "reply");
     sp__epoch_enter(&context->epoch);
     struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);

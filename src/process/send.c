@@ -3,6 +3,7 @@
 #include "runtime/message_pool.h"
 
 #include "base/alloc.h"
+#include "base/usdt.h"
 #include "process/admit.h"
 #include "process/dead_letter.h"
 #include "process/deadlock.h"
@@ -259,6 +260,7 @@ sp_err sp__send_message(struct sp__context *context, struct sp__send *send,
                         struct sp_message *message)
 {
     sp__count(&context->counters.sent);
+    SP__USDT4(send, message, message->type, send->to.serial, send->to.slot);
     sp__epoch_enter(&context->epoch);
     struct sp_process *to = sp__process_lookup(context->runtime, send->to);
     sp_err err = to == NULL ? SP_ERR_NOPROC : send_push(to, send, message);

@@ -5,6 +5,7 @@
 #ifndef SPAWNED_PROCESS_SEND_FAST_H
 #define SPAWNED_PROCESS_SEND_FAST_H
 
+#include "base/usdt.h"
 #include "process/process.h"
 #include "runtime/mailbox.h"
 
@@ -17,6 +18,7 @@ SP_NODISCARD __attribute__((always_inline)) static inline bool sp__send_fast(
     struct sp__context *context, sp_pid to, struct sp_message *message, uint32_t *out_number)
 {
     bool sent = false;
+    SP__USDT4(send, message, message->type, to.serial, to.slot);
     sp__epoch_enter(&context->epoch);
     struct sp_process *process = sp__process_lookup(context->runtime, to);
     if (process != NULL)

@@ -4,6 +4,7 @@
  * So a process is never seen half made, and never runs before whoever asked for a link or a
  * monitor has it. Threads: any process. Neighbours: exit.c is the other end.
  */
+#include "base/usdt.h"
 #include "process/living.h"
 #include "process/process.h"
 #include "process/registry.h"
@@ -271,6 +272,7 @@ sp_err sp__process_publish(struct sp_process *process, const struct sp_spawn_opt
     sp_pid pid = sp__process_pid(process);
     sp_err err = SP_OK;
     uint64_t monitor = 0;
+    SP__USDT2(spawn, pid.serial, pid.slot);
     sp__point(SP__POINT_SPAWN, sp__point_pid(pid), "spawn");
     if (publish_is_simple(process, options)) {
         sp__scheduler_ready_new(&process->actor);

@@ -1,5 +1,6 @@
 #include "process/timer.h"
 
+#include "base/usdt.h"
 #include "process/dead_letter.h"
 #include "process/relation.h"
 #include "process/send.h"
@@ -168,6 +169,7 @@ static void timer_send(struct sp__context *context, struct timer *timer, struct 
         return;
     }
     uint32_t number;
+    SP__USDT3(timer, message, message->type, target->slot);
     bool bounded =
         !(message->flags & SP__MESSAGE_KEYED) && !(message->type->kind & SP__KIND_RESERVED);
     /* What one that drains has sent to itself is part of what it has to finish. */

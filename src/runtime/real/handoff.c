@@ -2,6 +2,7 @@
 #include "runtime/real/handoff.h"
 
 #include "base/text.h"
+#include "base/usdt.h"
 #include "runtime/log.h"
 #include "runtime/real/clock.h"
 #include "runtime/real/futex.h"
@@ -240,6 +241,7 @@ static struct sp__runner *handoff_pass(struct sp__real *real, struct sp__worker 
     if (link != NULL && handoff_take(real, worker)) {
         spare = sp__container_of(link, struct sp__runner, spare_link);
         sp__runner_give(spare, worker);
+        SP__USDT1(handoff, worker->index);
         /* relaxed: a statistic. */
         atomic_fetch_add_explicit(&real->runtime->handoffs, 1, memory_order_relaxed);
         stuck->behind = true;

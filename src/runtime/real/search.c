@@ -1,5 +1,6 @@
 #include "runtime/real/search.h"
 
+#include "base/usdt.h"
 #include "runtime/real/futex.h"
 #include "runtime/recorder.h"
 #include "runtime/watch.h"
@@ -202,6 +203,7 @@ static struct sp__actor *worker_steal(struct sp__worker *worker)
             actor = sp__young_stack_steal(&victim->young);
         if (actor != NULL) {
             sp__count(&worker->runner->context.counters.steals);
+            SP__USDT2(steal, worker->index, worker->victim);
             return actor;
         }
     }
@@ -284,6 +286,7 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
         atomic_load_explicit(&worker->token, memory_order_seq_cst) == 0) {
         sp__count(&worker->runner->context.counters.parks);
         sp__record(&worker->runner->context, SP_RECORD_PARK, 0, NULL);
+        SP__USDT2(park, worker->index, 0);
         sp__poller_harvest(real->poller, worker_timeout(worker, until), &batch);
     }
     atomic_store_explicit(&real->polling_until, 0, memory_order_seq_cst);
@@ -300,6 +303,7 @@ static void worker_futex_sleep(struct sp__worker *worker, int64_t tidy_at)
 {
     sp__count(&worker->runner->context.counters.parks);
     sp__record(&worker->runner->context, SP_RECORD_PARK, 0, NULL);
+    SP__USDT2(park, worker->index, 1);
     while (atomic_load_explicit(&worker->token, memory_order_acquire) == 0) {
         int64_t timeout = worker_timeout(worker, tidy_at);
         if (timeout == 0)
