@@ -52,6 +52,7 @@ extern const struct bench_workload bench_endpoint[];
 extern const struct bench_workload bench_routers[];
 extern const struct bench_workload bench_pools[];
 extern const struct bench_workload bench_stop[];
+extern const struct bench_workload bench_nested[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

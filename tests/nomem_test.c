@@ -343,6 +343,60 @@ TEST(nomem_in_servers)
     world_close();
 }
 
+/* A server whose handler waits for another that calls it back. */
+struct circle_path {
+    sp_pid stations[2];
+    int hops;
+};
+SP_SERVER(circle, sp_empty);
+SP_CALL(circle, go, struct circle_path, int);
+
+static sp_err circle_on_go(int *state, const struct circle_path *in, int *out)
+{
+    (*state)++;
+    *out = in->hops;
+    if (in->hops == 0)
+        return SP_OK;
+    struct circle_path rest = *in;
+    rest.hops--;
+    return circle_go((circle_ref){ in->stations[in->hops % 2] }, &rest, out, sp_after_sec(50));
+}
+
+SP_STATE(circle, int);
+SP_ON_CALL(circle, go);
+SP_CLASS(circle, .reentrancy = SP_REENTRANCY_CALL_CHAIN);
+
+static sp_err step_reentrant(void)
+{
+    circle_ref refs[2];
+    int started = 0;
+    sp_err err = SP_OK;
+    while (started < 2 && err == SP_OK) {
+        err = circle_start(NULL, NULL, &refs[started]);
+        started += err == SP_OK;
+    }
+    if (err == SP_OK) {
+        struct circle_path path = { .stations = { refs[0].pid, refs[1].pid }, .hops = 3 };
+        int out = 9;
+        err = circle_go(refs[0], &path, &out, WORLD_PATIENCE);
+        CHECK(err != SP_OK || out == 0);
+    }
+    while (started > 0) {
+        while (sp_kill(refs[started - 1].pid) == SP_ERR_NOMEM)
+            sp_yield();
+        wait_gone_anyhow(refs[--started].pid);
+    }
+    drop_messages();
+    return err;
+}
+
+TEST(nomem_in_reentrant_servers)
+{
+    world_open(NULL);
+    walk(step_reentrant);
+    world_close();
+}
+
 static sp_err step_memory(void)
 {
     void *memory = sp_try_alloc(1000);
