@@ -63,6 +63,7 @@ class Node:
         text = ""
         for _ in range(lines):
             text += self.program.stdout.readline()
+        self.said = text
         self.address = re.search(r"http://([^/\s]+)/|(unix:\S+)", text)
         self.address = self.address[1] or self.address[2]
 
@@ -230,6 +231,62 @@ def dump_writes_a_whole_file_or_none():
             path = pathlib.Path(folder) / "trace.json"
             run("dump", "-o", str(path), status=status, address=fake.address)
             assert not list(pathlib.Path(folder).iterdir())
+
+
+@case
+def trace_tells_what_a_process_does():
+    with tempfile.TemporaryDirectory() as folder, kv(folder) as node:
+        at = {"address": node.address}
+        port = int(re.search(r"ready on 127.0.0.1:(\d+)", node.said)[1])
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            client.sendall(b"SET key value\r\n")
+            client.recv(100)
+        shards = json.loads(run("ps", "-q", "kv_shard", "-s", "handled", "--json", **at))["processes"]
+        busy, other = shards[0]["name"], shards[1]["name"]
+        events = [json.loads(line) for line in run("trace", busy, "--once", "--json", **at).splitlines()]
+        assert events and {"seq", "kind", "pid", "text"} <= set(events[0])
+        seqs = [event["seq"] for event in events]
+        assert seqs == sorted(seqs)
+        types = [event["text"].split(",")[0] for event in events if event["kind"] == "handle"]
+        contains(run("trace", busy, "--once", "--type", types[0], **at), types[0])
+        assert run("trace", busy, "--once", "--type", "nothing such", **at) == ""
+        assert len(run("trace", busy, "--once", "-n", "1", **at).splitlines()) == 1
+        contains(run("trace", "0.9999.1", status=1, **at), "no such process")
+        # Live: it ends when the process does.
+        program = subprocess.Popen([SPAWNED, "trace", busy, "-a", node.address, "-d", "0.1"],
+                                   env=environment(), stdout=subprocess.PIPE, text=True)  # fmt: skip
+        program.stdout.readline()
+        run("kill", busy, **at)
+        program.communicate(timeout=PATIENCE)
+        assert program.returncode == 0
+        # Nobody reads any more, and nothing happens either.
+        program = subprocess.Popen([SPAWNED, "trace", other, "-a", node.address],
+                                   env=environment(), stdout=subprocess.PIPE, text=True)  # fmt: skip
+        program.stdout.close()
+        assert program.wait(PATIENCE) == 0
+    off = json.dumps({"available": False, "why": "nothing was recorded"})
+    with answers(off) as fake:
+        contains(run("trace", "0.1.1", status=1, address=fake.address), "nothing was recorded")
+
+
+@case
+def health_is_told_by_the_status_too():
+    with dashboard() as node:
+        contains(run("health", address=node.address), "healthy, ready")
+        assert json.loads(run("health", "--json", address=node.address))["ready"] is True
+
+    def sick(path):
+        if path == "/readyz":
+            return http("not ready\n", status="503 Service Unavailable", kind="text/plain")
+        check = {"pid": "0.1.1", "name": "disk", "status": "unhealthy", "text": "full\x1b[2J"}
+        return http(json.dumps({"status": "unhealthy", "checks": [check]}))
+
+    with Fake(sick) as fake:
+        done = subprocess.run([SPAWNED, "health", "-a", fake.address], env=environment(),
+                              capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
+        assert (done.returncode, done.stderr) == (1, "")
+        contains(done.stdout, "unhealthy, not ready", "disk: full")
+        printable(done.stdout)
 
 
 @case
@@ -424,7 +481,7 @@ def completions_are_known_to_their_shells():
     for shell, name in files.items():
         if shutil.which(shell):
             subprocess.run([shell, "-n", str(folder / name)], check=True, timeout=PATIENCE)
-    for words, wanted in (("spawned t", "top tree"), ("spawned ps --sor", "--sort"), ("spawned ps -s mai", "mailbox"),
+    for words, wanted in (("spawned t", "top tree trace"), ("spawned ps --sor", "--sort"), ("spawned ps -s mai", "mailbox"),
                           ("spawned info worker", "worker")):  # fmt: skip
         script = (
             "source %s; _spawned_names() { echo worker; }; COMP_WORDS=(%s); COMP_CWORD=%d; _spawned; echo ${COMPREPLY[@]}"

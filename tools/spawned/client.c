@@ -33,6 +33,7 @@ struct client {
     size_t room;
     bool too_big;
     bool stopped;
+    bool unknown;          /* the node does not know the question */
     client_write_fn write; /* NULL: it is collected */
     void *write_arg;
 };
@@ -53,6 +54,11 @@ enum status client_fail(struct client *client, enum status status, const char *f
 const char *client_error(const struct client *client)
 {
     return client->error;
+}
+
+bool client_is_unknown(const struct client *client)
+{
+    return client->unknown;
 }
 
 static enum status client_fail_curl(struct client *client, CURLcode code)
@@ -242,6 +248,7 @@ static enum status client_ask(struct client *client, const char *path, long *out
     client->size = 0;
     client->too_big = false;
     client->stopped = false;
+    client->unknown = false;
     client->error[0] = '\0';
     client->curl_error[0] = '\0';
     curl_easy_setopt(client->curl, CURLOPT_URL, url);
@@ -279,6 +286,7 @@ static enum status client_refused(struct client *client, long status)
     else
         result =
             client_fail(client, STATUS_REFUSED, "%s refuses (%s): %s", client->shown, code, text);
+    client->unknown = code != NULL && strcmp(code, "notfound") == 0;
     json_decref(answer);
     return result;
 }
@@ -313,6 +321,15 @@ enum status client_get(struct client *client, const char *path, json_t **out_ans
     curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->headers);
     return client_question(client, path, out_answer);
+}
+
+enum status client_probe(struct client *client, const char *path, long *out_http)
+{
+    curl_easy_setopt(client->curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, client->headers);
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, (long)client->timeout_s);
+    client->write = NULL;
+    return client_ask(client, path, out_http);
 }
 
 enum status client_post(struct client *client, const char *path, json_t **out_answer)

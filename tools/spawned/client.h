@@ -32,6 +32,9 @@ const char *client_error(const struct client *client);
 enum status client_fail(struct client *client, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/** Whether the last question failed because the node does not know such ones. */
+bool client_is_unknown(const struct client *client);
+
 /** Have questions given up early. */
 void client_stop_with(struct client *client, client_stop_fn stop, void *arg);
 
@@ -39,6 +42,9 @@ void client_stop_with(struct client *client, client_stop_fn stop, void *arg);
 enum status client_get(struct client *client, const char *path, json_t **out_answer);
 /** The same for what changes something. */
 enum status client_post(struct client *client, const char *path, json_t **out_answer);
+
+/** Ask `path` for its HTTP status alone. */
+enum status client_probe(struct client *client, const char *path, long *out_http);
 
 /** Ask for what is not JSON; it goes to `write` as it comes, without a bound on its size. `endless`: nor on
  *  the time that it takes. An error the node tells as JSON is not written. */

@@ -10,6 +10,8 @@ enum status tree_run(const struct options *options, struct client *client);
 enum status info_run(const struct options *options, struct client *client);
 enum status graph_run(const struct options *options, struct client *client);
 enum status metrics_run(const struct options *options, struct client *client);
+enum status health_run(const struct options *options, struct client *client);
+enum status trace_run(const struct options *options, struct client *client);
 enum status dump_run(const struct options *options, struct client *client);
 enum status kill_run(const struct options *options, struct client *client);
 

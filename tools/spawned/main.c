@@ -16,9 +16,11 @@ static const struct command main_commands[] = {
     { "top", "srnqSkd1", NULL, "Shows the busiest processes, anew each second.", top_run },
     { "tree", "n", "[PID|NAME]", "Draws who started whom, of all or below a process.", tree_run },
     { "info", "", "PID|NAME", "Tells all about a process.", info_run },
+    { "trace", "npd1", "PID|NAME", "Tells what a process does, as it does it.", trace_run },
     { "graph", "nDl", NULL, "Tells who waits for whom, and which of it is a deadlock.", graph_run },
     { "metrics", "", "[TEXT]", "Prints the metrics, or those with TEXT in their name.",
       metrics_run },
+    { "health", "", NULL, "Tells whether the program is well and ready.", health_run },
     { "dump", "of", NULL, "Writes what the flight recorder has into a file.", dump_run },
     { "kill", "", "PID|NAME", "Ends a process.", kill_run },
 };
@@ -37,7 +39,7 @@ static void main_usage(void)
     print("\nWhere it is: --address HOST:PORT or unix:PATH, or SPAWNED_ADDRESS (127.0.0.1:8080).\n"
           "What it wants to see: SPAWNED_TOKEN, SPAWNED_TOKEN_FILE or --token-file.\n"
           "Options of a command: spawned COMMAND --help\n\n"
-          "Exit status: 0; 1 no such process, or nothing there; 2 usage; 3 unreachable;\n"
+          "Exit status: 0; 1 no such process, nothing there, not well; 2 usage; 3 unreachable;\n"
           "4 refused (token, control); 5 no Spawned node, or a broken answer; 6 trouble here.\n");
 }
 

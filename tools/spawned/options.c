@@ -35,13 +35,13 @@ static const struct options_known options_known[] = {
     { 'q', "search", "TEXT", "only those with this in the name, the label or the pid" },
     { 'S', "status", "STATUS", "only running, runnable, idle, waiting or exiting ones" },
     { 'k', "kind", "KIND", "only plain, server, statem, supervisor, task or thread" },
-    { 'd', "delay", "SECONDS", "between two looks, 0.1 or more (1)" },
-    { '1', "once", NULL, "one look, printed" },
+    { 'd', "delay", "SECONDS", "between two looks, 0.1 or more (top: 1, trace: 0.25)" },
+    { '1', "once", NULL, "one look, and no more" },
     { 'o', "output", "FILE", "where to; - for standard output" },
     { 'f', "force", NULL, "overwrite the file" },
     { 'D', "dot", NULL, "for graphviz" },
     { 'l', "links", NULL, "links and monitors, too" },
-    { 'p', "type", "TYPE", "only messages of this type" },
+    { 'p', "type", "TYPE", "only what begins with this type" },
 };
 
 static enum status options_wrong(const struct command *command, const char *what, const char *which)
@@ -254,7 +254,7 @@ enum status options_read(const struct command *command, int count, char **argume
                          struct options *out)
 {
     bool ended = false;
-    *out = (struct options){ .timeout_s = OPTIONS_TIMEOUT_S, .delay_ms = 1000 };
+    *out = (struct options){ .timeout_s = OPTIONS_TIMEOUT_S };
     enum status status = options_environment(command, out);
     for (int at = 0; at < count && status == STATUS_OK;) {
         char *argument = arguments[at];

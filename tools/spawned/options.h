@@ -30,7 +30,7 @@ struct options {
     const char *output;
     const char *target; /* the argument */
     uint64_t limit;     /* 0: the command's own */
-    uint64_t delay_ms;
+    uint64_t delay_ms;  /* 0: the command's own */
     bool reverse;
     bool dot;
     bool links;

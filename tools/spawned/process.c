@@ -74,12 +74,15 @@ static enum status process_named(struct client *client, const char *name, char o
                                : client_fail(client, status, "no process is called %s", name);
 }
 
+enum status process_pid(struct client *client, const char *target, char out[PROCESS_PID_MAX])
+{
+    return process_is_pid(target, out) ? STATUS_OK : process_named(client, target, out);
+}
+
 enum status process_find(struct client *client, const char *target, json_t **out_process)
 {
     char pid[PROCESS_PID_MAX];
-    enum status status = STATUS_OK;
-    if (!process_is_pid(target, pid))
-        status = process_named(client, target, pid);
+    enum status status = process_pid(client, target, pid);
     return status == STATUS_OK ? process_get(client, pid, out_process) : status;
 }
 

@@ -13,6 +13,9 @@ enum { PROCESS_PID_MAX = 64, PROCESS_PATH_MAX = 512 };
  *  Errors: NOTFOUND and the client's. Ownership: the caller's, json_decref(). */
 enum status process_find(struct client *client, const char *target, json_t **out_process);
 
+/** The pid of `target`; of one that is given as a pid it is not asked whether it lives. Errors: as above. */
+enum status process_pid(struct client *client, const char *target, char out[PROCESS_PID_MAX]);
+
 /** "/api/processes?..." for the options' order and filters; `limit` and `offset` are put behind.
  *  Errors: USAGE (too long). */
 enum status process_query(struct client *client, const struct options *options, const char *sort,

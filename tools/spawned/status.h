@@ -4,7 +4,7 @@
 
 enum status {
     STATUS_OK = 0,
-    STATUS_NOTFOUND = 1, /* no such process, nothing recorded, not healthy */
+    STATUS_NOTFOUND = 1, /* no such process, nothing recorded, not well */
     STATUS_USAGE = 2,
     STATUS_UNREACHABLE = 3,
     STATUS_REFUSED = 4, /* a token is missing or wrong, the endpoint only looks, and the like */

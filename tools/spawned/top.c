@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TOP_ROWS_MAX = 500, TOP_PLACE_MAX = 9000, TOP_QUICK_MS = 1 };
+enum { TOP_ROWS_MAX = 500, TOP_PLACE_MAX = 9000, TOP_QUICK_MS = 1, TOP_DELAY_MS = 1000 };
 
 static const char *const top_orders[] = { "handled", "mailbox", "memory",   "uptime",
                                           "links",   "name",    "handling", "pid" };
@@ -226,7 +226,7 @@ static enum status top_turn(struct top *top, size_t rows)
         return STATUS_OK;
     top->asked = false;
     enum status status = top_look(top, rows);
-    top->next_ms = top_now_ms() + (int64_t)top->options->delay_ms;
+    top->next_ms = top_now_ms() + top->delay_ms;
     bool given_up = status != STATUS_OK && terminal_pending();
     if (!given_up)
         top->error = status == STATUS_OK ? NULL : client_error(top->client);
@@ -295,7 +295,9 @@ enum status top_run(const struct options *options, struct client *client)
     struct top top = { .options = options,
                        .client = client,
                        .sort = options->sort == NULL ? top_orders[0] : options->sort,
-                       .reverse = options->reverse };
+                       .reverse = options->reverse,
+                       .delay_ms =
+                           options->delay_ms == 0 ? TOP_DELAY_MS : (int64_t)options->delay_ms };
     if (options->search != NULL && strlen(options->search) > TOP_SEARCH_MAX)
         return client_fail(client, STATUS_USAGE, "too long to search for");
     snprintf(top.search, sizeof(top.search), "%s", options->search == NULL ? "" : options->search);

@@ -30,6 +30,7 @@ struct top {
     int64_t looked_ms;
     int64_t between_ms; /* from that page to this one */
     int64_t next_ms;
+    int64_t delay_ms;
     const char *error; /* of the last look, or NULL */
     size_t rows;
     size_t columns;

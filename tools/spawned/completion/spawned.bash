@@ -10,7 +10,7 @@ _spawned() {
     local common="--address --token --token-file --timeout --json --color --help" own=""
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "ps top tree info graph metrics dump kill --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "ps top tree info trace graph metrics health dump kill --help --version" -- "$word")
         return
     fi
     case $before in
@@ -22,7 +22,7 @@ _spawned() {
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             return
             ;;
-        -a | --address | -t | --token | -w | --timeout | -n | --limit | -d | --delay | -q | --search) return ;;
+        -a | --address | -t | --token | -w | --timeout | -n | --limit | -d | --delay | -q | --search | -p | --type) return ;;
     esac
     if [[ -n $own ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$own" -- "$word")
@@ -32,12 +32,13 @@ _spawned() {
         ps) own="--sort --reverse --limit --search --status --kind" ;;
         top) own="--sort --reverse --limit --search --status --kind --delay --once" ;;
         tree) own="--limit" ;;
+        trace) own="--limit --type --delay --once" ;;
         graph) own="--limit --dot --links" ;;
         dump) own="--output --force" ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$common $own" -- "$word")
-    elif [[ $command == info || $command == kill || $command == tree ]]; then
+    elif [[ $command == info || $command == trace || $command == kill || $command == tree ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_spawned_names)" -- "$word")
     fi
 }
