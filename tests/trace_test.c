@@ -1,5 +1,6 @@
 /* Tracing: that each operation of a request is a span of the right trace under the right parent,
  * wherever the request goes; what is followed, what is told of without being followed, what is lost. */
+#include "base/alloc.h"
 #include "support/test.h"
 
 #include <spawned/spawned.h>
@@ -502,3 +503,44 @@ TEST(trace_goes_through_plain_processes)
 {
     run(plain_main);
 }
+
+/* ---- without memory ---- */
+
+#ifdef SPAWNED_FAULT_INJECTION
+/* Every allocation on the way fails once: what cannot be recorded counts, nothing is left over. */
+static int nomem_main(void *arg)
+{
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    struct shop shop;
+    sp_empty none = { 0 };
+    CHECK_OK(back_start(&none, NULL, &shop.back));
+    CHECK_OK(front_start(&shop.back, NULL, &shop.front));
+    bool failed = true;
+    for (int n = 0; failed && n < 300; n++) {
+        int out = 0;
+        sp__alloc_fail_after(n);
+        sp_err err = sp_trace_start(runtime, &(struct sp_trace_options){ .ratio = 1 });
+        if (err == SP_OK)
+            err = sp_trace_adopt(PARENT "01", "vendor=1");
+        sp_trace_span span = sp_trace_span_start("span");
+        sp_trace_span_set(span, "key", "value");
+        if (err == SP_OK)
+            err = front_order(shop.front, &(struct order){ HOW_SPAN }, &out, sp_never());
+        sp_trace_span_end(span, err);
+        failed = sp__alloc_failed();
+        sp__alloc_fail_after(-1);
+        CHECK(err == SP_OK || err == SP_ERR_NOMEM);
+        CHECK(failed || err == SP_OK);
+        records_read();
+        records_forget();
+    }
+    CHECK(!failed);
+    return 0;
+}
+
+TEST(trace_without_memory_loses_spans_and_nothing_else)
+{
+    run(nomem_main);
+}
+#endif
