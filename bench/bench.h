@@ -48,6 +48,7 @@ extern const struct bench_workload bench_sim[];
 extern const struct bench_workload bench_tasks[];
 extern const struct bench_workload bench_observe[];
 extern const struct bench_workload bench_traces[];
+extern const struct bench_workload bench_metrics[];
 extern const struct bench_workload bench_endpoint[];
 extern const struct bench_workload bench_routers[];
 extern const struct bench_workload bench_pools[];
@@ -74,6 +75,11 @@ uint64_t bench_size(const struct bench_options *options, uint64_t normal);
 int64_t bench_now_ns(void);
 /** Seconds of processor time, all threads. */
 double bench_cpu_s(void);
+/** `count` players in a circle, `hops` hops of one token. Nanoseconds. */
+double bench_players(uint32_t count, int64_t hops);
+/** One client's calls of a server, one after the other. Nanoseconds. */
+double bench_calls_ns(int64_t calls);
+
 /** Memory in bytes by its name in /proc/self/status: "VmRSS:", "VmHWM:". */
 double bench_memory(const char *key);
 

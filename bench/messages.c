@@ -49,8 +49,7 @@ SP_ON_CAST(player, meet);
 SP_ON_CAST(player, token);
 SP_CLASS(player, .init = player__init);
 
-/* `count` players in a circle; `hops` hops of one token. Nanoseconds. */
-static double players_run(uint32_t count, int64_t hops)
+double bench_players(uint32_t count, int64_t hops)
 {
     player_ref *players = calloc(count, sizeof *players);
     if (!players)
@@ -73,13 +72,13 @@ static double players_run(uint32_t count, int64_t hops)
 static void pingpong_run(const struct bench_options *options)
 {
     int64_t messages = 2 * (int64_t)bench_size(options, 2000000);
-    bench_out("ns_per_message", players_run(2, messages) / (double)messages);
+    bench_out("ns_per_message", bench_players(2, messages) / (double)messages);
 }
 
 static void ring_run(const struct bench_options *options)
 {
     int64_t hops = (int64_t)bench_size(options, 5000000);
-    bench_out("ns_per_hop", players_run(503, hops) / (double)hops);
+    bench_out("ns_per_hop", bench_players(503, hops) / (double)hops);
 }
 
 /* ---- the same between plain processes, which hold a stack while they wait -------------- */

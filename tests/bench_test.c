@@ -47,6 +47,9 @@ static const char *const bench_figures[][2] = {
     { "floor_malloc", "ns_per_pair" },
     { "floor_clock", "ns_per_read" },
     { "observe_page", "table_ms" },
+    { "observe_metrics", "pingpong_percent" },
+    { "observe_trace", "ns_per_call_off" },
+    { "observe_scrape", "scrape_ms" },
 #ifdef SPAWNED_HTTP
     { "observe_endpoint", "scrape_ms" },
     { "observe_stuck", "overview_ms" },

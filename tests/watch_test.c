@@ -61,8 +61,9 @@ static void add_watch(struct totals *totals, const struct sp__watch *watch)
 {
     totals->put_back += watch->put_back;
     totals->handled += watch->rest.count;
-    for (uint32_t i = 0; i < 2 * (watch->mask + 1); i++) {
-        const struct sp__watch_cell *cell = &watch->own[i];
+    for (uint32_t i = 0; i < SP__WATCH_OWN + watch->mask + 1; i++) {
+        const struct sp__watch_cell *cell =
+            i < SP__WATCH_OWN ? &watch->own[i] : &watch->other[i - SP__WATCH_OWN];
         if (cell->type == NULL)
             continue;
         totals->handled += cell->count;

@@ -13,6 +13,7 @@
 #include "spawned/inspect.h"
 #include "spawned/log.h"
 #include "spawned/message.h"
+#include "spawned/metrics.h"
 #include "spawned/os_signal.h"
 #include "spawned/pid.h"
 #include "spawned/process.h"

@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "behaviour/restart_window.h"
 #include "behaviour/supervisor_ops.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 
 struct dynamic {
@@ -97,6 +98,7 @@ static void dynamic_start_again(struct dynamic *self, struct sp__child *child)
     sp_err err = dynamic_start_one(self, child, &failure);
     if (err == SP_OK) {
         child->restarts++;
+        sp__watched_restart(child->pid);
         return;
     }
     if (err == SP_ERR_IGNORED) {

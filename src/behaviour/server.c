@@ -226,13 +226,14 @@ static bool server_skip(struct sp_process *self, struct sp_message *message)
     return true;
 }
 
-/* Is it of an operation that server_watched() counts? */
+/* `own`: its like are counted by server_message(). */
 static void server_watch(struct sp_process *self, struct sp__server *server,
                          struct sp_message *message, struct sp__watch_span *out_span)
 {
     uint8_t kind = message->type->kind;
     bool own = (kind == SP__KIND_CAST || kind == SP__KIND_CALL) && server->class->hook == NULL &&
-               sp__message_op(message)->server == server->class;
+               sp__message_op(message)->server == server->class &&
+               sp__message_op(message)->out_size <= SERVER_OUT_FAST;
     sp__watch_took(sp__context(), server->class->name, own, sp__mailbox_length(&self->actor) + 1,
                    message, out_span);
 }
@@ -506,23 +507,13 @@ static inline bool server_calls(struct sp__context *context, const struct sp__se
            !sp__reply_over(context, sp__message_call(message));
 }
 
-/* A message, while somebody watches: out of line, so that it costs the others nothing. What is to be
- * measured goes the long way. */
+/* A message that somebody wants to see, or that is to be measured: out of line, so that it costs the
+ * others nothing. */
 static SP_NOINLINE void server_watched(struct sp_process *self, struct sp__server *server,
                                        struct sp_message *message)
 {
-    struct sp__context *context = sp__context();
-    struct sp__watch *watch = sp__watch_of(context);
-    sp__record(context, SP_RECORD_HANDLE, sp__point_pid(message->from), message->type->name);
-    if (watch == NULL)
-        server_dispatch(self, server, message); /* it was stopped just now */
-    else if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0) &&
-             sp__watch_count(watch, message->type))
-        server_cast(context, self, server, message);
-    else if (server_calls(context, server, message) && sp__watch_count(watch, message->type))
-        server_call(context, self, server, message);
-    else
-        server_dispatch(self, server, message);
+    sp__record(sp__context(), SP_RECORD_HANDLE, sp__point_pid(message->from), message->type->name);
+    server_dispatch(self, server, message);
 }
 
 /* What a message means for the inactivity timeout, and for the deadline of its handler. */
@@ -541,14 +532,13 @@ static inline void server_message(struct sp_process *self, struct sp__server *se
     if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
         server_attend(self, message);
     struct sp__context *context = sp__context();
-    if (sp__watched(context))
-        server_watched(self, server, message);
-    else if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0))
+    if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0) &&
+        sp__watch_pass(context, message->type))
         server_cast(context, self, server, message);
-    else if (server_calls(context, server, message))
+    else if (server_calls(context, server, message) && sp__watch_pass(context, message->type))
         server_call(context, self, server, message);
     else
-        server_dispatch(self, server, message);
+        server_watched(self, server, message);
 }
 
 void sp__server_message(struct sp_process *self, struct sp_message *moved_message)

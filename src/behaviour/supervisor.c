@@ -24,6 +24,7 @@
 #include "base/strmap.h"
 #include "behaviour/restart_window.h"
 #include "behaviour/supervisor_ops.h"
+#include "process/watched.h"
 #include "runtime/log.h"
 
 #include <string.h>
@@ -212,6 +213,7 @@ static void supervisor_start_group(struct supervisor *self, struct sp__child *le
             return;
         } else {
             child->restarts++;
+            sp__watched_restart(child->pid);
         }
     }
 }

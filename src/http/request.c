@@ -166,10 +166,12 @@ static enum MHD_Result request_readyz(struct sp__http_ask *ask)
 
 static enum MHD_Result request_metrics(struct sp__http_ask *ask)
 {
+    enum sp_metrics_format format = sp__http_metrics_format(
+        MHD_lookup_connection_value(ask->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     struct sp__buf text;
     sp__buf_init(&text, SP__HTTP_ANSWER_MAX);
-    sp_err err = sp__http_metrics(ask->http->runtime, &text);
-    return request_buffer(ask, &text, err, "text/plain; version=0.0.4; charset=utf-8");
+    sp_err err = sp__http_metrics(ask->http->runtime, format, &text);
+    return request_buffer(ask, &text, err, sp__http_metrics_type(format));
 }
 
 static bool request_on_recording(void *arg, const char *text, size_t size)

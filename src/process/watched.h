@@ -43,6 +43,23 @@ static inline void sp__watched_send(struct sp__context *context, sp_pid to,
     sp__watch_stamp(context, message, waited);
 }
 
+/** A supervisor has started this one again. */
+static inline void sp__watched_restart(sp_pid pid)
+{
+    struct sp__context *context = sp__context();
+    if (!sp__watched(context))
+        return;
+    sp__epoch_enter(&context->epoch);
+    struct sp_process *process = sp__process_lookup(context->runtime, pid);
+    if (process != NULL) {
+        sp__lock_lock(&process->lock);
+        if (!process->closed)
+            sp__watch_restart(context, sp__process_label(process));
+        sp__lock_unlock(&process->lock);
+    }
+    sp__epoch_leave(&context->epoch);
+}
+
 /** It has ended; its behaviour has not finished yet. */
 static inline void sp__watched_exit(struct sp_process *self)
 {

@@ -82,6 +82,7 @@ struct sp__log;
 struct sp__log_who;
 struct sp__record_ring;
 struct sp__watch;
+struct sp__watch_cell;
 struct sp__meter;
 struct sp__meters;
 typedef void (*sp__point_fn)(struct sp__context *context, enum sp__point kind, uint64_t object,
@@ -96,8 +97,9 @@ struct sp__context {
      *  else NULL. */
     sp__point_fn _Atomic point;
     struct sp__record_ring *_Atomic record; /* see recorder.h; NULL: the recorder is off */
-    struct sp__watch *_Atomic watch;        /* see watch.h; NULL: nobody watches messages */
-    struct sp__meter *_Atomic meter;        /* see meter.h; NULL: it has none */
+    struct sp__watch_cell *_Atomic watch;   /* see watch.h; NULL: nobody watches messages */
+    struct sp__watch *_Atomic counting;
+    struct sp__meter *_Atomic meter; /* see meter.h; NULL: it has none */
     enum sp__context_kind kind;
     enum sp__after after;
     bool after_receiving;

@@ -107,8 +107,10 @@ void sp__meters_free(struct sp_runtime *runtime)
     struct sp__meters *meters = sp__meters_of(runtime);
     if (meters == NULL)
         return;
-    if (meters->registry_free != NULL)
-        meters->registry_free(meters->registry);
+    /* relaxed: nobody else is there any more. */
+    void *registry = atomic_load_explicit(&meters->registry, memory_order_relaxed);
+    if (registry != NULL)
+        meters->registry_free(registry);
     for (struct sp__meter *meter = sp__meters_blocks(meters); meter != NULL;) {
         struct sp__meter *next = meter->next;
         sp__watch_free(atomic_load_explicit(&meter->watch, memory_order_relaxed));

@@ -42,9 +42,9 @@ struct sp__meters {
     struct sp__meter *_Atomic blocks; /* newest first; grows under contexts_lock */
     uint32_t block_count;             /* under contexts_lock, as the next three */
     bool watching;
-    int64_t gap_ns; /* about so far apart are the samples of one kind of message */
-    uint32_t kinds; /* of messages on a thread */
-    void *registry;
+    int64_t gap_ns;           /* about so far apart are the samples of one kind of message */
+    uint32_t kinds;           /* of messages on a thread */
+    _Atomic(void *) registry; /* of observe/metrics.h */
     void (*registry_free)(void *registry);
 };
 

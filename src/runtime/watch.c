@@ -15,8 +15,8 @@ enum {
     WATCH_WAITED = 1,        /* bit of a stamp; the rest is the instant */
 };
 
-/* What a context has while only the recorder wants to see its messages. */
-static struct sp__watch watch_of_recorder;
+/* What a context has while the recorder wants to see its messages: nobody writes to them. */
+static struct sp__watch_cell watch_no_cells[SP__WATCH_OWN];
 
 /* Of the thread's own: no read-modify-write. relaxed: a statistic. */
 static inline void watch_raise(_Atomic uint64_t *count, uint64_t by)
@@ -51,7 +51,7 @@ static bool cell_is(const struct sp__watch_cell *cell, const struct sp_msg_type 
 {
     /* relaxed: our own store. */
     return atomic_load_explicit(&cell->type, memory_order_relaxed) == type &&
-           (process == NULL || cell->detail->process == process);
+           cell->detail->process == process;
 }
 
 /* False: no memory. */
@@ -71,21 +71,32 @@ static bool cell_claim(struct sp__watch_cell *cell, const struct sp_msg_type *ty
     return true;
 }
 
+/* One of a table, claimed where it is new; NULL: there is no place. */
+static struct sp__watch_cell *table_cell(struct sp__watch_cell *cells, uintptr_t mask,
+                                         uintptr_t slot, const struct sp_msg_type *type,
+                                         const char *process)
+{
+    for (uint32_t i = 0; i < WATCH_PROBES; i++) {
+        struct sp__watch_cell *cell = &cells[(slot + i) & mask];
+        if (cell_is(cell, type, process))
+            return cell;
+        if (atomic_load_explicit(&cell->type, memory_order_relaxed) == NULL)
+            return cell_claim(cell, type, process) ? cell : NULL;
+    }
+    return NULL;
+}
+
 static struct sp__watch_cell *watch_cell(struct sp__watch *watch, const char *process, bool own,
                                          const struct sp_msg_type *type)
 {
-    struct sp__watch_cell *cells = own ? watch->own : watch->other;
-    uint32_t slot = sp__watch_slot(watch, type);
-    if (!own)
-        slot += (uint32_t)((uintptr_t)process >> 3);
-    for (uint32_t i = 0; i < WATCH_PROBES; i++) {
-        struct sp__watch_cell *cell = &cells[(slot + i) & watch->mask];
-        if (cell_is(cell, type, own ? NULL : process))
-            return cell;
-        if (atomic_load_explicit(&cell->type, memory_order_relaxed) == NULL)
-            return cell_claim(cell, type, process) ? cell : &watch->rest;
-    }
-    return &watch->rest;
+    uintptr_t slot = sp__watch_slot(type);
+    struct sp__watch_cell *cell = NULL;
+    if (own)
+        cell = table_cell(watch->own, SP__WATCH_OWN - 1, slot, type, process);
+    if (cell == NULL)
+        cell =
+            table_cell(watch->other, watch->mask, slot + ((uintptr_t)process >> 3), type, process);
+    return cell == NULL ? &watch->rest : cell;
 }
 
 /* ---- what is handled ---- */
@@ -170,7 +181,7 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
     if (stamped)
         message->aux =
             0; /* without the flag it would be the number of a request: process/trace.h */
-    if (watch == NULL || !watch->counts || (message->flags & SP__MESSAGE_NOTICE))
+    if (watch == NULL || (message->flags & SP__MESSAGE_NOTICE))
         return;
     struct sp__watch_cell *cell = watch_cell(watch, process, own, message->type);
     struct sp__watch_detail *detail = cell->detail;
@@ -200,7 +211,7 @@ void sp__watch_done(const struct sp__watch_span *span)
 {
     struct sp__context *context = sp__context();
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch == NULL || !watch->counts)
+    if (watch == NULL)
         return;
     struct sp__watch_cell *cell = watch_cell(watch, span->process, span->own, span->type);
     int64_t took_ns = sp__now(context->runtime) - span->since_ns;
@@ -210,7 +221,7 @@ void sp__watch_done(const struct sp__watch_span *span)
 void sp__watch_put_back(struct sp__context *context)
 {
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch != NULL && watch->counts)
+    if (watch != NULL)
         watch_raise(&watch->put_back, 1);
 }
 
@@ -219,7 +230,7 @@ void sp__watch_put_back(struct sp__context *context)
 bool sp__watch_stamps(struct sp__context *context)
 {
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch == NULL || !watch->counts)
+    if (watch == NULL)
         return false;
     if (watch->skip == 0)
         return true;
@@ -264,21 +275,28 @@ static struct sp__watch_exits *watch_exits(struct sp__watch *watch, const char *
 void sp__watch_exit(struct sp__context *context, const char *process, enum sp_reason_kind kind)
 {
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch != NULL && watch->counts)
+    if (watch != NULL)
         watch_raise(&watch_exits(watch, process)->counts[kind], 1);
+}
+
+void sp__watch_restart(struct sp__context *context, const char *process)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch != NULL)
+        watch_raise(&watch_exits(watch, process)->restarts, 1);
 }
 
 void sp__watch_timer(struct sp__context *context, int64_t due_ns, int64_t now_ns)
 {
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch != NULL && watch->counts)
+    if (watch != NULL)
         sp__histogram_add(&watch->lateness, now_ns < due_ns ? 0 : (uint64_t)(now_ns - due_ns), 1);
 }
 
 void sp__watch_idle(struct sp__context *context, bool idle)
 {
     struct sp__watch *watch = sp__watch_of(context);
-    if (watch == NULL || !watch->counts)
+    if (watch == NULL)
         return;
     int64_t now_ns = sp__now(context->runtime);
     int64_t since_ns = atomic_load_explicit(&watch->idle_since, memory_order_relaxed);
@@ -307,24 +325,25 @@ int64_t sp__watch_idle_ns(struct sp__watch *watch, int64_t now_ns)
 
 /* ---- beginning and end; with contexts_lock held ---- */
 
-static void watch_tables_finish(struct sp__watch *watch)
+static void watch_cells_finish(struct sp__watch_cell *cells, uint32_t count)
 {
-    for (uint32_t i = 0; watch->own != NULL && i < 2 * (watch->mask + 1); i++) {
-        struct sp__watch_detail *detail = watch->own[i].detail;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sp__watch_detail *detail = cells[i].detail;
         if (detail == NULL)
             continue;
         sp__histogram_finish(&detail->handler);
         sp__histogram_finish(&detail->delay);
         sp__free(detail);
     }
-    sp__free(watch->own);
 }
 
 void sp__watch_free(struct sp__watch *watch)
 {
     if (watch == NULL)
         return;
-    watch_tables_finish(watch);
+    watch_cells_finish(watch->own, SP__WATCH_OWN);
+    watch_cells_finish(watch->other, watch->mask + 1);
+    sp__free(watch->other);
     sp__histogram_finish(&watch->rest_detail.handler);
     sp__histogram_finish(&watch->rest_detail.delay);
     sp__histogram_finish(&watch->wakes);
@@ -343,7 +362,7 @@ static struct sp__watch *watch_new(const struct sp__meters *meters,
     while (size < kinds)
         size *= 2;
     struct sp__watch *watch = sp__aligned_alloc(SP__CACHE_LINE, sizeof(*watch));
-    struct sp__watch_cell *cells = sp__calloc(2 * (size_t)size, sizeof(*cells));
+    struct sp__watch_cell *cells = sp__calloc(size, sizeof(*cells));
     if (watch == NULL || cells == NULL) {
         sp__free(watch);
         sp__free(cells);
@@ -351,9 +370,7 @@ static struct sp__watch *watch_new(const struct sp__meters *meters,
     }
     memset(watch, 0, sizeof(*watch));
     watch->mask = size - 1;
-    watch->counts = true;
-    watch->own = cells;
-    watch->other = cells + size;
+    watch->other = cells;
     watch->always = context->kind != SP__CONTEXT_WORKER || !context->runtime->real;
     watch->random = sp__random_start(context->runtime->options.seed, (uintptr_t)context->shard);
     watch->interval = 1;
@@ -369,15 +386,20 @@ void sp__watch_refresh(struct sp__context *context)
 {
     struct sp__meter *meter = atomic_load_explicit(&context->meter, memory_order_relaxed);
     struct sp__meters *meters = sp__meters_of(context->runtime);
+    bool recorded = atomic_load_explicit(&context->record, memory_order_relaxed) != NULL;
     struct sp__watch *watch = NULL;
+    struct sp__watch_cell *cells = NULL;
     if (meter != NULL && meters->watching)
         watch = atomic_load_explicit(&meter->watch, memory_order_relaxed);
-    if (watch == NULL && atomic_load_explicit(&context->record, memory_order_relaxed) != NULL)
-        watch = &watch_of_recorder;
-    /* release: pairs with the acquire in sp__watch_of(). */
-    atomic_store_explicit(&context->watch, watch, memory_order_release);
+    if (recorded)
+        cells = watch_no_cells;
+    else if (watch != NULL)
+        cells = watch->own;
+    /* release, both: pair with the acquire in sp__watch_of() and sp__watch_pass(). */
+    atomic_store_explicit(&context->counting, watch, memory_order_release);
+    atomic_store_explicit(&context->watch, cells, memory_order_release);
     bool traces = atomic_load_explicit(&context->runtime->traces, memory_order_relaxed);
-    if (traces || (watch != NULL && watch->counts))
+    if (traces || watch != NULL)
         watch_set_point(context);
     else
         watch_disarm(context);
@@ -406,6 +428,7 @@ void sp__watch_detach(struct sp__context *context)
 {
     /* relaxed: who is in the middle of something may end it. */
     atomic_store_explicit(&context->watch, NULL, memory_order_relaxed);
+    atomic_store_explicit(&context->counting, NULL, memory_order_relaxed);
     watch_disarm(context);
 }
 
@@ -442,6 +465,17 @@ sp_err sp__watch_start(struct sp_runtime *runtime, int64_t gap_ns, uint32_t kind
     }
     sp__lock_unlock(&runtime->contexts_lock);
     return all ? SP_OK : SP_ERR_NOMEM;
+}
+
+bool sp__watch_started(struct sp_runtime *runtime)
+{
+    struct sp__meters *meters = sp__meters_of(runtime);
+    if (meters == NULL)
+        return false;
+    sp__lock_lock(&runtime->contexts_lock);
+    bool watching = meters->watching;
+    sp__lock_unlock(&runtime->contexts_lock);
+    return watching;
 }
 
 void sp__watch_stop(struct sp_runtime *runtime)

@@ -1,12 +1,14 @@
 /* Watching messages: the one gate that their fast paths have, and what is counted behind it.
  *
- *   context.watch   NULL: nobody watches. Else what is handled on the thread goes out of line, and is counted
- *                   by (type of process, type of message); the recorder's event is written there too.
+ *   context.watch     NULL: nobody watches. Else the cells own[] of who counts on the thread: one addition there is
+ *                     all that most messages cost. Where the recorder wants to see messages, they are cells that have
+ *                     nobody's type, and everything goes out of line.
+ *   context.counting  NULL, or who counts
  *   context.point   where the next message that is sent from the thread may be stamped: while somebody
  *                   records, always; else now and then only, for one send.
  *
  *   struct sp__watch   own[]    operations of ordinary servers, by the address of the operation
- *                      other[]  all else, by label of the process and type
+ *                      other[]  all else, by label of the process and type; and what found no place there
  *                      rest     what found no place in them
  *
  * Counts are exact: a message is counted where it is taken, where the context's own counter is raised.
@@ -26,6 +28,7 @@
 #include "runtime/meter.h"
 
 enum {
+    SP__WATCH_OWN = 512,  /* cells: 16 KiB */
     SP__WATCH_EXITS = 64, /* labels of processes whose ends are counted, on a thread */
     SP__WATCH_REASONS = SP_REASON_OUT_OF_MEMORY + 1,
     SP__WATCH_INTERVAL_MAX = 4096,
@@ -54,13 +57,13 @@ struct sp__watch_cell {
 struct sp__watch_exits {
     _Atomic(const char *) process; /* NULL: free, or of `rest` */
     _Atomic uint64_t counts[SP__WATCH_REASONS];
+    _Atomic uint64_t restarts;
 };
 
 struct sp__watch {
-    uint32_t mask; /* of both tables */
-    bool counts;   /* false: only the recorder wants to see what is handled */
-    struct sp__watch_cell *own;
+    struct sp__watch_cell own[SP__WATCH_OWN];
     struct sp__watch_cell *other;
+    uint32_t mask; /* of that */
     _Atomic int64_t gap_ns;
     bool always; /* all sends of the thread pass the point */
     uint64_t random;
@@ -89,38 +92,40 @@ struct sp__watch_span {
     int64_t since_ns;
 };
 
-/** Who watches on this thread: with its memory. Context: the thread. */
+/** Who counts on this thread, or NULL. Context: the thread. */
 static inline struct sp__watch *sp__watch_of(struct sp__context *context)
 {
-    /* acquire: pairs with the release in attach. */
-    return atomic_load_explicit(&context->watch, memory_order_acquire);
+    /* acquire: pairs with the release in refresh. */
+    return atomic_load_explicit(&context->counting, memory_order_acquire);
 }
 
-/** Does anybody? The test of the fast paths. Context: the thread. */
+/** Does anybody watch? Where the message itself is not looked at. Context: the thread. */
 static inline bool sp__watched(struct sp__context *context)
 {
     /* relaxed: who goes on acquires. */
     return __builtin_expect(atomic_load_explicit(&context->watch, memory_order_relaxed) != NULL, 0);
 }
 
-static inline uint32_t sp__watch_slot(const struct sp__watch *watch, const struct sp_msg_type *type)
+/** Where the cell of an operation of its own is looked for: operations are some 64 bytes apart. */
+static inline uintptr_t sp__watch_slot(const struct sp_msg_type *type)
 {
-    uintptr_t bits = (uintptr_t)type;
-    return (uint32_t)(bits >> 5 ^ bits >> 12) & watch->mask;
+    return (uintptr_t)type / sizeof(struct sp__watch_cell) % SP__WATCH_OWN;
 }
 
-/** Count a message of an operation of its own, if that is all there is to do: false when it is to
- *  be measured, or is the first of its kind. Context: the thread. */
-static inline bool sp__watch_count(struct sp__watch *watch, const struct sp_msg_type *type)
+/** The test of the fast path, for a message of an operation of its own: true: go on. While somebody counts
+ *  it is counted; false when it is also to be measured, is the first of its kind, or somebody else wants
+ *  to see it. Context: the thread. */
+__attribute__((always_inline)) static inline bool sp__watch_pass(struct sp__context *context,
+                                                                 const struct sp_msg_type *type)
 {
-    if (!watch->counts)
+    /* acquire: pairs with the release in refresh. */
+    struct sp__watch_cell *cells = atomic_load_explicit(&context->watch, memory_order_acquire);
+    if (__builtin_expect(cells == NULL, 1))
         return true;
-    struct sp__watch_cell *cell = &watch->own[sp__watch_slot(watch, type)];
+    struct sp__watch_cell *cell = &cells[sp__watch_slot(type)];
     /* relaxed, all: the thread's own stores. */
-    if (atomic_load_explicit(&cell->type, memory_order_relaxed) != type)
-        return false;
     uint64_t count = atomic_load_explicit(&cell->count, memory_order_relaxed) + 1;
-    if (count == cell->next)
+    if (atomic_load_explicit(&cell->type, memory_order_relaxed) != type || count == cell->next)
         return false;
     atomic_store_explicit(&cell->count, count, memory_order_relaxed);
     return true;
@@ -150,6 +155,9 @@ bool sp__watch_stamps(struct sp__context *context) SP_NONNULL;
 /** A process of this label ended so. Context: the thread. */
 void sp__watch_exit(struct sp__context *context, const char *process, enum sp_reason_kind kind)
     SP_NONNULL;
+
+/** A supervisor started one of this label again. Context: the thread. */
+void sp__watch_restart(struct sp__context *context, const char *process) SP_NONNULL;
 
 /** A timer that was due at `due_ns` fires. Context: the thread. */
 void sp__watch_timer(struct sp__context *context, int64_t due_ns, int64_t now_ns) SP_NONNULL;
@@ -188,6 +196,9 @@ SP_NODISCARD sp_err sp__watch_start(struct sp_runtime *runtime, int64_t gap_ns, 
 /** From now on all sends of all threads pass the point, or no longer. Context: with contexts_lock
  *  held. */
 void sp__watch_traces(struct sp_runtime *runtime, bool on) SP_NONNULL;
+
+/** Are they watched? Context: any. */
+bool sp__watch_started(struct sp_runtime *runtime) SP_NONNULL;
 
 /** Stop; what was counted stays. Context: any. */
 void sp__watch_stop(struct sp_runtime *runtime) SP_NONNULL;
