@@ -326,15 +326,20 @@ def highlights_a_deadlock(page, run):
 
 @case
 def shows_who_is_not_well(page, run):
-    checks = [{"pid": "0.1.1", "name": "stock", "status": "healthy", "text": ""},
-              {"pid": "0.2.1", "name": EVIL, "status": "unhealthy", "text": f"no disk {EVIL}"}]
-    page.route(api_health={"status": "unhealthy", "checks": checks})
+    checks = [{"pid": "0.1.1", "name": None, "label": "stock", "status": "healthy", "text": "",
+               "answered": True},
+              {"pid": "0.2.1", "name": EVIL, "label": "server", "status": "unhealthy",
+               "text": f"no disk {EVIL}", "answered": False}]
+    page.route(api_health={"status": "unhealthy", "asked": 2, "healthy": 1, "degraded": 0,
+                           "unhealthy": 1, "unasked": 0, "checks": checks})
     page.open("about:blank")  # a page asks once more only of who has it
     run.open(page)
     page.until("document.querySelector('.card-value')")
     go(page, "health")
     page.until("document.querySelector('.badge')?.textContent.includes('unhealthy')")
     page.until("document.querySelector('tbody tr')?.textContent.includes('no disk')")
+    check("no answer yet" in text(page, "tbody tr"), "who is silent")
+    check("stock" in text(page, "tbody tr:last-child"), "a label where there is no name")
     check(page.js("document.querySelector('main img, main script')") is None, "text stays text")
     run.picture(page, "health")
     page.route()

@@ -14,7 +14,7 @@ export function HealthWord({ status }) {
 
 // In the header, on every page.
 export function HealthBadge({ health }) {
-    if (!health || !health.status) return null;
+    if (!health || !health.asked) return null;
     return <a class="badge" href="#/health" aria-label={`Health: ${health.status}`}><HealthWord status={health.status} /></a>;
 }
 
@@ -23,9 +23,10 @@ export function Health({ health, error }) {
     checks.sort((a, b) => WORST_FIRST.indexOf(a.status) - WORST_FIRST.indexOf(b.status));
     return (
         <>
-            <h1>Health {health && health.status ? <HealthWord status={health.status} /> : null}</h1>
+            <h1>Health {health && health.asked ? <HealthWord status={health.status} /> : null}</h1>
             {error ? <Nothing error={error} /> : null}
             {health && checks.length === 0 ? <Nothing why={health.why}>No process of this program has a health check.</Nothing> : null}
+            {checks.length ? <p class="dim">{health.asked} asked: {health.healthy} healthy, {health.degraded} degraded, {health.unhealthy} unhealthy.</p> : null}
             {checks.length ? (
                 <div class="scroll">
                     <table>
@@ -34,9 +35,9 @@ export function Health({ health, error }) {
                             {checks.map((check) => (
                                 <tr key={`${check.pid} ${check.name}`}>
                                     <td><HealthWord status={check.status} /></td>
-                                    <td><b>{check.name || check.pid}</b></td>
+                                    <td><b>{check.name || check.label}</b></td>
                                     <td class="wide"><PidLink pid={check.pid} /></td>
-                                    <td class="told">{check.text}</td>
+                                    <td class="told">{check.text}{check.answered === false ? <span class="dim"> (no answer yet)</span> : null}</td>
                                 </tr>
                             ))}
                         </tbody>
