@@ -37,7 +37,24 @@ struct sp_inspect {
     sp_pid supervisor;    /**< who started it, where that is a supervisor; else none */
     sp_duration handling; /**< how long its handler has been at the call it is answering; zero:
                                it answers none just now */
+    char operation
+        [48];         /**< what the handler of a server or state machine is at: name of the message,
+                               cut; empty: at none, or it moves on just now */
+    uint32_t notices; /**< of the mailbox: exit signals and their notices, not taken yet */
+    bool signalled;   /**< something is in its control lane, which comes before any message */
+    uint32_t timers;  /**< that will send to it */
+    uint32_t files;   /**< sockets that it has: streams, listeners */
+    const void *spawned_at; /**< where the program spawned it; NULL: not known. Of a child of a
+                                 supervisor: in the supervisor. See sp_inspect_site() */
 };
+
+enum { SP_INSPECT_SITE_MAX = 128 };
+
+/** The text of `spawned_at`: "function+0x1f (program)" where the program exports its symbols
+ *  (`-rdynamic`), else "program+0x1c3f", as addr2line takes it; of NULL: "". Returns `text`.
+ *  Context: any. */
+SP_API SP_NONNULL_ARGS(2) const
+    char *sp_inspect_site(const void *spawned_at, char text[SP_INSPECT_SITE_MAX]);
 
 /** What rows are ordered by; equal ones by their place in the table. */
 enum sp_inspect_sort {

@@ -8,6 +8,7 @@
 #include "process/send_fast.h"
 #include "process/trace.h"
 #include "process/watched.h"
+#include "process/spawn_site.h"
 #include "runtime/mailbox.h"
 #include "runtime/message_pool.h"
 
@@ -640,9 +641,12 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
     if (server == NULL)
         return SP_ERR_NOMEM;
     sp_pid pid = SP_PID_NONE;
+    sp__spawn_here(__builtin_return_address(0));
     sp_err err = start_process(self, server, args, options, &pid);
-    if (err != SP_OK && sp_pid_is_none(pid))
+    if (err != SP_OK && sp_pid_is_none(pid)) {
         sp__free(server); /* it never became a process */
+        sp__spawn_not();
+    }
     if (err == SP_ERR_EXISTS)
         start_existing(options);
     if (err == SP_OK && out_pid != NULL)

@@ -3,6 +3,7 @@
  * Threads: any process. Neighbours: pool.c.
  */
 #include "behaviour/pool.h"
+#include "process/spawn_site.h"
 
 #define POOL_QUEUE_MAX UINT32_C(65536)
 #define POOL_QUEUE_LIMIT (UINT32_C(1) << 30)
@@ -76,6 +77,7 @@ sp_err sp_pool_start(const struct sp_server_class *worker_class, const void *arg
     server.spawn.trap_exit = true;
     server.spawn.mailbox_max = pool_mailbox_max(&all);
     struct sp__pool_start start = { .users = worker_class, .args = args, .options = &all };
+    sp__spawn_here(__builtin_return_address(0));
     return sp_server_start(&sp__pool_class, &start, &server, out_pid);
 }
 

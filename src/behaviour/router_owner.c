@@ -20,6 +20,7 @@
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/send.h"
+#include "process/spawn_site.h"
 
 #include <string.h>
 
@@ -599,6 +600,7 @@ sp_err sp_router_start(const struct sp_server_class *routees,
         args.options.stash_max = SP__ROUTER_STASH_MAX;
     if (args.options.points == 0)
         args.options.points = SP__RING_POINTS;
+    sp__spawn_here(__builtin_return_address(0));
     return sp_server_start(&sp__router_class, &args,
                            &(struct sp_server_options){ .spawn = args.options.spawn }, out_router);
 }

@@ -4,6 +4,7 @@
  */
 #include "base/alloc.h"
 #include "behaviour/supervisor_ops.h"
+#include "process/spawn_site.h"
 
 #include <string.h>
 
@@ -92,6 +93,7 @@ sp_err sp_supervisor_start(const struct sp_supervisor_spec *spec,
                            const struct sp_server_options *options, sp_pid *out_pid)
 {
     struct sp_server_options all = supervisor_options(options);
+    sp__spawn_here(__builtin_return_address(0));
     return sp_server_start(&sp__supervisor_class, spec, &all, out_pid);
 }
 
@@ -178,6 +180,7 @@ sp_err sp_dynamic_supervisor_start(const struct sp_dynamic_supervisor_spec *spec
                                    const struct sp_server_options *options, sp_pid *out_pid)
 {
     struct sp_server_options all = supervisor_options(options);
+    sp__spawn_here(__builtin_return_address(0));
     return sp_server_start(&sp__dynamic_supervisor_class, spec, &all, out_pid);
 }
 

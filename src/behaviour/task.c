@@ -2,6 +2,7 @@
 
 #include "process/trace_own.h"
 #include "process/deadlock.h"
+#include "process/spawn_site.h"
 #include "runtime/slab.h"
 
 #include <string.h>
@@ -374,9 +375,11 @@ sp_err sp__task_start(struct sp_process *self, const struct sp__task_start *star
     slot->kind = SP__TASK_RUNNING;
     sp__task_slot_unlock(slot);
     *out = task;
+    sp__spawn_here(start->site);
     if (err == SP_OK)
         err = task_start(self, task, start);
     if (err != SP_OK) {
+        sp__spawn_not();
         task_free_block(task);
         sp__task_slot_lock(slot);
         sp__task_slot_give(runtime, slot);
@@ -392,6 +395,7 @@ sp_err sp_task_spawn(const struct sp_task_type *type, const void *in,
         return SP_ERR_NOTCONTEXT;
     struct sp__task *task;
     struct sp__task_start start = { .type = type, .options = options, .in = in };
+    start.site = __builtin_return_address(0);
     sp_err err = sp__task_start(self, &start, &task);
     if (err != SP_OK)
         return err;

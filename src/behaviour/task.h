@@ -109,6 +109,7 @@ struct sp__task_start {
     const void *in;
     void *out;                    /* not NULL: the owner's, and `in` is not copied */
     struct sp__task_group *group; /* or NULL */
+    const void *site;             /* where in the program, or NULL */
 };
 
 /* ---- task.c ---- */

@@ -529,6 +529,7 @@ sp_err sp_task_group_spawn(sp_task_group group, const struct sp_task_type *type,
                            const struct sp_task_options *options, uint64_t *out_number)
 {
     struct sp__task_start start = { .type = type, .options = options, .in = in };
+    start.site = __builtin_return_address(0);
     sp_err err = sp__task_group_start(group, &start, out_number);
     if (err == SP_OK)
         sp__process_give_way();

@@ -140,6 +140,11 @@ void sp__http_process(struct sp__http_ask *ask, struct sp__json *json)
         return;
     }
     sp__http_table_members(json, &row);
+    char site[SP_INSPECT_SITE_MAX];
+    sp__json_text(json, "spawned_at",
+                  row.spawned_at == NULL ? NULL : sp_inspect_site(row.spawned_at, site));
+    sp__json_uint(json, "notices", row.notices);
+    sp__json_bool(json, "signalled", row.signalled);
     struct process_told told = { .count = 0 };
     process_list(json, "linked", ask->pid, SP_RELATION_LINK, &told);
     process_list(json, "watching", ask->pid, SP_RELATION_MONITOR, &told);

@@ -66,10 +66,12 @@ static sp_err connect_finish(struct connect *connect, struct sp__io *moved_io, i
         .io = moved_io,
     };
     sp__resource_add(connect->self, &connecting->resource);
+    sp__process_count_file(connect->self, 1);
     sp_err err = connect_await(connect, moved_io, instant);
     if (err == SP_ERR_NOTCONTEXT)
         return err; /* a foreign thread's process was killed, and has released it */
     sp__resource_remove(&connecting->resource);
+    sp__process_count_file(connect->self, -1);
     sp__free(connecting);
     if (err == SP_OK)
         return sp__stream_create(connect->self, moved_io, out_stream);

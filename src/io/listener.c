@@ -90,6 +90,7 @@ static sp_err listener_create(struct sp_process *self, struct sp__io *moved_io,
         .io = moved_io,
     };
     sp__resource_add(self, &listener->resource);
+    sp__process_count_file(self, 1);
     *out_listener = listener;
     return SP_OK;
 }
@@ -133,6 +134,7 @@ void sp_listener_close(struct sp_listener *moved_listener)
     if (moved_listener == NULL || !listener_owned(moved_listener))
         return;
     sp__resource_remove(&moved_listener->resource);
+    sp__process_count_file(moved_listener->owner, -1);
     listener_release(&moved_listener->resource);
 }
 

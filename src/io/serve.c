@@ -68,6 +68,7 @@ static void serve_give(struct sp_process *process, void *arg)
     struct sp_stream **moved_stream = arg;
     (*moved_stream)->owner = process;
     sp__resource_add(process, &(*moved_stream)->resource);
+    sp__process_count_file(process, 1);
     *moved_stream = NULL;
 }
 

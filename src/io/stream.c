@@ -42,6 +42,7 @@ sp_err sp__stream_create(struct sp_process *self, struct sp__io *moved_io,
     sp__buf_init(&stream->output.buf, SP__STREAM_OUTPUT_MAX);
     sp__buf_init(&stream->input, 0);
     sp__resource_add(self, &stream->resource);
+    sp__process_count_file(self, 1);
     *out_stream = stream;
     return SP_OK;
 }
@@ -62,6 +63,7 @@ static void stream_end(struct sp_stream *stream, bool reset)
     if (stream->owner != NULL) {
         sp__stream_untie(stream);
         sp__resource_remove(&stream->resource);
+        sp__process_count_file(stream->owner, -1);
     }
     if (!reset)
         sp_ignore(sp__stream_push(stream));

@@ -7,6 +7,7 @@ sp_err sp_stream_release(struct sp_stream *stream)
         return SP_ERR_NOTCONTEXT;
     sp__stream_untie(stream);
     sp__resource_remove(&stream->resource);
+    sp__process_count_file(stream->owner, -1);
     stream->owner = NULL;
     return SP_OK;
 }
@@ -18,6 +19,7 @@ sp_err sp_stream_adopt(struct sp_stream *stream)
         return SP_ERR_NOTCONTEXT;
     stream->owner = self;
     sp__resource_add(self, &stream->resource);
+    sp__process_count_file(self, 1);
     if (sp_stream_queued(stream) > 0)
         sp__stream_push_later(stream);
     return SP_OK;

@@ -12,6 +12,8 @@
 #include "behaviour/supervisor_ops.h"
 #include "behaviour/task.h"
 #include "process/relation.h"
+#include "process/spawn_site.h"
+#include "runtime/real/probe.h"
 #include "spawned/statem.h"
 
 /* Under the process's lock, not closed. */
@@ -56,6 +58,26 @@ static bool inspect_supervises(struct sp_runtime *runtime, sp_pid pid)
     return supervises;
 }
 
+/* Under its lock, not closed. */
+static void inspect_holdings(const struct sp_process *process, struct sp_inspect *info)
+{
+    /* relaxed, all: recent values. */
+    uint32_t held = atomic_load_explicit(&process->held, memory_order_relaxed);
+    info->files = held / SP__HELD_FILE;
+    info->timers = process->relations == NULL ? 0 : process->relations->timer_count;
+    info->notices = atomic_load_explicit(&process->exit_signals, memory_order_relaxed);
+    info->signalled = sp__actor_signalled(&process->actor);
+    info->spawned_at = sp__spawn_site_of(process);
+}
+
+const char *sp_inspect_site(const void *spawned_at, char text[SP_INSPECT_SITE_MAX])
+{
+    text[0] = '\0';
+    if (spawned_at != NULL)
+        sp__probe_frame_text(spawned_at, text, SP_INSPECT_SITE_MAX);
+    return text;
+}
+
 sp_err sp_inspect(sp_pid pid, struct sp_inspect *out_info)
 {
     struct sp_inspect info = { .kind = SP_PROCESS_PLAIN };
@@ -72,6 +94,8 @@ sp_err sp_inspect(sp_pid pid, struct sp_inspect *out_info)
         if (!closed) {
             info.kind = sp__inspect_kind(process);
             info.handling = sp_ns(sp__inspect_handling(process, sp__now(runtime)));
+            inspect_holdings(process, &info);
+            sp__inspect_operation(process, info.operation, sizeof(info.operation));
         }
         sp__lock_unlock(&process->lock);
         if (inspect_supervises(runtime, info.process.parent))

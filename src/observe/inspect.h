@@ -26,6 +26,10 @@ enum sp_process_kind sp__inspect_kind(const struct sp_process *process) SP_NONNU
 /** How long it has been at its call; 0: at none. Context: any, inside an epoch section. */
 int64_t sp__inspect_handling(struct sp_process *process, int64_t now_ns) SP_NONNULL;
 
+/** The name of the operation that its handler is at, cut; empty: it is at none, or it moves on.
+ *  Context: any, with its lock held and the process not closed. */
+void sp__inspect_operation(const struct sp_process *process, char *text, size_t size) SP_NONNULL;
+
 /** Add the other ends of its LINK, MONITOR or WATCHER relations. Takes its lock.
  *  Context: any, inside an epoch section. */
 void sp__inspect_tied(struct sp_process *process, enum sp_relation relation,

@@ -129,6 +129,9 @@ enum {
 
 #define SP__SERIAL_DEAD (UINT64_C(1) << 63)
 
+/* A socket, in sp_process.held; below it is the number of spawn_site.h. */
+#define SP__HELD_FILE SP__SPAWN_SITES
+
 struct sp_process {
     struct sp__actor actor;  /* first */
     _Atomic uint64_t serial; /* with SP__SERIAL_DEAD: not to be found */
@@ -172,6 +175,7 @@ struct sp_process {
     uint64_t parent_serial;
     _Atomic uint64_t handled; /* messages */
     uint32_t parent_slot;
+    _Atomic uint32_t held; /* sockets, times SP__HELD_FILE; and the number of its spawn site */
 };
 
 /** What few processes need. Owner, except where marked. */

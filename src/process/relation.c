@@ -36,6 +36,7 @@ struct sp__relations *sp__process_relations(struct sp_process *process)
     sp__list_init(&relations->watchers);
     relations->watcher_count = 0;
     relations->timers = 0;
+    relations->timer_count = 0;
     process->relations = relations;
     return relations;
 }

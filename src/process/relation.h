@@ -43,6 +43,7 @@ struct sp__relations {
     struct sp__list watchers; /* struct sp__monitor.link, that others hold on this one */
     uint32_t watcher_count;
     uint32_t timers; /* the newest that will send to this process: number + 1, or 0 */
+    uint32_t timer_count;
 };
 
 /** Lock two processes (may be the same). */

@@ -49,4 +49,13 @@ static inline void sp__resource_remove(struct sp__resource *resource)
     resource->place = NULL;
 }
 
+/** A socket that the process has, or has no longer. Context: the owner, or who makes it. */
+static inline void sp__process_count_file(struct sp_process *process, int more)
+{
+    /* relaxed: a statistic; single writer. */
+    uint32_t held = atomic_load_explicit(&process->held, memory_order_relaxed);
+    uint32_t change = (uint32_t)more * SP__HELD_FILE;
+    atomic_store_explicit(&process->held, held + change, memory_order_relaxed);
+}
+
 #endif

@@ -10,6 +10,7 @@
 #include "process/registry.h"
 #include "process/relation.h"
 #include "process/scheduling.h"
+#include "process/spawn_site.h"
 
 #include <string.h>
 
@@ -151,6 +152,7 @@ static void spawn_fill(struct sp_process *process, struct sp__context *context,
     process->pending = NULL;
     process->started_ns = runtime->ops->now_coarse(runtime);
     atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
+    atomic_store_explicit(&process->held, sp__spawn_site_take(context), memory_order_relaxed);
     const struct sp_process *parent = (const struct sp_process *)(const void *)context->current;
     sp_pid pid = parent == NULL ? SP_PID_NONE : sp__process_pid(parent);
     process->parent_slot = pid.slot;
@@ -356,8 +358,11 @@ void sp__process_give_way(void)
 sp_err sp_spawn(sp_process_fn fn, void *arg, const struct sp_spawn_options *options,
                 sp_pid *out_pid)
 {
+    sp__spawn_here(__builtin_return_address(0));
     sp_err err = sp__spawn(fn, arg, options, NULL, out_pid);
     if (err == SP_OK)
         sp__process_give_way();
+    else
+        sp__spawn_not();
     return err;
 }

@@ -117,6 +117,7 @@ static void timer_list(struct timer *timer, struct sp__relations *relations)
     if (relations->timers != 0)
         timer_at(timer, relations->timers, number)->newer = number + 1;
     relations->timers = number + 1;
+    relations->timer_count++;
 }
 
 static void timer_unlist(struct timer *timer, struct sp__relations *relations)
@@ -130,6 +131,7 @@ static void timer_unlist(struct timer *timer, struct sp__relations *relations)
     else
         relations->timers = older;
     timer_set_older(timer, TIMER_UNLISTED);
+    relations->timer_count--;
 }
 
 /* ---- firing ---- */

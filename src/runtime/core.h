@@ -38,6 +38,11 @@ struct sp__exits;
 struct sp__trace;
 struct sp_process;
 
+enum {
+    /** Places in the program where processes are spawned, that are told apart; without number 0. */
+    SP__SPAWN_SITES = 256,
+};
+
 /** Counters of one context: written by its thread, summed by readers. */
 struct sp__counters {
     _Atomic uint64_t sent;
@@ -115,6 +120,7 @@ struct sp__context {
     struct sp__slab_cache task_cache; /* of runtime.task_slots, once it was used */
     _Atomic uint32_t live_unused;     /* see process/living.h; written by the thread */
     uint32_t spawned_in_a_row;        /* since a spawner gave way; see process/spawn.c */
+    const void *spawn_site;           /* where, in the program; see process/spawn_site.h */
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
     uint64_t trace_number;          /* of the last request that began here; see process/trace.h */
@@ -163,8 +169,9 @@ struct sp_runtime {
     _Atomic bool unready;         /* a shutdown has begun: behaviour/shutdown_run.c */
     struct sp__slab *processes;   /* struct sp_process, by slot */
     struct sp__slab *timer_slots; /* struct sp__timer */
-    struct sp__slab *_Atomic task_slots; /* struct sp__task_slot; made by the first */
-    struct sp__lock task_lock;           /* which groups of tasks are beneath which */
+    struct sp__slab *_Atomic task_slots;              /* struct sp__task_slot; made by the first */
+    struct sp__lock task_lock;                        /* which groups of tasks are beneath which */
+    const void *_Atomic spawn_sites[SP__SPAWN_SITES]; /* by number; see process/spawn_site.h */
     struct sp__hash_seed seed;
     _Atomic uint64_t live;            /* written under contexts_lock; see process/living.h */
     struct sp_runtime *debugger_next; /* process/debugger.h */
