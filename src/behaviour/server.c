@@ -526,8 +526,10 @@ static SP_NOINLINE void server_attend(struct sp_process *self, const struct sp_m
         sp__schedule_begin(self, message->type->name);
 }
 
-static inline void server_message(struct sp_process *self, struct sp__server *server,
-                                  struct sp_message *message)
+/* In both that handle messages: the second must not make a call of it in the first. */
+__attribute__((always_inline)) static inline void server_message(struct sp_process *self,
+                                                                 struct sp__server *server,
+                                                                 struct sp_message *message)
 {
     if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
         server_attend(self, message);
