@@ -1,5 +1,4 @@
 #include "runtime/real/real.h"
-#include "runtime/real/log_writer.h"
 
 #include "base/alloc.h"
 #include "runtime/file.h"
