@@ -124,6 +124,16 @@ if(SPAWNED_BUILD_TESTS AND TARGET dashboard AND NOT CMAKE_CROSSCOMPILING AND NOT
     set_tests_properties(dashboard_browser PROPERTIES LABELS "system;http" TIMEOUT 900)
 endif()
 
+# The metrics of spawned-kv, looked at by promtool and scraped by a Prometheus.
+if(SPAWNED_BUILD_TESTS AND TARGET spawned_http AND TARGET spawned-kv AND NOT CMAKE_CROSSCOMPILING
+        AND NOT SPAWNED_SANITIZE AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    add_test(NAME prometheus COMMAND ${Python3_EXECUTABLE}
+        ${PROJECT_SOURCE_DIR}/tests/prometheus/run.py $<TARGET_FILE:spawned-kv>)
+    set_tests_properties(prometheus PROPERTIES LABELS "system;http" TIMEOUT 300
+        SKIP_RETURN_CODE 77)
+endif()
+
 # The command against these programs, also under the sanitizers.
 if(SPAWNED_BUILD_TESTS AND TARGET spawned_tool AND TARGET dashboard AND NOT CMAKE_CROSSCOMPILING
         AND NOT SPAWNED_COVERAGE AND NOT SPAWNED_FUZZ)

@@ -3,6 +3,7 @@
 #include "options.h"
 #include "tree.h"
 
+#include "spawned/metrics.h"
 #include "spawned/recorder.h"
 #include "spawned/serve.h"
 
@@ -53,6 +54,7 @@ static void main_started(void *arg)
     if (kv_observe_where(address)) {
         /* For its timeline; without memory that stays empty. */
         sp_ignore(sp_recorder_start(sp_runtime_current(), NULL));
+        sp_ignore(sp_metrics_start(sp_runtime_current(), NULL)); /* without: fewer of them */
         bool local = strncmp(address, "unix:", 5) == 0;
         printf(local ? "spawned-kv: observed on %s\n" : "spawned-kv: dashboard on http://%s/\n",
                address);
