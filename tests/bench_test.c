@@ -23,6 +23,7 @@ static const char *const bench_figures[][2] = {
     { "observe_recorder", "ns_per_event" },
     { "call", "ns_per_call" },
     { "call_c1000", "ns_per_call" },
+    { "deadlock_check", "ns_per_check" },
     { "spawn", "ns_per_spawn_exit" },
     { "idle_memory", "bytes_per_actor" },
     { "skynet", "ms" },

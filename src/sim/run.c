@@ -321,6 +321,8 @@ void sim_quiet(void *arg)
     struct sp_sim *s = arg;
     char text[SIM_TEXT_MAX - 64];
     struct sp__list *tasks = sp__world_tasks(s->world);
+    if (s->plan->test->options.deadlocks)
+        return; /* who closed the circle may still be about to be told */
     for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
         struct sp__task *task = sp__container_of(at, struct sp__task, link);
         if (task->kind != SP__TASK_ACTOR)

@@ -4,6 +4,7 @@
  * The caller's frame is reused as soon as its call is over: who still writes to it is found. The
  * scheduler is a flag, as in mailbox_test.c.
  */
+#include "process/aside.h"
 #include "process/reply_fast.h"
 
 #include "model.h"
@@ -50,6 +51,15 @@ void sp__scheduler_spin(unsigned spins)
 {
     (void)spins;
     model_wait();
+}
+/* Nobody puts a wait aside here. */
+bool sp__aside_reply(struct sp_process *caller, const struct sp__reply_to *to,
+                     const struct sp__reply *reply)
+{
+    (void)caller;
+    (void)to;
+    (void)reply;
+    return false;
 }
 const struct sp_reason *sp_reason_ref(const struct sp_reason *reason)
 {
