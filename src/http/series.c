@@ -1,8 +1,10 @@
 #include "http/series.h"
 
 #include "base/alloc.h"
+#include "observe/metrics.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,12 +12,20 @@ sp_err sp__http_series_init(struct sp__http_series *series)
 {
     *series = (struct sp__http_series){ .rows = NULL };
     series->rows = sp__calloc(SP__HTTP_SERIES_ROWS, sizeof(*series->rows));
-    return series->rows == NULL ? SP_ERR_NOMEM : SP_OK;
+    series->delays = sp__calloc(1, sizeof(*series->delays));
+    series->interval = sp__calloc(1, sizeof(*series->interval));
+    if (series->rows != NULL && series->delays != NULL && series->interval != NULL)
+        return SP_OK;
+    sp__http_series_finish(series);
+    return SP_ERR_NOMEM;
 }
 
 void sp__http_series_finish(struct sp__http_series *series)
 {
     sp__free(series->rows);
+    sp__free(series->delays);
+    sp__free(series->interval);
+    *series = (struct sp__http_series){ .rows = NULL };
 }
 
 static int64_t series_cpu_us(void)
@@ -39,6 +49,41 @@ static int64_t series_rss(void)
     return fields == 2 ? pages * sysconf(_SC_PAGESIZE) : SP__HTTP_SERIES_NULL;
 }
 
+static int64_t series_delay(const struct sp_histogram_values *values, double q)
+{
+    if (values->count == 0)
+        return SP__HTTP_SERIES_NULL; /* nothing was measured */
+    return (int64_t)(sp_histogram_quantile(values, q) + 500) / 1000;
+}
+
+/* The delays that came since the last sample; they are read while they change. */
+static void series_read_delays(struct sp__http_series *series, struct sp_runtime *runtime,
+                               struct sp__http_row *row)
+{
+    struct sp_histogram_values *now = series->interval;
+    struct sp_histogram_values *before = series->delays;
+    memset(now, 0, sizeof(*now));
+    if (sp_metrics_started(runtime))
+        sp__metrics_queue_delays(runtime, now);
+    uint64_t count = 0;
+    for (size_t i = 0; i < SP_HISTOGRAM_BUCKETS; i++) {
+        uint64_t all = now->buckets[i];
+        now->buckets[i] = all > before->buckets[i] ? all - before->buckets[i] : 0;
+        before->buckets[i] = all;
+        count += now->buckets[i];
+    }
+    now->count = count;
+    row->queue_delay_p50_us = series_delay(now, 0.5);
+    row->queue_delay_p90_us = series_delay(now, 0.9);
+    row->queue_delay_p99_us = series_delay(now, 0.99);
+}
+
+static int64_t series_busy_us(struct sp_runtime *runtime)
+{
+    int64_t busy_ns = sp_metrics_started(runtime) ? sp__metrics_busy_ns(runtime) : -1;
+    return busy_ns < 0 ? SP__HTTP_SERIES_NULL : busy_ns / 1000;
+}
+
 /* Everything as a count since the start. */
 static struct sp__http_row series_read(struct sp_runtime *runtime)
 {
@@ -59,6 +104,7 @@ static struct sp__http_row series_read(struct sp_runtime *runtime)
         .parks = (int64_t)stats.parks,
         .handoffs = (int64_t)stats.handoffs,
         .cpu_us = series_cpu_us(),
+        .busy_us = series_busy_us(runtime),
         .rss_bytes = series_rss(),
     };
 }
@@ -112,6 +158,7 @@ void sp__http_series_sample(struct sp__http_series *series, struct sp_runtime *r
     if (sp__http_series_next(series, now_ns) != 0)
         return;
     struct sp__http_row now = series_read(runtime);
+    series_read_delays(series, runtime, &now);
     if (series->based)
         series_add(series, &now);
     series->base = now;

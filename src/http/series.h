@@ -8,6 +8,7 @@
 #ifndef SPAWNED_HTTP_SERIES_H
 #define SPAWNED_HTTP_SERIES_H
 
+#include "spawned/metrics.h"
 #include "spawned/runtime.h"
 
 enum {
@@ -34,6 +35,10 @@ enum {
     D(parks)                          \
     D(handoffs)                       \
     D(cpu_us)                         \
+    D(busy_us)                        \
+    A(queue_delay_p50_us)             \
+    A(queue_delay_p90_us)             \
+    A(queue_delay_p99_us)             \
     A(rss_bytes)
 
 #define SP__HTTP_SERIES_MEMBER(name) int64_t name;
@@ -52,7 +57,9 @@ struct sp__http_series {
     struct sp__http_row base;  /* counts at the last sample */
     bool based;                /* there is one */
     bool watched;
-    int64_t asked_ns; /* the last question */
+    int64_t asked_ns;                     /* the last question */
+    struct sp_histogram_values *delays;   /* until the last sample */
+    struct sp_histogram_values *interval; /* room for those since */
 };
 
 /** Errors: NOMEM. Context: any. */

@@ -90,6 +90,14 @@ SP_NODISCARD sp_err sp__metrics_write_messages(struct sp_runtime *runtime,
                                                struct sp__exposition *to,
                                                struct sp_histogram_values *values) SP_NONNULL;
 
+/** Add the queue delays of all messages that were measured, in nanoseconds. Context: any. */
+void sp__metrics_queue_delays(struct sp_runtime *runtime, struct sp_histogram_values *into)
+    SP_NONNULL;
+
+/** How long the workers' threads were not asleep for want of work, since messages were first watched, all of
+ *  them together; less than zero: they never were. Units: nanoseconds. Context: any. */
+int64_t sp__metrics_busy_ns(struct sp_runtime *runtime) SP_NONNULL;
+
 /** What is written of histograms of times: 256 ns to 17 s. */
 extern const struct sp__written_buckets sp__metrics_times;
 

@@ -54,6 +54,24 @@ static void rows_add(void *arg, struct sp__watch *watch)
         rows->cells[rows->count++] = &watch->rest;
 }
 
+static void delays_add(void *arg, struct sp__watch *watch)
+{
+    struct sp_histogram_values *into = arg;
+    for (uint32_t i = 0; i < SP__WATCH_OWN; i++)
+        if (cell_is_used(&watch->own[i]))
+            sp__histogram_sum(&watch->own[i].detail->delay, into);
+    for (uint32_t i = 0; i <= watch->mask; i++)
+        if (cell_is_used(&watch->other[i]))
+            sp__histogram_sum(&watch->other[i].detail->delay, into);
+    if (atomic_load_explicit(&watch->rest.count, memory_order_relaxed) != 0)
+        sp__histogram_sum(&watch->rest.detail->delay, into);
+}
+
+void sp__metrics_queue_delays(struct sp_runtime *runtime, struct sp_histogram_values *into)
+{
+    sp__metrics_each_watch(runtime, delays_add, into);
+}
+
 static int cell_compare_process(const struct sp__watch_cell *a, const struct sp__watch_cell *b)
 {
     return strcmp(a->detail->process, b->detail->process);

@@ -286,6 +286,24 @@ static void write_threads(struct sp_runtime *runtime, struct sp__exposition *to)
     }
 }
 
+int64_t sp__metrics_busy_ns(struct sp_runtime *runtime)
+{
+    struct sp__meters *meters = sp__meters_of(runtime);
+    struct sp__meter *meter = meters == NULL ? NULL : sp__meters_blocks(meters);
+    int64_t now_ns = sp__now(runtime);
+    int64_t busy_ns = 0;
+    bool watched = false;
+    for (; meter != NULL; meter = meter->next) {
+        /* acquire: pairs with the release in attach. */
+        struct sp__watch *watch = atomic_load_explicit(&meter->watch, memory_order_acquire);
+        if (watch == NULL || meter->kind != SP__CONTEXT_WORKER)
+            continue;
+        watched = true;
+        busy_ns += now_ns - sp__watch_idle_ns(watch, now_ns);
+    }
+    return watched ? busy_ns : -1;
+}
+
 static void wakes_add(void *arg, struct sp__watch *watch)
 {
     sp__histogram_sum(&watch->wakes, arg);
