@@ -101,7 +101,8 @@ static sp_err step_health(void)
     err = sp_health(&(struct sp_health_options){ .limit = sp_sec(60) }, &check, 1, &report);
     if (err == SP_OK && report.status != SP_DEGRADED)
         err = report.asked == 0 ? SP_ERR_DIED : SP_ERR_INVALID; /* it may have got no memory */
-    sp_ignore(sp_kill(ward.pid) == SP_OK);
+    while (sp_kill(ward.pid) == SP_ERR_NOMEM)
+        sp_yield();
     wait_gone_anyhow(ward.pid);
     return err;
 }

@@ -241,6 +241,28 @@ static void group_wake(struct sp__task_group *group)
     sp__wait_finish(waiter, group->token);
 }
 
+/* Does one of the tasks wait for us already? One that comes to wait later sees it itself: our edge is
+ * published, and who waits for us has published its own, and sent us a message, before it looks. */
+static bool group_waits_for_owner(struct sp_process *self, struct sp__task_group *group)
+{
+    sp_pid pids[GROUP_LOOK_MAX];
+    size_t count = 0;
+    /* seq_cst: between our edge and the look at the mailbox; pairs with the push of a request, which goes
+     * before its sender's seq_cst loads in the walk. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!sp__process_has_next(self))
+        return false;
+    sp__task_slot_lock(&group->slot);
+    for (struct sp__list *at = sp__list_first(&group->running);
+         at != NULL && count < GROUP_LOOK_MAX; at = sp__list_next(&group->running, at))
+        pids[count++] = sp__container_of(at, struct sp__task, link)->pid;
+    sp__task_slot_unlock(&group->slot);
+    bool closed = false;
+    for (size_t i = 0; i < count && !closed; i++)
+        closed = sp__deadlock_closed_by(self, pids[i]);
+    return closed;
+}
+
 /* Until a task ends; `all`: and then for the others. The lock is held, let go, and held again but
  * for NOTCONTEXT. */
 static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, int64_t until,
@@ -251,11 +273,14 @@ static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, 
     group->token = token;
     group->waiter = &self->actor;
     sp_pid pid = group->pid;
-    all = all || group->for_all;
+    bool looks = group->for_all;
+    all = all || looks;
     sp__task_slot_unlock(&group->slot);
     if (all)
         sp__edge_begin(self, &pending, pid, token, SP_WAIT_GROUP);
-    sp_err err = sp__process_wait(self, token, until);
+    sp_err err = SP_ERR_DEADLOCK;
+    if (!looks || !group_waits_for_owner(self, group) || !sp__wait_close(&self->actor, token))
+        err = sp__process_wait(self, token, until);
     if (err == SP_ERR_NOTCONTEXT)
         return err;
     sp__edge_end(self);
@@ -571,23 +596,6 @@ sp_err sp_task_group_next(sp_task_group group, const struct sp_task_type *type, 
                                sp__scheduler_instant(runtime, deadline, sp_never()));
 }
 
-/* Does one of the tasks wait for us already? One that comes to wait later sees it itself. The lock
- * is held before and after. */
-static bool group_waits_for_owner(struct sp_process *self, struct sp__task_group *group)
-{
-    sp_pid pids[GROUP_LOOK_MAX];
-    size_t count = 0;
-    for (struct sp__list *at = sp__list_first(&group->running);
-         at != NULL && count < GROUP_LOOK_MAX; at = sp__list_next(&group->running, at))
-        pids[count++] = sp__container_of(at, struct sp__task, link)->pid;
-    sp__task_slot_unlock(&group->slot);
-    bool closed = false;
-    for (size_t i = 0; i < count && !closed; i++)
-        closed = sp__deadlock_closed_by(self, pids[i]);
-    sp__task_slot_lock(&group->slot);
-    return closed;
-}
-
 sp_err sp__task_group_drain(sp_task_group handle, int64_t until)
 {
     struct sp_process *self = sp__process_self();
@@ -610,9 +618,6 @@ sp_err sp__task_group_for_all(sp_task_group handle, bool on)
     if (err != SP_OK)
         return err;
     group->for_all = on;
-    /* Who waits for us has left a message. */
-    if (on && sp__process_has_next(self) && group_waits_for_owner(self, group))
-        err = SP_ERR_DEADLOCK;
     sp__task_slot_unlock(&group->slot);
     return err;
 }

@@ -188,11 +188,11 @@ sp_err sp__metrics_write_messages(struct sp_runtime *runtime, struct sp__exposit
     sp__metrics_each_watch(runtime, rows_count, &rows);
     if (rows.max == 0)
         return SP_OK;
-    rows.cells = sp__calloc(rows.max, sizeof(*rows.cells));
+    rows.cells = sp__calloc(rows.max, sizeof(*rows.cells)); /* NOLINT: pointers they are */
     if (rows.cells == NULL)
         return SP_ERR_NOMEM;
     sp__metrics_each_watch(runtime, rows_add, &rows);
-    qsort(rows.cells, rows.count, sizeof(*rows.cells), cells_compare);
+    qsort(rows.cells, rows.count, sizeof(*rows.cells), cells_compare); /* NOLINT */
     write_rows_count(&rows, to);
     write_rows_handler(&rows, to, values);
     write_rows_delay(&rows, to, values);

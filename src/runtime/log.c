@@ -162,6 +162,7 @@ static void log_take(struct sp__log *log, struct sp_log_record *record)
     if (actor != NULL && runtime->log_trace != NULL)
         record->traced = runtime->log_trace(context, record->trace_id, record->span_id);
     log_hand_on(log, record);
+    record->process = ""; /* it was ours */
 }
 
 /* The module of a place: of the user's, or its file's name. */
