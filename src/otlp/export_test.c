@@ -303,10 +303,10 @@ TEST(a_dead_collector_is_given_up)
     collector_close(&collector); /* its port is nobody's now */
     collector.body = NULL;
     struct program program = { .collector = &collector,
-                               .options = { .retry_first = sp_ms(1),
-                                            .retry_most = sp_ms(2),
-                                            .retry_total = sp_ms(20),
-                                            .flush = sp_ms(100) },
+                               .options = { .retry_first = sp_ms(10),
+                                            .retry_most = sp_ms(50),
+                                            .retry_total = sp_sec(1),
+                                            .flush = sp_sec(60) },
                                .asks = 5 };
     struct sp_otlp_stats stats = program_run(&program);
     CHECK_INT((int)stats.exported, 0);
