@@ -47,6 +47,7 @@ extern const struct bench_workload bench_checks[];
 extern const struct bench_workload bench_sim[];
 extern const struct bench_workload bench_tasks[];
 extern const struct bench_workload bench_observe[];
+extern const struct bench_workload bench_log[];
 extern const struct bench_workload bench_traces[];
 extern const struct bench_workload bench_metrics[];
 extern const struct bench_workload bench_endpoint[];

@@ -21,6 +21,7 @@ static const char *const bench_figures[][2] = {
     { "big", "messages_per_s" },
     { "selective_receive", "ns_per_message_skipped" },
     { "observe_recorder", "ns_per_event" },
+    { "observe_log", "off_ns" },
     { "call", "ns_per_call" },
     { "call_c1000", "ns_per_call" },
     { "deadlock_check", "ns_per_check" },
