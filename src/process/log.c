@@ -2,6 +2,7 @@
 #include "process/log.h"
 
 #include "runtime/log.h"
+#include "spawned/trace.h"
 
 #include <stdio.h>
 
@@ -27,6 +28,25 @@ void sp__process_log_who(struct sp__actor *actor, struct sp__log_who *who)
     (void)snprintf(who->process, sizeof(who->process), "%s",
                    name == NULL ? sp__process_label(process) : name);
     sp__lock_unlock(&process->lock);
+}
+
+/* High byte first, as ids are written. */
+static void log_put_id(uint8_t *bytes, uint64_t id)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(id >> (56 - 8 * i));
+}
+
+bool sp__process_log_trace(struct sp__context *context, uint8_t trace_id[16], uint8_t span_id[8])
+{
+    struct sp_process *process = (struct sp_process *)(void *)context->current;
+    struct sp_trace_context trace;
+    if (process->stage != SP__EXIT_NOT || !sp_trace_current(&trace))
+        return false; /* one that ends has no message any more */
+    log_put_id(trace_id, trace.trace.high);
+    log_put_id(trace_id + 8, trace.trace.low);
+    log_put_id(span_id, trace.span);
+    return true;
 }
 
 void sp__process_log_forget(struct sp_runtime *runtime, struct sp__extra *extra)

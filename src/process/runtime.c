@@ -239,6 +239,7 @@ sp_err sp_runtime_create(const struct sp_runtime_options *options, struct sp_run
     runtime->label = runtime_label;
     runtime->log_level = sp__process_log_level;
     runtime->log_who = sp__process_log_who;
+    runtime->log_trace = sp__process_log_trace;
     runtime->on_fault = sp__process_on_fault;
     runtime->on_timers = sp__timers_fire;
     runtime->timer_actor = sp__timer_actor;
