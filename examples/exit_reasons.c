@@ -104,21 +104,25 @@ static void show_chain(void)
     enum { DISK, CACHE, FRONT };
     static const char *const names[] = { "disk", "cache", "front" };
     sp_pid pids[3];
-    const struct sp_reason *reason;
+    sp_monitor_ref monitor;
+    struct sp_message *message;
     sp_err err = sp_spawn(disk, NULL, NULL, &pids[DISK]);
     if (err != SP_OK)
         sp_exit_error(err, "cannot start");
     pids[CACHE] = start_depending(pids[DISK]);
     pids[FRONT] = start_depending(pids[CACHE]);
-    if (fail_send(pids[DISK], &(struct word){ "disk is full" }) != SP_OK ||
-        sp_join(pids[FRONT], sp_after_sec(60), &reason) != SP_OK)
+    if (sp_monitor(pids[FRONT], &monitor) != SP_OK ||
+        fail_send(pids[DISK], &(struct word){ "disk is full" }) != SP_OK ||
+        sp_receive(sp_after_sec(60), &message) != SP_OK)
         sp_exit_error(SP_ERR_TIMEOUT, "the chain does not break");
     /* The front's reason has the text of the first; its causes say whose death it was. */
-    for (const struct sp_reason *r = reason; r != NULL; r = sp_reason_cause(r))
+    const struct sp_down *down = sp_message_down(message);
+    const struct sp_reason *first = down == NULL ? NULL : down->reason;
+    for (const struct sp_reason *r = first; r != NULL; r = sp_reason_cause(r))
         for (int i = DISK; i <= FRONT; i++)
             if (sp_pid_equal(sp_reason_process(r), pids[i]))
-                printf("%s%s: %s\n", r == reason ? "" : "  because ", names[i], sp_reason_text(r));
-    sp_reason_unref(reason);
+                printf("%s%s: %s\n", r == first ? "" : "  because ", names[i], sp_reason_text(r));
+    sp_message_free(message);
 }
 
 static int run(void *arg)

@@ -54,16 +54,19 @@ static int run(void *arg)
 {
     (void)arg;
     sp_pid ponger_pid;
-    sp_pid pinger_pid;
-    const struct sp_reason *reason;
-    /* arg_size: the new process gets a copy, so that it does not need our stack. */
+    sp_monitor_ref monitor;
+    struct sp_message *message;
+    /* arg_size: the new process gets a copy, so that it does not need our stack. out_monitor: it
+     * is watched from the start, so that its end comes as a message, however soon. */
+    const struct sp_spawn_options watched = { .arg_size = sizeof(ponger_pid),
+                                              .out_monitor = &monitor };
     if (sp_spawn(ponger, NULL, NULL, &ponger_pid) != SP_OK ||
-        sp_spawn(pinger, &ponger_pid, &(struct sp_spawn_options){ .arg_size = sizeof ponger_pid },
-                 &pinger_pid) != SP_OK ||
-        sp_join(pinger_pid, sp_after_sec(60), &reason) != SP_OK)
+        sp_spawn(pinger, &ponger_pid, &watched, NULL) != SP_OK ||
+        sp_receive(sp_after_sec(60), &message) != SP_OK)
         return EXIT_FAILURE;
-    printf("pinger ended: %s\n", sp_reason_text(reason));
-    sp_reason_unref(reason);
+    const struct sp_down *down = sp_message_down(message);
+    printf("pinger ended: %s\n", down == NULL ? "?" : sp_reason_text(down->reason));
+    sp_message_free(message);
 
     /* The ponger waits for messages without end. A stop wakes it, and it does not come back. */
     if (sp_stop(ponger_pid, NULL, sp_after_sec(5)) != SP_OK)

@@ -119,7 +119,8 @@ SP_API SP_NODISCARD sp_err sp_drain(sp_pid pid, sp_deadline deadline);
  *  coordinated shutdown, see spawned/shutdown.h. Context: process. */
 SP_API bool sp_draining(void);
 
-/** Wait until `pid` has ended. A pid that is dead already gives reason `noproc`.
+/** Wait until `pid` has ended. A pid that is dead already gives reason `noproc`: whoever needs the
+ *  reason of one that may end at any time monitors it as it is spawned (out_monitor).
  *  Errors: TIMEOUT, NOMEM, NOTCONTEXT, DEADLOCK
  *  (itself, or one that waits for the caller).
  *  Ownership: the caller holds one reference of `*out_reason`; `out_reason` may be NULL.

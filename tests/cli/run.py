@@ -145,15 +145,22 @@ def ps_into_head_ends_quietly():
 
 @case
 def tree_is_drawn_as_the_locale_can():
+    nodes = [process("0.1.1", "main"), process("0.2.1", "top", parent="0.1.1", children=1),
+             process("0.3.1", "low", parent="0.2.1"), process("0.4.1", "last", parent="0.1.1")]
+    with answers(json.dumps({"truncated": False, "total": len(nodes), "nodes": nodes})) as node:
+        whole = [line.split(" 0.")[0].rstrip() for line in run("tree", address=node.address).splitlines()]
+        assert whole == ["main (server)", "├─ top (server)", "│  └─ low (server)", "└─ last (server)"], whole
+        plain = run("tree", address=node.address, LC_ALL="C", LANG="C")
+        table = str.maketrans({"├": "|", "└": "`", "─": "-", "│": "|"})
+        assert [line.split(" 0.")[0].rstrip() for line in plain.splitlines()] == [line.translate(table) for line in whole], plain
+        assert plain.isascii()
+
+
+@case
+def tree_of_a_node_and_of_a_part():
     with dashboard() as node:
         whole = run("tree", address=node.address)
-        contains(whole, "├─ ", "└─ ", "│  ")
-        plain = run("tree", address=node.address, LC_ALL="C", LANG="C")
-        contains(plain, "|- ", "`- ", "|  ")
-        assert plain.isascii()
-        table = str.maketrans({"├": "|", "└": "`", "─": "-", "│": "|"})
-        strip = lambda text: [line.split(" 0.")[0] for line in text.translate(table).splitlines()]
-        assert set(strip(plain)) & set(strip(whole))
+        contains(whole, "├─ ", "└─ ", "worker 0 (worker)", "office (supervisor)")
         part = run("tree", "worker 0", address=node.address)
         assert len(part.splitlines()) == 1, part
         nodes = json.loads(run("tree", "--json", address=node.address))["nodes"]
