@@ -55,6 +55,7 @@ extern const struct bench_workload bench_routers[];
 extern const struct bench_workload bench_pools[];
 extern const struct bench_workload bench_stop[];
 extern const struct bench_workload bench_nested[];
+extern const struct bench_workload bench_readers[];
 
 /** The workload of that name, or NULL. */
 const struct bench_workload *bench_workload_find(const char *name);

@@ -53,7 +53,7 @@ static const struct bench_workload *const bench_tables[] = {
     bench_messages, bench_calls,   bench_processes, bench_timing,  bench_services, bench_scaling,
     bench_floor,    bench_echo,    bench_tasks,     bench_soak,    bench_sim,      bench_checks,
     bench_observe,  bench_traces,  bench_endpoint,  bench_routers, bench_pools,    bench_stop,
-    bench_nested,   bench_metrics, bench_log,
+    bench_nested,   bench_readers, bench_metrics,   bench_log,
 };
 
 #define BENCH_TABLES (sizeof bench_tables / sizeof bench_tables[0])

@@ -25,6 +25,7 @@ static const char *const bench_figures[][2] = {
     { "call", "ns_per_call" },
     { "call_c1000", "ns_per_call" },
     { "deadlock_check", "ns_per_check" },
+    { "readonly_scaling", "times_as_many" },
     { "spawn", "ns_per_spawn_exit" },
     { "idle_memory", "bytes_per_actor" },
     { "skynet", "ms" },

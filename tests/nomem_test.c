@@ -391,6 +391,57 @@ static sp_err step_reentrant(void)
     return err;
 }
 
+/* ---- servers with readers ---- */
+
+SP_SERVER(shelf, sp_empty);
+SP_CALL(shelf, look, sp_empty, int);
+SP_CALL(shelf, fill, int, int);
+
+static sp_err shelf_on_look(const int *state, const sp_empty *in, int *out)
+{
+    (void)in;
+    *out = *state;
+    return SP_OK;
+}
+
+static sp_err shelf_on_fill(int *state, const int *in, int *out)
+{
+    *out = *state;
+    *state = *in;
+    return SP_OK;
+}
+
+SP_STATE(shelf, int);
+SP_ON_READ(shelf, look);
+SP_ON_CALL(shelf, fill);
+SP_CLASS(shelf, SP_READERS(2));
+
+static sp_err step_readers(void)
+{
+    shelf_ref ref;
+    int out = 9;
+    sp_err err = shelf_start(NULL, NULL, &ref);
+    if (err != SP_OK)
+        return err;
+    err = shelf_fill(ref, &(int){ 4 }, &out, WORLD_PATIENCE);
+    CHECK(err != SP_OK || out == 0);
+    if (err == SP_OK)
+        err = shelf_look(ref, &(sp_empty){ 0 }, &out, WORLD_PATIENCE);
+    CHECK(err != SP_OK || out == 4);
+    while (sp_kill(ref.pid) == SP_ERR_NOMEM)
+        sp_yield();
+    wait_gone_anyhow(ref.pid);
+    drop_messages();
+    return err;
+}
+
+TEST(nomem_in_servers_with_readers)
+{
+    world_open(NULL);
+    walk(step_readers);
+    world_close();
+}
+
 TEST(nomem_in_reentrant_servers)
 {
     world_open(NULL);

@@ -74,6 +74,7 @@ struct sp_server_class {
     /** Library use: stands between the mailbox and the operations (state machines). */
     const struct sp__server_hook *hook;
     const void *hook_class; /**< the hook's own part of the class */
+    uint32_t readers;       /**< see SP_READERS */
     /** See docs/reentrancy.md. Not for state machines, nor with own_thread: NOTSUP at the start. */
     enum sp_reentrancy reentrancy;
     uint32_t
@@ -93,6 +94,7 @@ struct sp_op {
     const struct sp_server_class *server;
     sp_err (*call)(void *state, const void *in, void *out);
     void (*cast)(void *state, const void *in);
+    bool read_only; /**< made by SP_ON_READ */
 };
 
 /** How a server starts. Zero is the default everywhere. */
@@ -105,7 +107,7 @@ struct sp_server_options {
 /** Start a server and wait for its init. When it fails, nothing of it is left: no process, no
  *  name. sp_call_outcome() then has the reason.
  *  Errors: what init returned; IGNORED (it declined); INITFAILED (it exited or faulted);
- *  TIMEOUT; EXISTS, NOMEM, LIMIT, INVALID, NOTCONTEXT; NOTSUP (a reentrant class with a thread of
+ *  TIMEOUT; EXISTS, NOMEM, LIMIT, INVALID (also more readers than 64), NOTCONTEXT; NOTSUP (a reentrant class with a thread of
  *  its own).
  *  Ownership: `args` is copied, `args_size` bytes; what it points to must live until init is
  *  done with it.
@@ -348,6 +350,29 @@ typedef struct sp_empty {
         .call = S##_##op##__call,                                                               \
     }
 
+/** Operation `op`, which only reads: done by `static sp_err S_on_op(const State *, const In *, Out *)`.
+ *  In a class with SP_READERS several may run at once; else as SP_ON_CALL. */
+#define SP_ON_READ(S, op)                                                                         \
+    static sp_err S##_##op##__call(void *state, const void *in, void *out)                        \
+    {                                                                                             \
+        _Static_assert(S##_##op##__is_call, "declare the operation with SP_CALL");                \
+        SP__TAKES_CONST(S##_on_##op, S##__state_type, S##_##op##__in_type, S##_##op##__out_type); \
+        return S##_on_##op((const S##__state_type *)state, (const S##_##op##__in_type *)in,       \
+                           (S##_##op##__out_type *)out);                                          \
+    }                                                                                             \
+    const struct sp_op S##_##op##_op = {                                                          \
+        .in = { #op, sizeof(S##_##op##__in_type), SP__KIND_CALL, SP__DESTROY(S##_##op##__in) },   \
+        .out_size = sizeof(S##_##op##__out_type),                                                 \
+        .out_destroy = SP__DESTROY(S##_##op##__out),                                              \
+        .server = &S##_class,                                                                     \
+        .call = S##_##op##__call,                                                                 \
+        .read_only = true,                                                                        \
+    }
+/* A state that is not const would be a warning only. */
+#define SP__TAKES_CONST(fn, State, In, Out)                                                       \
+    _Static_assert(_Generic(&(fn), sp_err(*)(const State *, const In *, Out *) : 1, default : 0), \
+                   "a read takes (const State *, const In *, Out *)")
+
 /** Operation `op`, done by `static void S_on_op(State *, const In *)`. */
 #define SP_ON_CAST(S, op)                                                                       \
     static void S##_##op##__cast(void *state, const void *in)                                   \
@@ -434,6 +459,12 @@ typedef struct sp_empty {
         S##_health((const S##__state_type *)state, out_health);        \
     }                                                                  \
     struct S##__health_defined
+
+/** In SP_CLASS: `n` processes (1 to 64) of the server's own run its SP_ON_READ operations, on as many
+ *  workers as there are; anything else it handles alone, when all reads before it are done. See
+ *  docs/readers.md. Not with `reentrancy`, nor for state machines. */
+#define SP_READERS(n) .readers = (n), .hook = &sp_readers_hook
+SP_API extern const struct sp__server_hook sp_readers_hook;
 
 /** The class: `.init = S__init, .terminate = S__terminate, ...`. */
 #define SP_CLASS(S, ...)                                                                       \

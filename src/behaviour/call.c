@@ -1,6 +1,7 @@
 /* Calling: one request or several, and what became of them. */
 #include "base/alloc.h"
 #include "behaviour/deadline.h"
+#include "behaviour/readers.h"
 #include "behaviour/reentrant.h"
 #include "behaviour/server.h"
 #include "process/deadlock.h"
@@ -505,6 +506,14 @@ sp_err sp__server_call_first(const struct sp_op *op, const void *in, struct sp_m
 
 /* ---- starting ---- */
 
+/* Errors: NOTSUP, INVALID. */
+static sp_err start_check(const struct sp_server_class *class,
+                          const struct sp_spawn_options *options)
+{
+    sp_err err = sp__reentrant_check(class, options);
+    return err == SP_OK ? sp__readers_check(class) : err;
+}
+
 static struct sp__server *server_new(const struct sp_server_class *class)
 {
     size_t size = sizeof(struct sp__server) + class->state_size;
@@ -635,14 +644,15 @@ sp_err sp_server_start(const struct sp_server_class *server_class, const void *a
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
     options = options == NULL ? &defaults : options;
-    if (sp__reentrant_check(server_class, &options->spawn) != SP_OK)
-        return SP_ERR_NOTSUP;
+    sp_err err = start_check(server_class, &options->spawn);
+    if (err != SP_OK)
+        return err;
     struct sp__server *server = server_new(server_class);
     if (server == NULL)
         return SP_ERR_NOMEM;
     sp_pid pid = SP_PID_NONE;
     sp__spawn_here(__builtin_return_address(0));
-    sp_err err = start_process(self, server, args, options, &pid);
+    err = start_process(self, server, args, options, &pid);
     if (err != SP_OK && sp_pid_is_none(pid)) {
         sp__free(server); /* it never became a process */
         sp__spawn_not();
@@ -672,14 +682,15 @@ sp_err sp__server_spawn(const struct sp_server_class *server_class, const void *
     struct sp_process *self = sp__process_self();
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
-    if (sp__reentrant_check(server_class, options) != SP_OK)
-        return SP_ERR_NOTSUP;
+    sp_err err = start_check(server_class, options);
+    if (err != SP_OK)
+        return err;
     struct sp__server *server = server_new(server_class);
     if (server == NULL)
         return SP_ERR_NOMEM;
     struct sp_process *process;
-    sp_err err = sp__process_create(sp__process_runtime(self), &sp__server_behaviour, server,
-                                    options, &process);
+    err = sp__process_create(sp__process_runtime(self), &sp__server_behaviour, server, options,
+                             &process);
     if (err == SP_OK) {
         process->flags |= SP__PROCESS_HOOK_STOP;
         if (equipment != NULL)

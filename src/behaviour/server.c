@@ -371,12 +371,21 @@ static SP_NOINLINE const struct sp_reason *server_attention(struct sp_process *s
     return end == NULL && over ? SERVER_GIVE_WAY : end;
 }
 
+/* Before a callback that is for no message. */
+static void server_alone(struct sp__server *server)
+{
+    const struct sp__server_hook *hook = server->class->hook;
+    if (hook != NULL && hook->alone != NULL)
+        hook->alone(sp__server_extra_of(server));
+}
+
 static bool server_step_now(struct sp_process *self, struct sp__server *server)
 {
     const struct sp_server_class *class = server->class;
     struct sp__extra *extra = self->extra;
     if (extra != NULL && extra->run_continue) {
         extra->run_continue = false;
+        server_alone(server);
         if (class->on_continue != NULL)
             class->on_continue(server->state);
         return true;
@@ -418,6 +427,7 @@ static bool server_idle(struct sp_process *self, struct sp__server *server)
     }
     extra->idle_at = 0;
     extra->idle_after = sp_ns(0);
+    server_alone(server);
     if (server->class->on_timeout != NULL)
         server->class->on_timeout(server->state);
     return true;
@@ -601,6 +611,14 @@ static enum sp__turn server_turn(struct sp__actor *actor)
 
 /* ---- the end ---- */
 
+static void server_quiesce(struct sp_process *self)
+{
+    struct sp__server *server = self->data;
+    const struct sp__server_hook *hook = server->class->hook;
+    if (hook != NULL && hook->quiesce != NULL)
+        hook->quiesce(sp__server_extra_of(server), (self->flags & SP__PROCESS_NO_TERMINATE) != 0);
+}
+
 static void server_terminate(struct sp_process *self, const struct sp_reason *reason)
 {
     struct sp__server *server = self->data;
@@ -674,6 +692,7 @@ const struct sp__behaviour sp__server_behaviour = {
     .label = "server",
     .handlers = true,
     .turn = server_turn,
+    .quiesce = server_quiesce,
     .terminate = server_terminate,
     .finish = server_finish,
     .running = server_running,

@@ -23,6 +23,11 @@ struct sp__server_hook {
     /** One event that goes before the next message; called until it returns false (it did
      *  nothing), with a look at the control lane in between. */
     bool (*step)(void *extra);
+    /** NULL, or before a callback that does not come through dispatch(); may suspend. */
+    void (*alone)(void *extra);
+    /** NULL, or at the beginning of the exit, before anything of the server's own goes; `at_once`: it
+     *  was killed. May suspend. Also where init has failed, or was not reached. */
+    void (*quiesce)(void *extra, bool at_once);
     /** Once, on every way out, after terminate and deferred functions; may not suspend. */
     void (*finish)(void *extra);
     /** dispatch() gets operations of other classes, too; else those are refused before it. */

@@ -184,6 +184,8 @@ static void exit_run_stages(struct sp_process *self)
 {
     if (self->stage == SP__EXIT_NOT) {
         self->stage = SP__EXIT_TERMINATE;
+        if (self->behaviour->quiesce != NULL)
+            self->behaviour->quiesce(self);
         if (self->behaviour->terminate != NULL && !(self->flags & SP__PROCESS_NO_TERMINATE))
             self->behaviour->terminate(self, self->exit);
     }

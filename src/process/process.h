@@ -51,6 +51,9 @@ struct sp__behaviour {
     const char *label; /* of plain processes; servers answer with their class */
     /** Runs what is to do, up to the throughput. */
     enum sp__turn (*turn)(struct sp__actor *actor);
+    /** The exit begins, in whatever way: waits for those who use what it owns. May suspend; a kill
+     *  does not end it. NULL: there are none. */
+    void (*quiesce)(struct sp_process *self);
     /** The reason to end came while it was not in a handler, or it exits itself: runs the
      *  terminate callback where there is one and it is due. May suspend. NULL: none. */
     void (*terminate)(struct sp_process *self, const struct sp_reason *reason);
@@ -456,6 +459,15 @@ static inline void sp__process_took(struct sp__context *context, struct sp_proce
     uint64_t handled = atomic_load_explicit(&self->handled, memory_order_relaxed);
     atomic_store_explicit(&self->handled, handled + 1, memory_order_relaxed);
     sp__count(&context->counters.handled);
+    if (atomic_load_explicit(&self->shared, memory_order_relaxed) &
+        (SP__SHARED_WAITED_FOR | SP__SHARED_ABOVE_MARK))
+        sp__send_room(self);
+}
+
+/** A message that was fetched is another process's now, which counts it. Context: the owner. */
+static inline void sp__process_passed(struct sp_process *self)
+{
+    sp__mailbox_took(&self->actor);
     if (atomic_load_explicit(&self->shared, memory_order_relaxed) &
         (SP__SHARED_WAITED_FOR | SP__SHARED_ABOVE_MARK))
         sp__send_room(self);
