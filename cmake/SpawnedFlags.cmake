@@ -39,6 +39,8 @@ endif()
 if(SPAWNED_FAULT_INJECTION)
     target_compile_definitions(spawned_flags INTERFACE SPAWNED_FAULT_INJECTION=1)
 endif()
+# Reports of what a process leaves behind are on unless the program says otherwise.
+target_compile_definitions(spawned_flags INTERFACE $<$<CONFIG:Debug>:SPAWNED_LEAK_REPORTS=1>)
 if(SPAWNED_UCONTEXT)
     target_compile_definitions(spawned_flags INTERFACE SPAWNED_UCONTEXT=1)
 endif()

@@ -24,6 +24,14 @@ enum sp_fault_policy {
     SP_FAULT_ABORT,       /**< the program ends with a core, as without a runtime */
 };
 
+/** Is it told in the log (at `info`) what a process had not given back when it ended? Its end releases
+ *  all of it in any case; one that lives long should not need that. See docs/containment.md. */
+enum sp_leak_report {
+    SP_LEAK_REPORT_DEFAULT = 0, /**< where the library was built as Debug */
+    SP_LEAK_REPORT_ON,          /**< sp_alloc() memory by place, sockets, timers, requests */
+    SP_LEAK_REPORT_OFF,
+};
+
 /** Limits and choices of a runtime. Zero means the default named here. */
 struct sp_runtime_options {
     uint32_t workers;       /**< threads that run processes; default: one per CPU */
@@ -48,9 +56,10 @@ struct sp_runtime_options {
     /** Before a worker sleeps for want of work it looks for so long whether input comes, where
      *  that was of use the last times. Default 20 us, at most 1 ms; negative: never. */
     sp_duration poll_spin;
-    enum sp_fault_policy on_fault; /**< default: contain */
-    uint64_t seed;                 /**< of the runtime's random numbers; default: the system's */
-    struct sp_log_options log;     /**< default: none, the library prints nothing */
+    enum sp_fault_policy on_fault;   /**< default: contain */
+    enum sp_leak_report leak_report; /**< default: in debug builds */
+    uint64_t seed;                   /**< of the runtime's random numbers; default: the system's */
+    struct sp_log_options log;       /**< default: none, the library prints nothing */
 };
 
 /** Start a runtime. `options` NULL: all defaults.

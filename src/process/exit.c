@@ -19,6 +19,7 @@
 #include "process/dead_letter.h"
 #include "process/exits.h"
 #include "process/group.h"
+#include "process/leaks.h"
 #include "process/living.h"
 #include "process/log.h"
 #include "process/registry.h"
@@ -128,7 +129,10 @@ static void exit_release(struct sp_process *self, bool late)
             continue;
         }
         sp__resource_remove(resource);
-        resource->release(resource);
+        if (sp__leaks_reported(sp__process_runtime(self)))
+            sp__leaks_release(self, resource);
+        else
+            resource->release(resource);
         at = &self->resources;
     }
 }
@@ -195,6 +199,8 @@ static void exit_run_stages(struct sp_process *self)
         self->stage = SP__EXIT_LOG;
         self->exit = sp__reason_of(self->exit, sp__process_pid(self));
         exit_log(self);
+        if (sp__leaks_reported(sp__process_runtime(self)))
+            sp__leaks_report(self);
     }
     if (self->stage <= SP__EXIT_LEAVE) {
         self->stage = SP__EXIT_LEAVE;

@@ -1,11 +1,11 @@
 /* Memory and deferred functions of a process: both are resources, released at its end.
  *
- *   allocation:  | resource, size (32 bytes) | the user's bytes, aligned to 16 |
+ *   allocation:  | resource, size, site (48 bytes) | the user's bytes, aligned to 16 |
  *
  * The quota counts the user's bytes. Threads: the owner. Neighbours: resource.h, exit.c.
  */
 #include "base/alloc.h"
-#include "process/process.h"
+#include "process/leaks.h"
 #include "process/resource.h"
 
 #include <string.h>
@@ -13,6 +13,7 @@
 struct allocation {
     struct sp__resource resource;
     size_t size;
+    const void *site; /* where it was asked for */
     _Alignas(16) char bytes[];
 };
 
@@ -44,12 +45,23 @@ static void allocation_release(struct sp__resource *resource)
     sp__free(sp__container_of(resource, struct allocation, resource));
 }
 
+bool sp__memory_of(const struct sp__resource *resource, size_t *out_size, const void **out_site)
+{
+    if (resource->release != allocation_release)
+        return false;
+    const struct allocation *allocation =
+        sp__container_of((struct sp__resource *)(uintptr_t)resource, struct allocation, resource);
+    *out_size = allocation->size;
+    *out_site = allocation->site;
+    return true;
+}
+
 static struct allocation *allocation_of(void *memory)
 {
     return sp__container_of((char *)memory, struct allocation, bytes);
 }
 
-void *sp_try_alloc(size_t size)
+static void *memory_take(size_t size, const void *site)
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL || !memory_allowed(self, size, 0))
@@ -59,9 +71,15 @@ void *sp_try_alloc(size_t size)
         return NULL;
     allocation->resource = (struct sp__resource){ .release = allocation_release };
     allocation->size = size;
+    allocation->site = site;
     sp__resource_add(self, &allocation->resource);
     memory_count(self, size, 0);
     return allocation->bytes;
+}
+
+void *sp_try_alloc(size_t size)
+{
+    return memory_take(size, __builtin_return_address(0));
 }
 
 static void memory_exhausted(void)
@@ -69,18 +87,23 @@ static void memory_exhausted(void)
     sp_exit(sp_reason_out_of_memory());
 }
 
-void *sp_alloc(size_t size)
+static void *memory_must(size_t size, const void *site)
 {
-    void *memory = sp_try_alloc(size);
+    void *memory = memory_take(size, site);
     if (memory == NULL)
         memory_exhausted();
     return memory;
 }
 
+void *sp_alloc(size_t size)
+{
+    return memory_must(size, __builtin_return_address(0));
+}
+
 void *sp_realloc(void *memory, size_t size)
 {
     if (memory == NULL)
-        return sp_alloc(size);
+        return memory_must(size, __builtin_return_address(0));
     struct sp_process *self = sp__process_self();
     struct allocation *old = allocation_of(memory);
     size_t old_size = old->size;
@@ -109,7 +132,7 @@ void sp_free(void *memory)
 char *sp_strdup(const char *text)
 {
     size_t size = strlen(text) + 1;
-    return memcpy(sp_alloc(size), text, size);
+    return memcpy(memory_must(size, __builtin_return_address(0)), text, size);
 }
 
 static void deferred_release(struct sp__resource *resource)

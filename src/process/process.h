@@ -220,6 +220,7 @@ struct sp__extra {
     int64_t call_running_ns;
     const struct sp_reason *call_reason;
     struct sp__schedule *schedule;       /* see scheduling.h; or NULL */
+    struct sp__leaks *leaks;             /* in its exit, see leaks.h; or NULL */
     sp_duration idle_after;              /* servers: inactivity timeout */
     int64_t idle_at;                     /* when it comes; 0: not set yet */
     bool run_continue;                   /* servers: on_continue is due */

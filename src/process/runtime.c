@@ -40,6 +40,11 @@ enum {
     RUNTIME_POLL_SPIN_US = 20,
     RUNTIME_STUCK_MS = 10,
     RUNTIME_STUCK_THREADS = 64,
+#ifdef SPAWNED_LEAK_REPORTS
+    RUNTIME_LEAK_REPORT = SP_LEAK_REPORT_ON,
+#else
+    RUNTIME_LEAK_REPORT = SP_LEAK_REPORT_OFF,
+#endif
     RUNTIME_STUCK_THREADS_MAX = 4096,
     /* How often a stop looks for processes that have become roots, or were just being born. */
     RUNTIME_LOOK_MS = 10,
@@ -72,6 +77,8 @@ static void options_default(struct sp_runtime_options *options)
         options->stuck_after = sp_ms(RUNTIME_STUCK_MS);
     if (options->poll_spin.ns == 0)
         options->poll_spin = sp_us(RUNTIME_POLL_SPIN_US);
+    if (options->leak_report == SP_LEAK_REPORT_DEFAULT)
+        options->leak_report = (enum sp_leak_report)RUNTIME_LEAK_REPORT;
     if (options->stuck_threads_max == 0)
         options->stuck_threads_max = RUNTIME_STUCK_THREADS;
 }
@@ -85,6 +92,7 @@ static sp_err options_check(const struct sp_runtime_options *options)
         options->stuck_after.ns > 3600 * SP_NS_PER_S || options->poll_spin.ns > SP_NS_PER_MS ||
         (options->slice.ns > 0 && options->slice.ns < SP_NS_PER_MS) || options->aging.ns < 0 ||
         options->aging.ns > RUNTIME_AGING_MAX_S * SP_NS_PER_S ||
+        (unsigned)options->leak_report > SP_LEAK_REPORT_OFF ||
         (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
         return SP_ERR_INVALID;
     return SP_OK;

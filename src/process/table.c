@@ -77,6 +77,7 @@ void sp__extra_free(struct sp__extra *extra)
     sp_reason_unref(extra->stop);
     sp_reason_unref(extra->call_reason);
     sp__free(extra->schedule);
+    sp__free(extra->leaks);
     /* relaxed: nobody else is there any more. */
     sp__free(atomic_load_explicit(&extra->health, memory_order_relaxed));
     sp__free(extra->name);
