@@ -83,6 +83,12 @@ static void options_default(struct sp_runtime_options *options)
         options->stuck_threads_max = RUNTIME_STUCK_THREADS;
 }
 
+static bool options_choices_valid(const struct sp_runtime_options *options)
+{
+    return (unsigned)options->leak_report <= SP_LEAK_REPORT_OFF &&
+           (options->on_fault == SP_FAULT_CONTAIN || options->on_fault == SP_FAULT_ABORT);
+}
+
 static sp_err options_check(const struct sp_runtime_options *options)
 {
     if (options->workers > RUNTIME_WORKERS_MAX || options->processes_max > RUNTIME_PROCESSES_MAX ||
@@ -91,9 +97,7 @@ static sp_err options_check(const struct sp_runtime_options *options)
         (options->stuck_after.ns > 0 && options->stuck_after.ns < SP_NS_PER_MS) ||
         options->stuck_after.ns > 3600 * SP_NS_PER_S || options->poll_spin.ns > SP_NS_PER_MS ||
         (options->slice.ns > 0 && options->slice.ns < SP_NS_PER_MS) || options->aging.ns < 0 ||
-        options->aging.ns > RUNTIME_AGING_MAX_S * SP_NS_PER_S ||
-        (unsigned)options->leak_report > SP_LEAK_REPORT_OFF ||
-        (options->on_fault != SP_FAULT_CONTAIN && options->on_fault != SP_FAULT_ABORT))
+        options->aging.ns > RUNTIME_AGING_MAX_S * SP_NS_PER_S || !options_choices_valid(options))
         return SP_ERR_INVALID;
     return SP_OK;
 }
