@@ -29,13 +29,15 @@ enum sp_overrun {
     SP_OVERRUN_CANCEL,   /**< until it returns, each wait in it says CANCELLED at once, and
                             sp_cancelled() is true; then the server goes on */
     SP_OVERRUN_STOP,     /**< its process ends with reason error(TIMEOUT), when the handler
-                            waits for something or returns */
+                            waits for something or returns; a late `terminate` is ended when it
+                            waits, and the reason stays as it was */
 };
 
 /** A handler that took long. */
 struct sp_slow_handler {
     sp_pid pid;
-    const char *operation; /**< name of the message's type; lives as long as the program's code */
+    const char *operation; /**< name of the message's type, or of the callback ("on_timeout",
+                              "terminate", "on_frame" ...); lives as long as the program's code */
     sp_duration took;      /**< from its begin to its end, with what it waited for */
     uint64_t omitted;      /**< others since the last call, that were not told */
 };

@@ -428,8 +428,12 @@ static bool server_idle(struct sp_process *self, struct sp__server *server)
     extra->idle_at = 0;
     extra->idle_after = sp_ns(0);
     server_alone(server);
-    if (server->class->on_timeout != NULL)
-        server->class->on_timeout(server->state);
+    if (server->class->on_timeout == NULL)
+        return true;
+    bool timed = sp__schedule_enter(self, "on_timeout");
+    server->class->on_timeout(server->state);
+    if (timed)
+        sp__schedule_exit(self);
     return true;
 }
 
@@ -623,8 +627,12 @@ static void server_terminate(struct sp_process *self, const struct sp_reason *re
 {
     struct sp__server *server = self->data;
     bool was_up = (self->flags & SP__PROCESS_STARTED) != 0;
-    if (was_up && server->class->terminate != NULL)
-        server->class->terminate(server->state, reason);
+    if (!was_up || server->class->terminate == NULL)
+        return;
+    bool timed = sp__schedule_enter(self, "terminate");
+    server->class->terminate(server->state, reason);
+    if (timed)
+        sp__schedule_end(self);
 }
 
 static void frame_abort(struct sp_process *self, struct sp__frame *frame,

@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "io/decoder.h"
 #include "io/stream.h"
+#include "process/scheduling.h"
 #include "spawned/server.h"
 
 #include <string.h>
@@ -151,10 +152,15 @@ static void attached_end(struct sp__attached *self, sp_err err, const char *text
         return;
     self->over = true;
     struct sp_stream_end end = { .err = err, .text = text };
-    if (self->options.on_end != NULL)
-        self->options.on_end(self->options.arg, self->stream, &end);
-    else
+    if (self->options.on_end == NULL) {
         attached_default_end(&end);
+        return;
+    }
+    struct sp_process *process = self->input.event.process;
+    bool timed = sp__schedule_enter(process, "on_end");
+    self->options.on_end(self->options.arg, self->stream, &end);
+    if (timed)
+        sp__schedule_exit(process);
 }
 
 /* ---- handing out ---- */
@@ -194,8 +200,22 @@ static void attached_batch(struct sp__attached *self)
 {
     if (!self->handed || self->stream == NULL || self->over)
         return;
-    if (self->options.on_batch != NULL)
-        self->options.on_batch(self->options.arg, self->stream);
+    if (self->options.on_batch == NULL)
+        return;
+    struct sp_process *process = self->input.event.process;
+    bool timed = sp__schedule_enter(process, "on_batch");
+    self->options.on_batch(self->options.arg, self->stream);
+    if (timed)
+        sp__schedule_exit(process);
+}
+
+static void attached_frame(struct sp__attached *self, const struct sp_frame *frame)
+{
+    struct sp_process *process = self->input.event.process;
+    bool timed = sp__schedule_enter(process, "on_frame");
+    self->options.on_frame(self->options.arg, self->stream, frame);
+    if (timed)
+        sp__schedule_exit(process);
 }
 
 static void attached_hand_out(struct sp__attached *self)
@@ -208,7 +228,7 @@ static void attached_hand_out(struct sp__attached *self)
         if (said != SP_DECODE_FRAME)
             break;
         self->handed = true;
-        self->options.on_frame(self->options.arg, self->stream, &frame);
+        attached_frame(self, &frame);
         attached_check_output(self);
     }
     self->undecoded = said == SP_DECODE_FRAME;

@@ -214,6 +214,43 @@ void sp__schedule_end(struct sp_process *self)
     (void)schedule_end(self, self->extra->schedule);
 }
 
+bool sp__schedule_enter_alone(struct sp_process *self, const char *operation)
+{
+    struct sp__schedule *schedule = self->extra->schedule;
+    sp__lock_lock(&schedule->lock);
+    bool alone = !schedule->running;
+    sp__lock_unlock(&schedule->lock);
+    if (alone)
+        sp__schedule_begin(self, operation);
+    return alone;
+}
+
+bool sp__schedule_stops(struct sp_process *self)
+{
+    struct sp__extra *extra = self->extra;
+    if (extra == NULL || extra->schedule == NULL)
+        return false;
+    struct sp__schedule *schedule = extra->schedule;
+    sp__lock_lock(&schedule->lock);
+    bool stops =
+        schedule->running && schedule->overran && schedule->set.on_overrun == SP_OVERRUN_STOP;
+    sp__lock_unlock(&schedule->lock);
+    return stops;
+}
+
+void sp__schedule_exit(struct sp_process *self)
+{
+    bool stops = sp__schedule_stops(self);
+    sp__schedule_end(self);
+    if (stops)
+        sp_ignore(sp__process_check(self));
+}
+
+void sp__schedule_break(struct sp_process *self)
+{
+    schedule_begin_anew(self, self->extra->schedule);
+}
+
 bool sp__schedule_between(struct sp_process *self, bool fresh)
 {
     struct sp__schedule *schedule = self->extra->schedule;

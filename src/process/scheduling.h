@@ -53,6 +53,27 @@ void sp__schedule_begin(struct sp_process *self, const char *operation) SP_NONNU
 /** It has ended, where one had begun. May run the user's on_slow. Context: as above. */
 void sp__schedule_end(struct sp_process *self) SP_NONNULL;
 
+/** The slow half of sp__schedule_enter(). */
+bool sp__schedule_enter_alone(struct sp_process *self, const char *operation) SP_NONNULL;
+
+/** A callback that is for no message begins, which `operation` names for good. True: it is measured,
+ *  and ends with sp__schedule_exit(). Inside a handler it is a part of that. Context: the owner. */
+static inline bool sp__schedule_enter(struct sp_process *self, const char *operation)
+{
+    return (self->attention & SP__ATTEND_SCHEDULE) != 0 &&
+           sp__schedule_enter_alone(self, operation);
+}
+
+/** It has ended; where it was to be stopped, so does the process. Context: as above. */
+void sp__schedule_exit(struct sp_process *self) SP_NONNULL;
+
+/** Is what runs late, and to be stopped? Context: the owner, with a record or without. */
+bool sp__schedule_stops(struct sp_process *self) SP_NONNULL;
+
+/** The exit begins: what ran is over, the terminate callback may begin. Context: the owner, with
+ *  SP__ATTEND_SCHEDULE. */
+void sp__schedule_break(struct sp_process *self) SP_NONNULL;
+
 /** Between two messages, or at the begin of a turn (`fresh`). True: the process's own slice is over.
  *  Context: as above. */
 bool sp__schedule_between(struct sp_process *self, bool fresh) SP_NONNULL;

@@ -4,6 +4,7 @@
 #include "process/callback.h"
 #include "process/relation.h"
 #include "process/reply.h"
+#include "process/scheduling.h"
 
 static sp_err signal_push(struct sp_process *to, enum sp__signal_kind kind, sp_pid from,
                           const struct sp_reason *moved_reason, bool counted)
@@ -197,29 +198,48 @@ const struct sp_reason *sp__process_signals(struct sp_process *self)
     return end;
 }
 
+/* Does it end the callback of the exit that is running? */
+static bool ending_kills(const struct sp__process_signal *signal)
+{
+    return signal->kind == SP__SIGNAL_EXIT && sp_reason_kind(signal->reason) == SP_REASON_KILL;
+}
+
+static bool ending_stops(struct sp_process *self, const struct sp__process_signal *signal)
+{
+    /* One of a handler that has ended meanwhile changes nothing. */
+    return signal->kind == SP__SIGNAL_OVERFLOW && sp__schedule_stops(self);
+}
+
+/* A callback's owner waits for it to be handed over; a DOWN or EXIT that the callback of the exit
+ * asked for itself still reaches it. */
+static void ending_pass(struct sp_process *self, struct sp__process_signal *signal)
+{
+    if (signal->kind == SP__SIGNAL_CALLBACK)
+        sp__callback_queue(self, (struct sp__callback *)signal);
+    else if (signal->kind == SP__SIGNAL_DOWN)
+        signal_down(self, (struct sp__monitor *)signal);
+    else if (signal->kind == SP__SIGNAL_LINK && (self->flags & SP__PROCESS_TRAP_EXIT))
+        sp_reason_unref(signal_trapped(self, signal));
+}
+
 bool sp__process_signals_ending(struct sp_process *self)
 {
     bool killed = false;
+    bool stopped = false;
     struct sp__signal *base = sp__actor_take_signals(&self->actor);
     while (base != NULL) {
         struct sp__process_signal *signal = sp__container_of(base, struct sp__process_signal, base);
         base = base->next;
-        if (signal->kind == SP__SIGNAL_EXIT && sp_reason_kind(signal->reason) == SP_REASON_KILL)
-            killed = true;
-        /* A callback's owner waits for it to be handed over; a DOWN or EXIT that the callback
-         * of the exit asked for itself still reaches it. */
-        if (signal->kind == SP__SIGNAL_CALLBACK)
-            sp__callback_queue(self, (struct sp__callback *)signal);
-        else if (signal->kind == SP__SIGNAL_DOWN)
-            signal_down(self, (struct sp__monitor *)signal);
-        else if (signal->kind == SP__SIGNAL_LINK && (self->flags & SP__PROCESS_TRAP_EXIT))
-            sp_reason_unref(signal_trapped(self, signal));
+        killed = killed || ending_kills(signal);
+        stopped = stopped || ending_stops(self, signal);
+        ending_pass(self, signal);
         sp__signal_discard(signal);
     }
-    if (!killed || (self->flags & SP__PROCESS_FOREIGN) || self->stage == SP__EXIT_DONE ||
-        (self->attention & SP__ATTEND_HELD))
+    if ((!killed && !stopped) || (self->flags & SP__PROCESS_FOREIGN) ||
+        self->stage == SP__EXIT_DONE || (self->attention & SP__ATTEND_HELD))
         return true;
-    sp__process_exit_now(self, sp_reason_killed());
+    /* Why it ends stays as it was, unless it was killed. */
+    sp__process_exit_now(self, killed ? sp_reason_killed() : sp_reason_normal());
 }
 
 bool sp__process_check(struct sp_process *self)

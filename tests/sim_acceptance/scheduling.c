@@ -13,6 +13,7 @@ static struct {
     int ended;
     int cancelled;
     int told;
+    int64_t terminate_ns; /* when terminate began */
 } books;
 
 static void books_open(void)
@@ -144,6 +145,119 @@ static void stop_main(void *unused)
 }
 
 ACCEPT(a_late_handler_ends_its_process_or_was_in_time, stop_main);
+
+/* ---- a terminate callback, whose end, deadline and kill come together ---- */
+
+SP_SERVER(leaver, struct sp_scheduling);
+SP_CALL(leaver, nap, int, sp_empty);
+SP_CAST(leaver, nothing, sp_empty);
+
+static sp_err leaver_init(int *state, const struct sp_scheduling *scheduling)
+{
+    (void)state;
+    return sp_scheduling_set(scheduling);
+}
+
+static sp_err leaver_on_nap(int *state, const int *in, sp_empty *out)
+{
+    (void)state;
+    (void)out;
+    sp_sleep(sp_us(*in));
+    if (sp_choose(2) == 0)
+        return SP_OK;
+    /* It may be late while it sends, and ends before it is told. */
+    sp_ignore(leaver_nothing((leaver_ref){ sp_self() }, &(sp_empty){ 0 }));
+    sp_exit(sp_reason_normal());
+}
+
+static void leaver_on_nothing(int *state, const sp_empty *in)
+{
+    (void)state;
+    (void)in;
+}
+
+static void leaver_terminate(int *state, const struct sp_reason *reason)
+{
+    (void)state;
+    (void)reason;
+    books.begun++;
+    books.terminate_ns = sp_now().ns;
+    EXPECT(!sp_cancelled());
+    books.cancelled += !sp_sleep(sp_us(nap_length()));
+    books.ended++;
+}
+
+SP_STATE(leaver, int);
+SP_ON_INIT(leaver);
+SP_ON_CALL(leaver, nap);
+SP_ON_CAST(leaver, nothing);
+SP_ON_TERMINATE(leaver);
+SP_CLASS(leaver, .init = leaver__init, .terminate = leaver__terminate);
+
+/* A nap of a handler that may be late itself, so that what it is told may come to the exit. */
+static void leaver_naps(void *arg)
+{
+    leaver_ref leaver = { *(sp_pid *)arg };
+    int length = 90 + (int)sp_choose(12); /* each step takes a microsecond */
+    sp_ignore(leaver_nap(leaver, &length, &(sp_empty){ 0 }, sp_after_ms(50)));
+}
+
+static void leaver_killed(void *arg)
+{
+    sp_sleep(sp_us(60 * (int)sp_choose(4)));
+    sp_ignore(sp_kill(*(sp_pid *)arg));
+}
+
+static void leave_main(enum sp_overrun on_overrun, bool killed)
+{
+    books_open();
+    leaver_ref leaver;
+    struct sp_scheduling scheduling = { .handler_deadline = sp_us(100), .on_overrun = on_overrun };
+    EXPECT(leaver_start(&scheduling, NULL, &leaver) == SP_OK);
+    sp_pid a = accept_spawn("a", leaver_naps, &leaver.pid);
+    sp_pid b = killed ? accept_spawn("b", leaver_killed, &leaver.pid) : a;
+    sp_sleep(sp_us(60 * (int)sp_choose(3)));
+    sp_err err = sp_stop(leaver.pid, NULL, sp_never());
+    EXPECT(err == SP_OK || err == SP_ERR_NOPROC);
+    accept_join(leaver.pid);
+    int64_t took_ns = sp_now().ns - books.terminate_ns;
+    accept_join(a);
+    accept_join(b);
+    EXPECT(!sp_is_alive(leaver.pid));
+    struct sp_stats stats;
+    sp_runtime_stats(sp_runtime_current(), &stats);
+    EXPECT(books.begun <= 1 && books.ended <= books.begun);
+    EXPECT(stats.overruns <= 2);
+    /* It is cut short by its own deadline only: not by that of a handler before it. */
+    EXPECT(books.ended == books.begun || killed ||
+           (on_overrun == SP_OVERRUN_STOP && took_ns >= 100000));
+    EXPECT(books.cancelled == 0 || on_overrun == SP_OVERRUN_CANCEL);
+    accept_close();
+}
+
+static void leave_cancel_main(void *unused)
+{
+    (void)unused;
+    leave_main(SP_OVERRUN_CANCEL, false);
+}
+
+ACCEPT(a_late_terminate_is_cancelled, leave_cancel_main);
+
+static void leave_stop_main(void *unused)
+{
+    (void)unused;
+    leave_main(SP_OVERRUN_STOP, false);
+}
+
+ACCEPT(a_late_terminate_ends_or_was_in_time, leave_stop_main);
+
+static void leave_killed_main(void *unused)
+{
+    (void)unused;
+    leave_main(SP_OVERRUN_STOP, true);
+}
+
+ACCEPT(a_late_terminate_that_is_killed_too_ends_once, leave_killed_main);
 
 /* ---- case 92 ---- */
 
