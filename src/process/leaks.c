@@ -7,7 +7,8 @@
 #include "runtime/real/probe.h"
 
 enum {
-    LEAKS_SITES = 4, /* that are named in a report; what others asked for is in the sum */
+    LEAKS_SITES = 16, /* that are told apart; what others asked for is in the sum */
+    LEAKS_TOLD = 4,   /* the largest of them */
     LEAKS_SITE_TEXT = 80,
 };
 
@@ -49,7 +50,7 @@ static void leaks_note_memory(struct sp__leaks *leaks, size_t bytes, const void 
     leaks_add(&leaks->all, bytes);
     for (int i = 0; i < LEAKS_SITES; i++) {
         struct leaks_site *place = &leaks->sites[i];
-        if (place->site != NULL && place->site != site)
+        if (place->count != 0 && place->site != site)
             continue;
         place->site = site;
         leaks_add(place, bytes);
@@ -67,16 +68,27 @@ void sp__leaks_release(struct sp_process *self, struct sp__resource *resource)
     resource->release(resource);
 }
 
-static void leaks_text_memory(const struct sp__leaks *leaks, struct sp__text *text)
+/* The place with the most bytes that was not told yet, or NULL. */
+static struct leaks_site *leaks_next(struct sp__leaks *leaks)
+{
+    struct leaks_site *most = NULL;
+    for (int i = 0; i < LEAKS_SITES; i++)
+        if (leaks->sites[i].count != 0 && (most == NULL || leaks->sites[i].bytes > most->bytes))
+            most = &leaks->sites[i];
+    return most;
+}
+
+static void leaks_text_memory(struct sp__leaks *leaks, struct sp__text *text)
 {
     char where[LEAKS_SITE_TEXT];
+    struct leaks_site *place;
     sp__text_add(text, " %llu allocations of %llu bytes (", (unsigned long long)leaks->all.count,
                  (unsigned long long)leaks->all.bytes);
-    for (int i = 0; i < LEAKS_SITES && leaks->sites[i].site != NULL; i++) {
-        sp__probe_frame_text(leaks->sites[i].site, where, sizeof(where));
+    for (int i = 0; i < LEAKS_TOLD && (place = leaks_next(leaks)) != NULL; i++) {
+        sp__probe_frame_text(place->site, where, sizeof(where));
         sp__text_add(text, "%s%llu of %llu bytes at %s", i == 0 ? "" : ", ",
-                     (unsigned long long)leaks->sites[i].count,
-                     (unsigned long long)leaks->sites[i].bytes, where);
+                     (unsigned long long)place->count, (unsigned long long)place->bytes, where);
+        place->count = 0;
     }
     sp__text_add(text, ")");
 }
@@ -95,7 +107,7 @@ void sp__leaks_report(struct sp_process *self)
     char pid[SP_PID_TEXT_MAX];
     struct sp__text text;
     struct sp__extra *extra = self->extra;
-    const struct sp__leaks *leaks = extra == NULL ? NULL : extra->leaks;
+    struct sp__leaks *leaks = extra == NULL ? NULL : extra->leaks;
     sp__text_init(&text, buffer, sizeof(buffer));
     if (leaks != NULL && leaks->all.count != 0)
         leaks_text_memory(leaks, &text);
