@@ -184,6 +184,12 @@ TEST(a_report_in_columns_is_as_it_was)
     golden(SP_TEST_BIN_DIR "/sim_cases", "spawn_then_link");
 }
 
+TEST(a_report_of_what_machines_told_each_other_is_as_it_was)
+{
+    golden(SP_TEST_BIN_DIR "/sim_net_bugs", "latency");
+    golden(SP_TEST_BIN_DIR "/sim_net_bugs", "read");
+}
+
 TEST(a_report_of_a_deadlock_is_as_it_was)
 {
     golden(SP_TEST_BIN_DIR "/sim_cases", "call_cycle");

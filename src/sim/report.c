@@ -1,72 +1,17 @@
 #include "sim/report.h"
 
+#include "sim/columns.h"
 #include "sim/net_words.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
-    REPORT_COLUMNS_MAX = 5,
-    REPORT_LEFT = 18,   /* before the columns: time and step */
-    REPORT_WIDTH = 100, /* of everything */
-    REPORT_MARK = 20,   /* behind the columns */
-    REPORT_COLUMN_MIN = 12,
-    REPORT_COLUMN_MAX = 24,
     REPORT_NAME_WIDTH = 20,
     REPORT_WAITS_MAX = 8,
-    REPORT_LINE = 2 * REPORT_WIDTH,
 };
 
-/* ---- the story in columns ---- */
-
-static size_t column_of(const struct sim_story *story, uint32_t lane)
-{
-    for (size_t i = 0; i < story->lane_count; i++)
-        if (story->lanes[i] == lane)
-            return i;
-    return SIZE_MAX;
-}
-
-static size_t column_width(const struct sim_story *story)
-{
-    size_t width = (REPORT_WIDTH - REPORT_LEFT - REPORT_MARK) / story->lane_count;
-    return width > REPORT_COLUMN_MAX ? REPORT_COLUMN_MAX : width;
-}
-
-static bool columns_fit(const struct sim_story *story)
-{
-    return story->lane_count >= 2 && story->lane_count <= REPORT_COLUMNS_MAX &&
-           column_width(story) >= REPORT_COLUMN_MIN;
-}
-
-static void line_put(char *line, size_t at, const char *text)
-{
-    size_t length = strlen(text);
-    if (at + length < REPORT_LINE)
-        memcpy(line + at, text, length);
-}
-
-/* From the text at `from`, `length` long, to the life line at `to`. */
-static void line_arrow(char *line, size_t from, size_t length, size_t to)
-{
-    if (to > from) {
-        for (size_t at = from + length + 1; at + 2 < to; at++)
-            line[at] = '-';
-        line[to - 2] = '>';
-        return;
-    }
-    line[to] = '<';
-    for (size_t at = to + 1; at + 1 < from; at++)
-        line[at] = '-';
-}
-
-static void line_trim(char *line)
-{
-    size_t length = REPORT_LINE - 1;
-    while (length > 0 && line[length - 1] == ' ')
-        length--;
-    line[length] = '\0';
-}
+/* ---- the story ---- */
 
 /* What was printed is `text`, which is `width` wide where a mark follows. */
 static void event_mark(FILE *out, const struct sim_story *story, uint32_t event, const char *text,
@@ -82,57 +27,14 @@ static void event_mark(FILE *out, const struct sim_story *story, uint32_t event,
     fputc('\n', out);
 }
 
-/* Is the lane's process there while `event` happens? */
-static bool lane_lives(const struct sim_trace *trace, uint32_t lane, uint32_t event)
+static void columns_event(FILE *out, const struct sim_columns *columns, uint32_t index)
 {
-    for (uint32_t e = 0; e < event; e++)
-        if (trace->events[e].lane == lane && trace->events[e].ended)
-            return false;
-    return true;
-}
-
-static void columns_event(FILE *out, const struct sim_story *story, uint32_t index)
-{
-    const struct sim_event *event = &story->trace->events[index];
-    size_t width = column_width(story);
-    size_t total = width * story->lane_count;
-    char line[REPORT_LINE];
-    char text[SIM_STORY_TEXT];
-    memset(line, ' ', sizeof(line));
-    for (size_t i = 0; i < story->lane_count; i++)
-        if (lane_lives(story->trace, story->lanes[i], index))
-            line[i * width] = '|';
-    size_t from = column_of(story, event->lane) * width;
-    size_t to = event->to == SIM_NO_LANE ? SIZE_MAX : column_of(story, event->to);
-    size_t length = strlen(sim_story_text(story->trace, index, text));
-    bool arrow = sim_story_arrow(event) && to != SIZE_MAX && to * width != from;
-    size_t room = arrow && to * width > from ? to * width - from - 4 : total + 4 - from;
-    length = length > room ? room : length;
-    text[length] = '\0';
-    if (arrow)
-        line_arrow(line, from, length, to * width);
-    line_put(line, from, text);
-    size_t after = from + length;
-    if (!arrow && after % width != 0 && after < REPORT_LINE)
-        line[after] = ' ';
-    line_trim(line);
+    const struct sim_event *event = &columns->story->trace->events[index];
+    char line[SIM_COLUMNS_LINE];
+    sim_columns_line(columns, index, line);
     fprintf(out, " %10.3f %4" PRIu32 "  ", (double)event->time_ns / 1e6, index + 1);
-    event_mark(out, story, index, line, (int)total);
+    event_mark(out, columns->story, index, line, (int)(columns->width * columns->count));
 }
-
-static void columns_head(FILE *out, const struct sim_story *story)
-{
-    char name[2 * SIM_STORY_TEXT];
-    int width = (int)column_width(story);
-    fprintf(out, "\n %10s %4s  ", "ms", "step");
-    for (size_t i = 0; i < story->lane_count; i++) {
-        bool last = i + 1 == story->lane_count;
-        fprintf(out, "%-*.*s%s", last ? 0 : width - 1, width - 1,
-                sim_story_name(story->trace, story->lanes[i], name), last ? "\n" : " ");
-    }
-}
-
-/* ---- the story as a list ---- */
 
 static void list_event(FILE *out, const struct sim_story *story, uint32_t index)
 {
@@ -163,9 +65,10 @@ static void report_folded(FILE *out, size_t count)
 static void report_story(FILE *out, const struct sim_report *report)
 {
     const struct sim_story *story = report->story;
-    bool columns = columns_fit(story);
-    if (columns)
-        columns_head(out, story);
+    struct sim_columns columns;
+    sim_columns_make(story, &columns);
+    if (columns.count != 0)
+        sim_columns_head(out, &columns);
     else
         fprintf(out, "\n %10s %4s  %-*s %s\n", "ms", "step", REPORT_NAME_WIDTH, "process", "does");
     size_t told = 0;
@@ -175,8 +78,8 @@ static void report_story(FILE *out, const struct sim_report *report)
         if (i == 0)
             report_folded(out, event);
         report_faults(out, story->trace, event, &faults);
-        if (columns)
-            columns_event(out, story, event);
+        if (columns.count != 0)
+            columns_event(out, &columns, event);
         else
             list_event(out, story, event);
         told = event + 1;

@@ -1,6 +1,7 @@
 #include "sim/story.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ enum {
 
 /* ---- words ---- */
 
-static const char *lane_shown(const struct sim_lane *lane)
+const char *sim_story_own_name(const struct sim_lane *lane)
 {
     return lane->shown[0] != '\0' ? lane->shown : lane->name;
 }
@@ -25,8 +26,9 @@ static const char *lane_text(const struct sim_trace *trace, uint32_t lane, bool 
     if (lane == SIM_NO_LANE || trace->lanes[lane].name[0] == '\0')
         return strcpy(text, "somebody who is gone");
     const struct sim_lane *at = &trace->lanes[lane];
-    const char *name = stored ? at->name : lane_shown(at);
-    if (trace->several_nodes && at->node[0] != '\0')
+    const char *name = stored ? at->name : sim_story_own_name(at);
+    bool of_machine = at->kind != SP__TASK_MAIN && at->kind != SP__TASK_NET;
+    if (trace->several_nodes && of_machine && at->node[0] != '\0')
         (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s/%s", at->node, name);
     else
         (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", name);
@@ -43,6 +45,30 @@ const char *sim_story_stored_name(const struct sim_trace *trace, uint32_t lane,
                                   char text[2 * SIM_STORY_TEXT])
 {
     return lane_text(trace, lane, true, text);
+}
+
+static bool bytes_are_text(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((bytes[i] < ' ' || bytes[i] > '~') && bytes[i] != '\n' && bytes[i] != '\r' &&
+            bytes[i] != '\t')
+            return false;
+    return true;
+}
+
+/* The first bytes of what went over the network: "as text", or 61 73 20. */
+static void heard_text(const struct sim_value *value, char text[SIM_STORY_TEXT])
+{
+    size_t size = value->size < SIM_VALUE_MAX ? value->size : SIM_VALUE_MAX;
+    bool words = bytes_are_text(value->bytes, size);
+    struct sp__text out;
+    sp__text_init(&out, text, SIM_STORY_TEXT);
+    if (words)
+        sp__text_add_quoted(&out, value->bytes, size);
+    for (size_t i = 0; i < size && !words; i++)
+        sp__text_add(&out, "%s%02x", i == 0 ? "" : " ", value->bytes[i]);
+    if (size < value->size)
+        sp__text_add(&out, ".. %u bytes", value->size);
 }
 
 /* A small number says something; a struct or an address does not. */
@@ -72,7 +98,7 @@ static const char *name_text(const struct sim_trace *trace, const struct sim_eve
 {
     for (size_t i = 0; i < trace->lane_count; i++)
         if (trace->lanes[i].name_object == event->object)
-            return lane_shown(&trace->lanes[i]);
+            return sim_story_own_name(&trace->lanes[i]);
     return "";
 }
 
@@ -81,7 +107,7 @@ static const char *spawned_text(const struct sim_trace *trace, uint32_t event)
     for (uint32_t i = event + 1; i < trace->count; i++)
         if (trace->events[i].step == 0 && trace->events[i].cause_count != 0 &&
             trace->events[i].causes[0] == event)
-            return lane_shown(&trace->lanes[trace->events[i].lane]);
+            return sim_story_own_name(&trace->lanes[trace->events[i].lane]);
     return "";
 }
 
@@ -96,6 +122,10 @@ const char *sim_story_text(const struct sim_trace *trace, uint32_t index, char t
 {
     const struct sim_event *event = &trace->events[index];
     char value[24];
+    if (event->kind == SP__TASK_NET && event->value.size != 0) {
+        heard_text(&event->value, text);
+        return text;
+    }
     value_text(&event->value, value, sizeof(value));
     switch (event->point) {
     case SP__POINT_TURN:
@@ -143,7 +173,10 @@ const char *sim_story_sentence(const struct sim_trace *trace, uint32_t index,
     char own[SIM_STORY_TEXT];
     char name[2 * SIM_STORY_TEXT];
     (void)sim_story_text(trace, index, own);
-    if (!sim_story_arrow(event) || (event->to == SIM_NO_LANE && event->kind == SP__TASK_TIMERS))
+    if (event->kind == SP__TASK_NET && event->value.size != 0)
+        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s arrives", own);
+    else if (!sim_story_arrow(event) ||
+             (event->to == SIM_NO_LANE && event->kind == SP__TASK_TIMERS))
         (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", own);
     else
         (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s --> %.60s", own,
@@ -234,6 +267,8 @@ static void story_keep_heart(struct sim_story *story)
 /* Does what the event does concern those who have columns, and is it worth a line? */
 static bool story_concerns(const struct sim_story *story, const struct sim_event *event)
 {
+    if (event->kind == SP__TASK_NET)
+        return event->carries && event->to != SIM_NO_LANE && story->marked[event->to];
     if (!story->marked[event->lane])
         return false;
     if (sim_story_arrow(event))
@@ -330,6 +365,81 @@ static void story_keep_around(struct sim_story *story)
     sp__free(more);
 }
 
+/* ---- what machines told each other ---- */
+
+/* Where the run first left what it is without a fault and a decision, or 0. */
+static uint32_t heard_begin(const struct sim_story *story)
+{
+    const struct sim_trace *trace = story->trace;
+    uint32_t begin = 0;
+    while (begin < trace->count && !trace->events[begin].left_reference)
+        begin++;
+    if (trace->told_count != 0 && trace->told[0].event < begin)
+        begin = (uint32_t)trace->told[0].event;
+    return begin < trace->count ? begin : 0;
+}
+
+static bool heard_alike(const struct sim_trace *trace, uint32_t one, uint32_t other)
+{
+    const struct sim_value *a = &trace->events[one].value;
+    const struct sim_value *b = &trace->events[other].value;
+    size_t size = a->size < SIM_VALUE_MAX ? a->size : SIM_VALUE_MAX;
+    return a->size == b->size && memcmp(a->bytes, b->bytes, size) == 0;
+}
+
+/* What was heard before on the same way, between the same machines; or UINT32_MAX. */
+static uint32_t heard_before(const struct sim_trace *trace, uint32_t event)
+{
+    const struct sim_lane *way = &trace->lanes[trace->events[event].lane];
+    for (uint32_t e = event; e > 0; e--) {
+        const struct sim_event *at = &trace->events[e - 1];
+        const struct sim_lane *lane = &trace->lanes[at->lane];
+        if (at->carries && strcmp(lane->node, way->node) == 0 &&
+            strcmp(lane->to_node, way->to_node) == 0)
+            return e - 1;
+    }
+    return UINT32_MAX;
+}
+
+/* Who asks again and again is told twice. */
+static bool heard_twice(const struct sim_trace *trace, uint32_t event)
+{
+    uint32_t last = heard_before(trace, event);
+    if (last == UINT32_MAX || !heard_alike(trace, event, last))
+        return false;
+    last = heard_before(trace, last);
+    return last != UINT32_MAX && heard_alike(trace, event, last);
+}
+
+/* Tell it, if there is anything to tell that is new. */
+static size_t story_keep_word(struct sim_story *story, uint32_t event)
+{
+    if (!story->trace->events[event].carries || story->kept[event] ||
+        heard_twice(story->trace, event))
+        return 0;
+    story->kept[event] = true;
+    return 1;
+}
+
+/* Where no order of two steps is the bug: what the machines told each other: the last words
+ * before the end, those before the first fault, and as many after it as there is room for. */
+static void story_keep_heard(struct sim_story *story)
+{
+    uint32_t count = (uint32_t)story->trace->count;
+    uint32_t begin = heard_begin(story);
+    size_t kept = 0;
+    if (story->races->passing != 0)
+        return;
+    for (uint32_t e = count; e > begin && kept < SIM_STORY_HEARD / 4; e--)
+        kept += story_keep_word(story, e - 1);
+    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_HEARD / 2; e--)
+        kept += story_keep_word(story, e - 1);
+    for (uint32_t e = begin; e < count && kept < SIM_STORY_HEARD; e++)
+        kept += story_keep_word(story, e);
+    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_HEARD; e--)
+        kept += story_keep_word(story, e - 1);
+}
+
 /* A step that only goes on, where a mark is not on it, gives its place to the next one. */
 static void story_drop_idle(struct sim_story *story)
 {
@@ -349,6 +459,8 @@ static void story_drop_idle(struct sim_story *story)
 static void story_keep_faults(struct sim_story *story)
 {
     const struct sim_trace *trace = story->trace;
+    if (trace->several_nodes && story->races->passing == 0)
+        return; /* story_keep_heard() says more */
     for (size_t i = 0; i < trace->told_count; i++) {
         size_t at = trace->told[i].event;
         size_t from = at < STORY_FAULT_STEPS ? 0 : at - STORY_FAULT_STEPS;
@@ -417,7 +529,8 @@ static void story_find_sources(struct sim_story *story)
 
 static bool lanes_alike(const struct sim_lane *a, const struct sim_lane *b)
 {
-    return strcmp(a->node, b->node) == 0 && strcmp(lane_shown(a), lane_shown(b)) == 0;
+    return strcmp(a->node, b->node) == 0 &&
+           strcmp(sim_story_own_name(a), sim_story_own_name(b)) == 0;
 }
 
 /* A plain process without a name or a label is called by its function. */
@@ -444,11 +557,11 @@ static void lanes_number(struct sim_trace *trace)
             if (lane->name[0] == '\0' || !lanes_alike(lane, &first))
                 continue;
             (void)snprintf(lane->shown, sizeof(lane->shown), "%.*s %u", SIM_NAME_MAX - 12,
-                           lane_shown(&first), ++number);
+                           sim_story_own_name(&first), ++number);
         }
         if (number > 1)
             (void)snprintf(trace->lanes[i].shown, sizeof(first.shown), "%.*s 1", SIM_NAME_MAX - 12,
-                           lane_shown(&first));
+                           sim_story_own_name(&first));
     }
 }
 
@@ -463,6 +576,7 @@ sp_err sim_story_make(struct sim_trace *trace, const struct sim_races *races, st
         story_keep_around(out);
         story_drop_idle(out);
         story_keep_faults(out);
+        story_keep_heard(out);
         err = story_list(out);
     }
     if (err != SP_OK) {

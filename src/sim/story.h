@@ -1,8 +1,9 @@
 /* The story of a failing run: which of its steps matter, and what each says.
  *
  * What matters: the two steps that raced, decisions, the failing step, what the processes of those
- * did to each other meanwhile, and whose calls wait in a circle. The rest is folded away; files
- * have all of it.
+ * did to each other meanwhile, and whose calls wait in a circle. Where no pair of steps explains
+ * the failure, what the machines told each other after the first fault. The rest is folded away;
+ * files have all of it.
  *
  * Threads: one. Neighbours: trace.h, races.h, report.c (text), svg.c, lines.c (JSON).
  */
@@ -15,6 +16,7 @@
 enum {
     SIM_STORY_TEXT = 96,
     SIM_STORY_STEPS = 18, /* a longer one is cut down to what is at its heart */
+    SIM_STORY_HEARD = 24, /* of what went between machines */
 };
 
 struct sim_story {
@@ -48,6 +50,9 @@ const char *sim_story_stored_name(const struct sim_trace *trace, uint32_t lane,
                                   char text[2 * SIM_STORY_TEXT]) SP_NONNULL;
 const char *sim_story_name(const struct sim_trace *trace, uint32_t lane,
                            char text[2 * SIM_STORY_TEXT]) SP_NONNULL;
+
+/** The same without the node's. */
+const char *sim_story_own_name(const struct sim_lane *lane) SP_NONNULL;
 
 /** The line of the operation an event begins with. NULL: unknown, or the library's own. */
 const struct sim_place *sim_story_place(const struct sim_story *story, uint32_t event) SP_NONNULL;

@@ -10,20 +10,10 @@
 
 #include <stdarg.h>
 
-static const char *tell_node(const struct sp_sim *s, const struct sp__task *task)
-{
-    if (task->node == NULL || task->kind == SP__TASK_MAIN)
-        return "";
-    const void *context = sp__node_runtime(task->node)->options.log.context;
-    for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
-        if (node == context)
-            return node->name;
-    return "";
-}
-
 void sim_tell_step(struct sp_sim *s, struct sp__task *task)
 {
-    struct sim_trace_names names = { .node = tell_node(s, task), .main = "thread" };
+    struct sim_trace_names names = { .node = task->host == NULL ? "" : sp__host_name(task->host),
+                                     .main = "thread" };
     for (const struct sp_sim_node *node = s->nodes; node != NULL; node = node->next)
         if (task->kind == SP__TASK_MAIN && node == task->arg)
             names.main = node->name;
@@ -91,11 +81,18 @@ void sim_tell_network(struct sp_sim *s, const struct sim_choice *drawn)
     const struct sp__task *task = s->plan->trace == NULL ? NULL : tell_task(s, drawn->at);
     if (task == NULL)
         return;
+    char text[SIM_NET_WORDS_MAX];
+    if (task->kind == SP__TASK_NET && drawn->kind == SP__CHOICE_NET_READ) {
+        struct sp__net_step step; /* a reader draws by the way on which it answers */
+        sp__net_task_step(task, &step);
+        sim_tell_fault(s, drawn, "%.60s > %.60s %s", step.to, step.from,
+                       sim_net_words(drawn, text));
+        return;
+    }
     if (task->kind == SP__TASK_NET)
         sp__net_task_name(task, name);
     else
         sim_task_name(s, task, name);
-    char text[SIM_NET_WORDS_MAX];
     sim_tell_fault(s, drawn, "%.60s %.90s", name, sim_net_words(drawn, text));
 }
 

@@ -111,6 +111,17 @@ static void lane_name(struct sim_lane *lane, const struct sp__task *task,
     lane->name_object = trace_object(task, sp__point_name_hash(name));
 }
 
+/* Where it runs; or of the network, from where to where it goes. */
+static void lane_machines(struct sim_lane *lane, const struct sp__task *task,
+                          const struct sim_trace_names *names)
+{
+    struct sp__net_step step = { .from = names->node, .to = "" };
+    if (task->kind == SP__TASK_NET)
+        sp__net_task_step(task, &step);
+    (void)snprintf(lane->node, sizeof(lane->node), "%s", step.from);
+    (void)snprintf(lane->to_node, sizeof(lane->to_node), "%s", step.to);
+}
+
 static bool lane_room(struct sim_trace *trace, struct trace_state *state)
 {
     if (trace->lane_count == trace->lane_capacity) {
@@ -146,7 +157,7 @@ static uint32_t lane_of(struct sim_trace *trace, struct trace_state *state, stru
         lane->own = trace_object(task, sp__point_pid(sp__process_pid(trace_process(task))));
     if (names != NULL) {
         lane_name(lane, task, names);
-        (void)snprintf(lane->node, sizeof(lane->node), "%s", names->node);
+        lane_machines(lane, task, names);
         trace->several_nodes =
             trace->several_nodes || (lane->node[0] != '\0' && trace->lanes[0].node[0] != '\0' &&
                                      strcmp(lane->node, trace->lanes[0].node) != 0);
@@ -256,6 +267,28 @@ static struct sim_event *trace_add(struct sim_trace *trace)
     return &trace->events[trace->count++];
 }
 
+static void value_copy(struct sim_value *value, const void *bytes, size_t size)
+{
+    value->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    if (size != 0)
+        memcpy(value->bytes, bytes, size < SIM_VALUE_MAX ? size : SIM_VALUE_MAX);
+}
+
+/* In words; and what the network brings. */
+static void event_what(struct sim_event *event, const struct sp__task *task)
+{
+    char text[SP__NET_TEXT_MAX];
+    const char *what = task->what == NULL ? "" : task->what;
+    if (task->kind == SP__TASK_NET) {
+        struct sp__net_step step;
+        sp__net_task_step(task, &step);
+        value_copy(&event->value, step.bytes, step.size);
+        event->carries = step.bytes != NULL || step.breaks;
+        what = sp__net_task_text(task, text);
+    }
+    (void)snprintf(event->what, sizeof(event->what), "%.*s", SIM_NAME_MAX - 1, what);
+}
+
 void sim_trace_step(struct sim_trace *trace, struct sp__world *world, struct sp__task *task,
                     const struct sim_trace_names *names, bool left)
 {
@@ -280,10 +313,7 @@ void sim_trace_step(struct sim_trace *trace, struct sp__world *world, struct sp_
                                  .since = known->since,
                                  .frame_count = known->frame_count };
     memcpy(event->frames, known->frames, sizeof(event->frames));
-    char text[SP__NET_TEXT_MAX];
-    const char *what = task->kind == SP__TASK_NET ? sp__net_task_text(task, text) : task->what;
-    (void)snprintf(event->what, sizeof(event->what), "%.*s", SIM_NAME_MAX - 1,
-                   what == NULL ? "" : what);
+    event_what(event, task);
     for (uint32_t i = 0; i < known->cause_count; i++)
         event_cause(event, known->causes[i]);
     known->cause_count = 0;
@@ -324,13 +354,6 @@ void sim_trace_aside(struct sim_trace *trace, struct sp__task *task)
 }
 
 /* ---- mailboxes ---- */
-
-static void value_copy(struct sim_value *value, const void *bytes, uint32_t size)
-{
-    value->size = size;
-    if (size != 0)
-        memcpy(value->bytes, bytes, size < SIM_VALUE_MAX ? size : SIM_VALUE_MAX);
-}
 
 static const struct trace_message *messages_find(const struct trace_messages *messages,
                                                  const struct sp_message *message)

@@ -59,6 +59,7 @@ struct sim_event {
     bool left_reference;
     bool ended;     /* the task, with this step */
     bool took;      /* a message, which is `what` */
+    bool carries;   /* of the network: bytes, or the news that a connection broke */
     uint32_t lane;  /* in sim_trace.lanes */
     uint32_t to;    /* lane of whose mailbox, life or wait it was about, or SIM_NO_LANE */
     uint32_t since; /* event after which it could have been made */
@@ -82,8 +83,9 @@ struct sim_lane {
     uint64_t name_object; /* of its name, in its node */
     const void *entry;    /* its function, of a plain process; or NULL */
     char name[SIM_NAME_MAX];
-    char shown[SIM_NAME_MAX]; /* what a report calls it, or "": by its name */
-    char node[SIM_NAME_MAX];
+    char shown[SIM_NAME_MAX];   /* what a report calls it, or "": by its name */
+    char node[SIM_NAME_MAX];    /* its machine; of the network: whose bytes they are, */
+    char to_node[SIM_NAME_MAX]; /* and for whom */
     /* Of a process that still waited when the run ended. */
     int frame_count;
     void *frames[SIM_FRAMES_MAX];

@@ -29,6 +29,9 @@ enum sp__net_gone {
  *  Errors: NULL, no memory. Ownership: the world's. Context: any in the world. */
 SP_NODISCARD struct sp__host *sp__host_add(struct sp__world *world, const char *name) SP_NONNULL;
 
+/** What sp__host_add() was given. Ownership: the host's. Context: any in the world. */
+const char *sp__host_name(const struct sp__host *host) SP_NONNULL;
+
 /** Its IPv4 address, port 0. Context: any in the world. */
 sp_address sp__host_ipv4(const struct sp__host *host) SP_NONNULL;
 
@@ -91,7 +94,17 @@ enum sp__net_break {
 /** Which way a task of the network goes: "client > server". */
 const char *sp__net_task_name(const struct sp__task *task, char text[SP__NET_TEXT_MAX]) SP_NONNULL;
 
-/** What it does next, in words. */
+/** What a task of the network is about to do. Ownership: all of it borrowed, until it did. */
+struct sp__net_step {
+    const char *from; /* machines */
+    const char *to;
+    const void *bytes; /* that arrive, or NULL */
+    size_t size;
+    bool breaks; /* somebody learns that the connection broke */
+};
+void sp__net_task_step(const struct sp__task *task, struct sp__net_step *out) SP_NONNULL;
+
+/** The same in words. */
 const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEXT_MAX]) SP_NONNULL;
 
 /* ---- for the world's loop ---- */

@@ -56,6 +56,11 @@ static void host_ip6(const struct sp__host *host, uint8_t *ip)
     ip[12] = 0;
 }
 
+const char *sp__host_name(const struct sp__host *host)
+{
+    return host->name;
+}
+
 sp_address sp__host_ipv4(const struct sp__host *host)
 {
     sp_address address = { .family = SP_ADDRESS_IPV4 };

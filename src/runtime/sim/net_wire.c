@@ -455,6 +455,22 @@ const char *sp__net_task_name(const struct sp__task *task, char text[SP__NET_TEX
     return text;
 }
 
+void sp__net_task_step(const struct sp__task *task, struct sp__net_step *out)
+{
+    const struct sp__wire *wire = task->wire;
+    struct sp__segment *head = wire_head(wire);
+    bool arrives = head != NULL && wire_arrival(wire, head) <= wire_now(wire);
+    bool breaks =
+        arrives ? head->kind == SP__SEGMENT_RESET : wire_gives_up(wire, head) <= wire_now(wire);
+    *out = (struct sp__net_step){ .from = wire->path->from->name,
+                                  .to = wire->path->to->name,
+                                  .breaks = breaks };
+    if (!arrives || head->kind != SP__SEGMENT_DATA)
+        return;
+    out->bytes = sp__segment_bytes(head);
+    out->size = head->size;
+}
+
 const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEXT_MAX])
 {
     static const char *const what[] = {
@@ -467,7 +483,8 @@ const char *sp__net_task_text(const struct sp__task *task, char text[SP__NET_TEX
     const struct sp__wire *wire = task->wire;
     const struct sp__segment *head = wire_head(wire);
     if (head == NULL || wire_arrival(wire, head) > wire_now(wire))
-        return "is given up, nothing comes back";
+        return wire_gives_up(wire, head) <= wire_now(wire) ? "is given up, nothing comes back"
+                                                           : "stands still";
     if (head->kind != SP__SEGMENT_DATA)
         return what[head->kind];
     (void)snprintf(text, SP__NET_TEXT_MAX, "%zu byte%s arrive%s", head->size,
