@@ -158,7 +158,7 @@ static void router_measure(const struct bench_options *options, enum sp_router_s
     bench_out("ns_routed", routed);
     bench_out("ns_over", routed - direct);
     double imbalance = sinks_end(&sinks, casts * ROUNDS);
-    if (!keyed) /* so few keys vary more than the ring does; its own test looks at that */
+    if (!keyed) /* with so few keys it is chance; the test of the spread looks at that */
         bench_out("imbalance_percent", imbalance);
     (void)sinks_end(&plain, casts * ROUNDS);
     bench_must(bench_sink_router_stop(router, sp_never()), "stopping");
@@ -228,7 +228,7 @@ const struct bench_workload bench_routers[] = {
       .about = "the same to the smallest mailbox of 64",
       .run = router_smallest_of_all_run },
     { .name = "router_hash",
-      .about = "the same by key on a hash ring of 1,000",
+      .about = "the same by key, consistent, among 1,000",
       .run = router_hash_run },
     { .name = "router_sticky",
       .about = "the same by key to who is busy with it, of 8; each key once",

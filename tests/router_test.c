@@ -1,5 +1,5 @@
 /* Routers: every strategy, routees that come and go, ends, misuse. Their races are searched in
- * sim_acceptance/routers.c; the ring has its own test.
+ * sim_acceptance/routers.c; the spread of keys has its own test.
  */
 #include "spawned/router.h"
 
@@ -689,7 +689,6 @@ TEST(options_out_of_range_are_refused)
     name[299] = '\0';
     const struct sp_router_options bad[] = {
         { .strategy = (enum sp_router_strategy)6 },
-        { .points = 4097 },
         { .load_percent = 100 },
         { .routees_max = 65536 },
         { .group = "" },

@@ -33,7 +33,7 @@ enum sp_router_strategy {
     SP_ROUTE_RANDOM,          /**< each equally likely */
     SP_ROUTE_SMALLEST,        /**< of two chosen at random, the one with less in its mailbox */
     SP_ROUTE_SMALLEST_OF_ALL, /**< the one with the least; looks at every routee */
-    SP_ROUTE_HASH,            /**< by key, on a hash ring: always the same one */
+    SP_ROUTE_HASH,            /**< by key, consistent: always the same one */
     SP_ROUTE_STICKY,          /**< by key: the one that has a message of this key, queued or in its
                                  handler; where none has, as SP_ROUTE_SMALLEST */
 };
@@ -47,9 +47,8 @@ struct sp_router_options {
     const char *group;
     uint32_t routees_max; /**< default and most: 65,535; a group's further members are left out */
     uint32_t stash_max;   /**< casts kept before the first listing; default 1,000 */
-    uint32_t points;      /**< HASH: of each routee on the ring; default 256, at most 4,096 */
     /** HASH: bounded load. A routee that has more than so many percent of the average queue is
-     *  passed over, and the next on the ring is taken. At least 101; default 0: never, so that a
+     *  passed over, and the next of the key is taken. At least 101; default 0: never, so that a
      *  key always goes to the same one. */
     uint32_t load_percent;
     struct sp_spawn_options spawn; /**< of its process: name, link, ... */
@@ -63,8 +62,8 @@ SP_API SP_NODISCARD SP_NONNULL_ARGS(1) sp_err
                     sp_pid *out_router);
 
 /** Add routees, all or none; the first has the turn after those that are there. When it returns,
- *  every choice knows them. On a hash ring each takes the place of one that has gone, where there
- *  is one.
+ *  every choice knows them. With HASH each takes the place of one that has gone, where there is
+ *  one.
  *  Errors: NOPROC (the router, or one of them is dead), NONODE, BADCALL (of another class), EXISTS,
  *  LIMIT (routees_max), NOTSUP (of a group), NOMEM, NOTCONTEXT, DIED.
  *  Context: process, may suspend. */

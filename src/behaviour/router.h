@@ -1,7 +1,7 @@
 /* Routers from inside: what senders read, and what the owner writes.
  *
  *   pid -> struct sp_process -> extra -> struct sp__router -> table -> routees: process, serial
- *                                          | strategy        | ring
+ *                                          | strategy        | spread
  *                                          | counters        | ids
  *                                          | stash, busy keys
  *
@@ -10,12 +10,12 @@
  * reads both without a lock. A routee's slot stays what it is; its serial tells whether it lives.
  *
  * Threads: senders are any with a context; the owner is the router's process (router_owner.c).
- * Neighbours: router.c (routing), router_choose.c, router_stash.c, router_sticky.c, router_ring.h.
+ * Neighbours: router.c (routing), router_choose.c, router_stash.c, router_sticky.c, router_spread.h.
  */
 #ifndef SPAWNED_BEHAVIOUR_ROUTER_H
 #define SPAWNED_BEHAVIOUR_ROUTER_H
 
-#include "behaviour/router_ring.h"
+#include "behaviour/router_spread.h"
 #include "behaviour/router_stash.h"
 #include "behaviour/router_sticky.h"
 #include "process/process.h"
@@ -37,9 +37,9 @@ struct sp__routee {
 struct sp__router_table {
     struct sp__epoch_node retired;
     uint32_t count;
-    uint64_t fraction; /* 2^64 / count, rounded up: for remainders */
-    struct sp__ring *ring;
-    uint32_t *ids; /* of the routees, on the ring; behind them */
+    uint64_t fraction;         /* 2^64 / count, rounded up: for remainders */
+    struct sp__spread *spread; /* of keys, or NULL */
+    uint32_t *ids;             /* of the routees, for that; behind them */
     struct sp__routee routees[];
 };
 
@@ -55,7 +55,6 @@ struct sp__router {
     struct sp__epoch_node retired;
     enum sp_router_strategy strategy;
     uint32_t load_percent;
-    uint32_t points;
     struct sp__router_stash stash;
     struct sp__sticky *sticky; /* or NULL */
     _Atomic uint64_t queued;   /* bounded load: messages at all routees, a while ago */
@@ -154,7 +153,7 @@ static inline bool sp__router_keyed(const struct sp__router *router)
 
 /* ---- router_table.c ---- */
 
-/** A table of these routees; with a ring, if the router needs one. `ids` are the places on it.
+/** A table of these routees; with a spread, if the router needs one. `ids` are the places in it.
  *  Errors: NOMEM, LIMIT. Ownership: the caller's. Context: the owner. */
 SP_NODISCARD sp_err sp__router_table_create(const struct sp__router *router,
                                             const struct sp__routee *routees, const uint32_t *ids,

@@ -29,13 +29,47 @@ static uint32_t choose_of_two(struct sp__context *context, const struct sp__rout
     return choose_load(&table->routees[b]) < choose_load(&table->routees[a]) ? b : a;
 }
 
-/* From a random one on, so that equal ones have equal shares. */
-static uint32_t choose_of_all(struct sp__context *context, const struct sp__router_table *table)
+/* As choose_load(), in fewer instructions and also for the dead: the length is above, a bit for
+ * being in a handler below. */
+static inline uint64_t choose_weight(const struct sp__router_table *table, uint32_t at)
 {
-    uint32_t first = (uint32_t)((sp__random_next(&context->random) >> 32) * table->count >> 32);
+    struct sp__actor *actor = &table->routees[at].process->actor;
+    /* acquire: as in choose_load(). */
+    uint64_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
+    uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
+    uint64_t kept = UINT64_MAX << 32 | SP__ACTOR_RECEIVING;
+    return ((state - (taken << 32)) & kept) ^ SP__ACTOR_RECEIVING;
+}
+
+/* The least loaded of the routees from `at` to before `end`, unless `best` is no worse. Without a
+ * branch on what is found: which one is the least so far is not to be guessed. */
+static inline uint32_t choose_scan(const struct sp__router_table *table, uint32_t at, uint32_t end,
+                                   uint32_t best, uint64_t *least)
+{
+    uint64_t smallest = *least;
+    for (; at + 1 < end; at += 2) {
+        uint64_t one = choose_weight(table, at);
+        uint64_t two = choose_weight(table, at + 1);
+        uint32_t of_both = at + (two < one);
+        one = two < one ? two : one;
+        best = one < smallest ? of_both : best;
+        smallest = one < smallest ? one : smallest;
+    }
+    if (at < end) {
+        uint64_t last = choose_weight(table, at);
+        best = last < smallest ? at : best;
+        smallest = last < smallest ? last : smallest;
+    }
+    *least = smallest;
+    return best;
+}
+
+/* The same where one that is dead looked best. */
+static SP_NOINLINE uint32_t choose_of_living(const struct sp__router_table *table, uint32_t first)
+{
     uint32_t best = first;
     uint64_t least = UINT64_MAX;
-    for (uint32_t i = 0; i < table->count && least != 0; i++) {
+    for (uint32_t i = 0; i < table->count; i++) {
         uint32_t at = first + i < table->count ? first + i : first + i - table->count;
         uint64_t load = choose_load(&table->routees[at]);
         if (load < least) {
@@ -44,6 +78,29 @@ static uint32_t choose_of_all(struct sp__context *context, const struct sp__rout
         }
     }
     return best;
+}
+
+/* From a random one on, so that equal ones have equal shares; none is better than an idle one. The
+ * first ones are looked at one by one: with idle ones about, one of them will do. */
+static uint32_t choose_of_all(struct sp__context *context, const struct sp__router_table *table)
+{
+    enum { PART_MAX = 16 };
+    uint32_t first = (uint32_t)((sp__random_next(&context->random) >> 32) * table->count >> 32);
+    uint32_t best = first;
+    uint64_t least = UINT64_MAX;
+    uint32_t at = first;
+    uint32_t part = 1;
+    for (uint32_t end = table->count; least != 0 && at < end;) {
+        uint32_t stop = end - at < part ? end : at + part;
+        best = choose_scan(table, at, stop, best, &least);
+        part = part < PART_MAX ? 2 * part : part;
+        at = stop;
+        if (at == table->count) {
+            at = 0;
+            end = first;
+        }
+    }
+    return sp__routee_lives(&table->routees[best]) ? best : choose_of_living(table, first);
 }
 
 /* ---- by hash ---- */
@@ -79,7 +136,7 @@ static bool choose_has_room(uint32_t node, const void *arg)
     return choose_queue(routee) < bound->share && sp__routee_lives(routee);
 }
 
-/* The one of the ring if those with more than their share were not there; all have more: as without
+/* The one of the key if those with more than their share were not there; all have more: as without
  * a bound. */
 static uint32_t choose_bounded(struct sp__context *context, struct sp__router *router,
                                const struct sp__router_table *table, uint64_t key)
@@ -89,8 +146,8 @@ static uint32_t choose_bounded(struct sp__context *context, struct sp__router *r
     /* The table is not empty. */
     uint64_t share = ((queued + 1) * router->load_percent + all - 1) / all; /* NOLINT */
     struct choose_bound bound = { table, share };
-    uint32_t node = sp__ring_find_where(table->ring, key, choose_has_room, &bound);
-    return node != UINT32_MAX ? node : table->ring->points[sp__ring_find(table->ring, key)].node;
+    uint32_t node = sp__spread_find_where(table->spread, key, choose_has_room, &bound);
+    return node != UINT32_MAX ? node : sp__spread_find(table->spread, key);
 }
 
 static uint32_t choose_by_hash(struct sp__context *context, struct sp__router *router,
@@ -98,7 +155,7 @@ static uint32_t choose_by_hash(struct sp__context *context, struct sp__router *r
 {
     if (__builtin_expect(router->load_percent != 0, 0))
         return choose_bounded(context, router, table, key);
-    return table->ring->points[sp__ring_find(table->ring, key)].node;
+    return sp__spread_find(table->spread, key);
 }
 
 /* ---- all ---- */
@@ -124,7 +181,7 @@ uint32_t sp__router_instead(const struct sp__router *router, const struct sp__ro
 {
     /* A dead one's keys go where they will go without it. */
     if (router->strategy == SP_ROUTE_HASH)
-        return sp__ring_find_where(table->ring, key, choose_lives, table);
+        return sp__spread_find_where(table->spread, key, choose_lives, table);
     for (uint32_t i = 1; i < table->count; i++) {
         uint32_t at = index + i < table->count ? index + i : index + i - table->count;
         if (sp__routee_lives(&table->routees[at]))

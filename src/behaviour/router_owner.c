@@ -580,7 +580,7 @@ void sp__router_nothing_finish(sp_empty *nothing)
 static bool start_valid(const struct sp_router_options *options)
 {
     return (unsigned)options->strategy <= SP_ROUTE_STICKY &&
-           options->routees_max <= SP__ROUTEES_MAX && options->points <= SP__RING_POINTS_MAX &&
+           options->routees_max <= SP__ROUTEES_MAX &&
            (options->load_percent == 0 || options->load_percent > 100) &&
            (options->group == NULL ||
             (options->group[0] != '\0' && strlen(options->group) <= SP_NAME_MAX));
@@ -598,8 +598,6 @@ sp_err sp_router_start(const struct sp_server_class *routees,
         args.options.routees_max = SP__ROUTEES_MAX;
     if (args.options.stash_max == 0)
         args.options.stash_max = SP__ROUTER_STASH_MAX;
-    if (args.options.points == 0)
-        args.options.points = SP__RING_POINTS;
     sp__spawn_here(__builtin_return_address(0));
     return sp_server_start(&sp__router_class, &args,
                            &(struct sp_server_options){ .spawn = args.options.spawn }, out_router);

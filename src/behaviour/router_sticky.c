@@ -66,7 +66,7 @@ static bool sticky_busy(const struct sticky_entry *entry)
 static struct sticky_entry *sticky_place(struct sticky_entry *entries, uint32_t capacity,
                                          uint64_t key)
 {
-    uint32_t at = (uint32_t)(sp__ring_mix(key) >> 32) & (capacity - 1);
+    uint32_t at = (uint32_t)(sp__spread_mix(key) >> 32) & (capacity - 1);
     while (entries[at].process != NULL && entries[at].key != key)
         at = (at + 1) & (capacity - 1);
     return &entries[at];
@@ -113,7 +113,7 @@ static uint32_t sticky_index(const struct sticky_entry *entry, const struct sp__
 
 static struct sticky_shard *sticky_shard(struct sp__sticky *sticky, uint64_t key)
 {
-    return &sticky->shards[sp__ring_mix(key) & (STICKY_SHARDS - 1)];
+    return &sticky->shards[sp__spread_mix(key) & (STICKY_SHARDS - 1)];
 }
 
 /* The entry of a key, made where there is none. Errors: NOMEM. */

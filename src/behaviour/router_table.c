@@ -21,7 +21,7 @@ sp_err sp__router_table_create(const struct sp__router *router, const struct sp_
     }
     sp_err err = SP_OK;
     if (count != 0 && router->strategy == SP_ROUTE_HASH)
-        err = sp__ring_create(ids, count, router->points, &table->ring);
+        err = sp__spread_create(ids, count, &table->spread);
     if (err == SP_OK)
         *out = table;
     else
@@ -32,7 +32,7 @@ sp_err sp__router_table_create(const struct sp__router *router, const struct sp_
 void sp__router_table_free(struct sp__router_table *table)
 {
     if (table != NULL)
-        sp__free(table->ring);
+        sp__free(table->spread);
     sp__free(table);
 }
 
@@ -59,7 +59,6 @@ sp_err sp__router_create(const struct sp_router_options *options, struct sp__rou
     router->runtime = sp__context()->runtime;
     router->pid = sp_self();
     router->strategy = options->strategy;
-    router->points = options->points;
     router->load_percent = options->load_percent;
     sp__router_stash_init(&router->stash, options->stash_max);
     if (options->strategy == SP_ROUTE_STICKY) {

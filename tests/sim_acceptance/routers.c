@@ -111,7 +111,7 @@ static void dying_hash(void *unused)
     (void)unused;
     dying_with(SP_ROUTE_HASH);
 }
-ACCEPT(a_routee_dies_on_the_ring, dying_hash);
+ACCEPT(a_routee_dies_that_a_key_belongs_to, dying_hash);
 
 static void dying_sticky(void *unused)
 {

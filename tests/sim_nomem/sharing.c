@@ -181,7 +181,7 @@ NOMEM_TEST(routers_by_key)
     books_clear();
     size_t count = hands_start(hands);
     enum sp_router_strategy strategy = sp_random() % 2 == 0 ? SP_ROUTE_HASH : SP_ROUTE_STICKY;
-    struct sp_router_options options = { .strategy = strategy, .points = 4 };
+    struct sp_router_options options = { .strategy = strategy };
     if (hand_router_start(&options, &router) != SP_OK)
         return;
     sp_ignore(hand_router_add(router, hands, count));
