@@ -60,7 +60,8 @@ if(SPAWNED_BUILD_TESTS)
         ${PROJECT_SOURCE_DIR}/tests/sim_history/*.c)
     spawned_add_sim_test(sim_history ${spawned_sim_history_tests})
     spawned_add_sim_test(sim-liveness ${PROJECT_SOURCE_DIR}/tests/sim_liveness.c
-        ${PROJECT_SOURCE_DIR}/tests/sim_liveness/liveness.c)
+        ${PROJECT_SOURCE_DIR}/tests/sim_liveness/liveness.c
+        ${PROJECT_SOURCE_DIR}/tests/sim_liveness/circles.c)
     target_include_directories(sim-liveness PRIVATE ${PROJECT_SOURCE_DIR}/src)
     spawned_add_sim_test(sim_control ${PROJECT_SOURCE_DIR}/tests/sim_control/control.c)
     spawned_add_sim_test(sim_nomem ${PROJECT_SOURCE_DIR}/tests/sim_nomem/nomem.c

@@ -188,17 +188,22 @@ sp_err sp_request_adopt(sp_request request)
     return SP_OK;
 }
 
-bool sp__request_taken(struct sp_process *server, const struct sp__reply_to *to)
+const struct sp__request *sp__request_of(struct sp_process *server, sp_pid caller, uint64_t token)
 {
     struct sp__extra *extra = server->extra;
     uint32_t cursor = 0;
     sp__map_item item;
     while (extra != NULL && sp__map_next(&extra->requests, &cursor, &item)) {
         const struct sp__request *request = item.value;
-        if (request->to.token == to->token && sp_pid_equal(request->to.caller, to->caller))
-            return true;
+        if (request->to.token == token && sp_pid_equal(request->to.caller, caller))
+            return request;
     }
-    return false;
+    return NULL;
+}
+
+bool sp__request_taken(struct sp_process *server, const struct sp__reply_to *to)
+{
+    return sp__request_of(server, to->caller, to->token) != NULL;
 }
 
 void sp__requests_fail(struct sp_process *self, const struct sp_reason *reason)

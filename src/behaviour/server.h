@@ -100,6 +100,11 @@ struct sp__request {
 /** Fail all requests of a server that ends. */
 void sp__requests_fail(struct sp_process *self, const struct sp_reason *reason) SP_NONNULL;
 
+/** The request of this caller's wait among those taken, or NULL. With the server's lock held, or
+ *  where only one thread runs. */
+const struct sp__request *sp__request_of(struct sp_process *server, sp_pid caller, uint64_t token)
+    SP_NONNULL_ARGS(1);
+
 /** Is this caller's request among those taken? With the server's lock held. */
 bool sp__request_taken(struct sp_process *server, const struct sp__reply_to *to) SP_NONNULL;
 

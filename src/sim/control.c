@@ -41,7 +41,9 @@ static void control_judge(struct sp_sim *s, enum sp__world_end end, bool all)
         if (!sim_node_runs(node))
             continue;
         if (end == SP__WORLD_IDLE)
-            sim_quiet(s); /* says more, where calls wait for each other */
+            sim_quiet(s); /* says more, where processes wait for each other */
+        if (end == SP__WORLD_IDLE && !s->result->failed)
+            sim_quiet_tell(s);
         if (end == SP__WORLD_IDLE)
             sim_fail(s, "nothing can go on, but node %s has not ended: its main process waits",
                      node->name);

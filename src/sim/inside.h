@@ -102,8 +102,13 @@ void sim_leave(struct sp_sim *s) SP_NORETURN;
 /** Who failed the run does not go on. Context: the body, or a process. */
 void sim_halt(struct sp_sim *s);
 
-/** Nothing can go on but by a timer: fails where calls wait for each other. Hook of the world. */
+/** Nothing can go on but by a timer: fails where processes wait for each other (circle.c). Hook of
+ *  the world. */
 void sim_quiet(void *arg);
+
+/** Nothing can go on: who has a request of somebody else's that it never answered, as the run's
+ *  detail. */
+void sim_quiet_tell(struct sp_sim *s);
 
 /** The schedule whose draws and faults are followed, or NULL. */
 const struct sim_schedule *sim_followed(const struct sp_sim *s);

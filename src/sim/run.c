@@ -1,7 +1,6 @@
 #include "sim/run.h"
 
 #include "base/alloc.h"
-#include "process/deadlock.h"
 #include "process/process.h"
 #include "runtime/random.h"
 #include "runtime/real/fault.h"
@@ -297,42 +296,6 @@ static void run_stepped(void *arg)
             sim_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
     if (!s->draining)
         sim_liveness_stepped(s);
-}
-
-/* Append "a -> b -> a", if the process is on such a circle. */
-static bool run_circle(struct sp_process *start, char *text, size_t size)
-{
-    struct sp_process *at = start;
-    char name[64];
-    size_t length = 0;
-    do {
-        length +=
-            (size_t)snprintf(text + length, size - length, "%s -> ", sp__process_text(at, name));
-        at = sp__wait_target(at);
-    } while (at != NULL && at != start && length < size - 80);
-    if (at != start)
-        return false;
-    (void)snprintf(text + length, size - length, "%s", sp__process_text(start, name));
-    return true;
-}
-
-void sim_quiet(void *arg)
-{
-    struct sp_sim *s = arg;
-    char text[SIM_TEXT_MAX - 64];
-    struct sp__list *tasks = sp__world_tasks(s->world);
-    if (s->plan->test->options.deadlocks)
-        return; /* who closed the circle may still be about to be told */
-    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
-        struct sp__task *task = sp__container_of(at, struct sp__task, link);
-        if (task->kind != SP__TASK_ACTOR)
-            continue;
-        struct sp_process *process = (struct sp_process *)(void *)task->actor;
-        if (sp__wait_target(process) == NULL || !run_circle(process, text, sizeof(text)))
-            continue;
-        sim_fail(s, "deadlock: calls wait for each other: %s", text);
-        return;
-    }
 }
 
 static void run_life(void *arg, struct sp__task *task, bool born)

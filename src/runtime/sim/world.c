@@ -215,6 +215,11 @@ static int64_t world_next(struct sp__world *world)
     return next;
 }
 
+bool sp__world_expects(const struct sp__world *world)
+{
+    return world->alarm != INT64_MAX || world->paused != 0 || sp__net_next(world) != INT64_MAX;
+}
+
 static void step_to(struct sp__world *world, int64_t at)
 {
     if (at != INT64_MAX && at > world->now)

@@ -214,6 +214,10 @@ void sp__world_set_forgets(struct sp__world *world, bool forgets) SP_NONNULL;
  *  loop. */
 void sp__world_set_scribble(struct sp__world *world, unsigned char byte) SP_NONNULL;
 
+/** Is something on its way, beside timers of nodes: an alarm, what was sent, a machine that stands
+ *  still for a while? Context: any in the world. */
+bool sp__world_expects(const struct sp__world *world) SP_NONNULL;
+
 /** The world's clock, nanoseconds. Context: any in the world. */
 int64_t sp__world_now(const struct sp__world *world) SP_NONNULL;
 

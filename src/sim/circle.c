@@ -1,0 +1,197 @@
+/* Circles of waits that the waits themselves do not see, because a request in them was taken.
+ *
+ * A request that its server took (sp_request_take()) may be answered by anybody, so on threads
+ * its wait closes no circle (process/deadlock.h). Here it can be known that nobody will: when
+ * nothing is ready, and nothing is awaited but the ends of waits that lead into that very
+ * circle. Whoever has the request then is the process that adopted it, or the server.
+ *
+ *   anna --ask--> bert has taken it, and waits himself --ask--> anna
+ *
+ * Threads: one. Neighbours: run.c (the hook), control.c (the end), behaviour/request.c.
+ */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "behaviour/server.h"
+#include "process/deadlock.h"
+#include "process/reply.h"
+#include "runtime/core.h"
+#include "runtime/timers.h"
+#include "sim/inside.h"
+#include "sim/memory.h"
+
+enum {
+    CIRCLE_TIMERS_MAX = 64,  /* of a node; where it has more, nothing is certain */
+    CIRCLE_DETAIL = 2048,    /* bytes of what is told about requests */
+    CIRCLE_REQUESTS_MAX = 8, /* that are told */
+};
+
+/* An edge: the wait of `from`. */
+struct circle_edge {
+    struct sp_process *to;             /* who can end it */
+    const struct sp__request *request; /* that was taken, or NULL: it was not */
+};
+
+static bool circle_edge(struct sp_process *from, struct circle_edge *out)
+{
+    struct sp_process *server = sp__wait_target(from);
+    *out = (struct circle_edge){ .to = server };
+    /* relaxed, all: one thread. */
+    if (server == NULL ||
+        !(atomic_load_explicit(&from->waits_slot, memory_order_relaxed) & SP__WAITS_DEFERRED))
+        return server != NULL;
+    uint64_t token = atomic_load_explicit(&from->actor.wait, memory_order_relaxed) >> 2;
+    out->request = sp__request_of(server, sp__process_pid(from), token);
+    if (out->request == NULL)
+        return false; /* answered just now */
+    if (!sp_pid_is_none(out->request->adopter))
+        out->to = sp__process_lookup(sp__process_runtime(from), out->request->adopter);
+    return out->to != NULL;
+}
+
+/* How many steps from `start` round to itself; 0: it is on no circle of at most `max`. */
+static size_t circle_length(struct sp_process *start, size_t max, bool *out_taken)
+{
+    struct circle_edge edge = { .to = start };
+    *out_taken = false;
+    for (size_t length = 1; length <= max && circle_edge(edge.to, &edge); length++) {
+        *out_taken = *out_taken || edge.request != NULL;
+        if (edge.to == start)
+            return length;
+    }
+    return 0;
+}
+
+/* Does it wait, of those who wait, of those ... for ever? */
+static bool circle_ahead(struct sp_process *process, size_t max)
+{
+    struct circle_edge edge = { .to = process };
+    for (size_t i = 0; i <= max; i++)
+        if (!circle_edge(edge.to, &edge))
+            return false;
+    return true;
+}
+
+static struct sp_process *circle_process(const struct sp__task *task)
+{
+    return task->actor == NULL ? NULL : (struct sp_process *)(void *)task->actor;
+}
+
+/* Is it the end of a wait that leads into a circle? */
+static bool timer_is_idle(const struct sp__timer_armed *timer, struct sp__list *tasks, size_t count)
+{
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        const struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->actor != NULL && task->actor == timer->owner)
+            return circle_ahead(circle_process(task), count);
+    }
+    return false;
+}
+
+/* Could anything come that is not the end of such a wait? */
+static bool circle_may_open(struct sp_sim *s, size_t count)
+{
+    struct sp__timer_armed armed[CIRCLE_TIMERS_MAX];
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    if (sp__world_expects(s->world))
+        return true;
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        const struct sp__task *task = sp__container_of(at, struct sp__task, link);
+        if (task->kind != SP__TASK_TIMERS)
+            continue;
+        size_t timers = sp__timers_armed(sp__node_runtime(task->node), armed, CIRCLE_TIMERS_MAX);
+        if (timers == CIRCLE_TIMERS_MAX)
+            return true;
+        for (size_t i = 0; i < timers; i++)
+            if (!timer_is_idle(&armed[i], tasks, count))
+                return true;
+    }
+    return false;
+}
+
+/* ---- telling ---- */
+
+static void circle_text(struct sp_process *start, size_t length, struct sp__text *text)
+{
+    char from[64];
+    char to[64];
+    struct sp_process *at = start;
+    for (size_t i = 0; i < length && !text->truncated; i++) {
+        struct circle_edge edge;
+        if (!circle_edge(at, &edge))
+            return;
+        sp__text_add(text, "%s%s waits for %s", i == 0 ? "" : ", ", sp__process_text(at, from),
+                     sp__process_text(edge.to, to));
+        if (edge.request != NULL)
+            sp__text_add(text, " (%s, taken)", edge.request->op->in.name);
+        else if (at->pending != NULL && at->pending->type != NULL)
+            sp__text_add(text, " (%s)", at->pending->type->name);
+        at = edge.to;
+    }
+}
+
+static size_t circle_tasks(struct sp__list *tasks)
+{
+    size_t count = 0;
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at))
+        count++;
+    return count;
+}
+
+void sim_quiet(void *arg)
+{
+    struct sp_sim *s = arg;
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    size_t count = 0; /* not known yet */
+    if (s->plan->test->options.deadlocks)
+        return; /* who closed the circle may still be about to be told */
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+        struct sp_process *process = circle_process(sp__container_of(at, struct sp__task, link));
+        bool taken;
+        if (process == NULL || sp__wait_target(process) == NULL)
+            continue;
+        count = count == 0 ? circle_tasks(tasks) : count;
+        size_t length = circle_length(process, count, &taken);
+        if (length == 0 || (taken && circle_may_open(s, count)))
+            continue;
+        char buffer[SIM_TEXT_MAX - 64];
+        struct sp__text text;
+        sp__text_init(&text, buffer, sizeof(buffer));
+        circle_text(process, length, &text);
+        sim_fail(s, "deadlock: %s", buffer);
+        return;
+    }
+}
+
+/* "bert has a request of anna (ask)", where the wait of `process` is for one that was taken. */
+static bool request_text(struct sp_process *process, struct sp__text *text)
+{
+    char from[64];
+    char to[64];
+    struct circle_edge edge;
+    if (!circle_edge(process, &edge) || edge.request == NULL)
+        return false;
+    sp__text_add(text, "      %s has a request of %s (%s)\n", sp__process_text(edge.to, to),
+                 sp__process_text(process, from), edge.request->op->in.name);
+    return true;
+}
+
+void sim_quiet_tell(struct sp_sim *s)
+{
+    struct sim_trace *trace = s->plan->trace;
+    struct sp__list *tasks = sp__world_tasks(s->world);
+    char buffer[CIRCLE_DETAIL];
+    struct sp__text text;
+    size_t told = 0;
+    if (trace == NULL || trace->detail != NULL)
+        return;
+    sp__text_init(&text, buffer, sizeof(buffer));
+    sp__text_add(&text, "taken and never answered:\n");
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL && told < CIRCLE_REQUESTS_MAX;
+         at = sp__list_next(tasks, at)) {
+        struct sp_process *process = circle_process(sp__container_of(at, struct sp__task, link));
+        told += process != NULL && request_text(process, &text);
+    }
+    bool inside = sim_memory_switch(false);
+    trace->detail = told == 0 ? NULL : sp__strdup(buffer);
+    (void)sim_memory_switch(inside);
+}
