@@ -39,6 +39,16 @@ static size_t columns_machines(struct sim_columns *columns)
     return crossings;
 }
 
+/* What stands behind the columns of some line: which steps race, and who went first. */
+static size_t columns_mark(const struct sim_story *story)
+{
+    for (size_t i = 0; i < story->shown_count; i++)
+        if (story->trace->events[story->shown[i]].left_reference ||
+            sim_story_rival(story, story->shown[i]) != 0)
+            return COLUMNS_MARK;
+    return 0;
+}
+
 void sim_columns_make(const struct sim_story *story, struct sim_columns *out)
 {
     *out = (struct sim_columns){ .story = story };
@@ -50,7 +60,7 @@ void sim_columns_make(const struct sim_story *story, struct sim_columns *out)
         out->count = 0;
         return;
     }
-    out->width = (COLUMNS_WIDTH - SIM_COLUMNS_LEFT - COLUMNS_MARK) / out->count;
+    out->width = (COLUMNS_WIDTH - SIM_COLUMNS_LEFT - columns_mark(story)) / out->count;
     out->width = out->width > COLUMN_MAX ? COLUMN_MAX : out->width;
     if (out->width < COLUMN_MIN)
         out->count = 0;

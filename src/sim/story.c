@@ -1,194 +1,16 @@
 #include "sim/story.h"
 
 #include "base/alloc.h"
-#include "base/text.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    STORY_FAULT_STEPS = 2,    /* that are told before a fault, and behind it */
+    STORY_PARTNERS = 4,       /* of whom a fault befell, that have columns */
+    STORY_AROUND = 6,         /* steps before and after a fault of a machine: who made them */
     STORY_LANES_MAX = 2000,   /* that get numbers where their names are the same */
     STORY_SOURCES_MAX = 5000, /* steps whose lines are all looked up */
 };
-
-/* ---- words ---- */
-
-const char *sim_story_own_name(const struct sim_lane *lane)
-{
-    return lane->shown[0] != '\0' ? lane->shown : lane->name;
-}
-
-static const char *lane_text(const struct sim_trace *trace, uint32_t lane, bool stored,
-                             char text[2 * SIM_STORY_TEXT])
-{
-    if (lane == SIM_NO_LANE || trace->lanes[lane].name[0] == '\0')
-        return strcpy(text, "somebody who is gone");
-    const struct sim_lane *at = &trace->lanes[lane];
-    const char *name = stored ? at->name : sim_story_own_name(at);
-    bool of_machine = at->kind != SP__TASK_MAIN && at->kind != SP__TASK_NET;
-    if (trace->several_nodes && of_machine && at->node[0] != '\0')
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s/%s", at->node, name);
-    else
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", name);
-    return text;
-}
-
-const char *sim_story_name(const struct sim_trace *trace, uint32_t lane,
-                           char text[2 * SIM_STORY_TEXT])
-{
-    return lane_text(trace, lane, false, text);
-}
-
-const char *sim_story_stored_name(const struct sim_trace *trace, uint32_t lane,
-                                  char text[2 * SIM_STORY_TEXT])
-{
-    return lane_text(trace, lane, true, text);
-}
-
-static bool bytes_are_text(const unsigned char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((bytes[i] < ' ' || bytes[i] > '~') && bytes[i] != '\n' && bytes[i] != '\r' &&
-            bytes[i] != '\t')
-            return false;
-    return true;
-}
-
-/* The first bytes of what went over the network: "as text", or 61 73 20. */
-static void heard_text(const struct sim_value *value, char text[SIM_STORY_TEXT])
-{
-    size_t size = value->size < SIM_VALUE_MAX ? value->size : SIM_VALUE_MAX;
-    bool words = bytes_are_text(value->bytes, size);
-    struct sp__text out;
-    sp__text_init(&out, text, SIM_STORY_TEXT);
-    if (words)
-        sp__text_add_quoted(&out, value->bytes, size);
-    for (size_t i = 0; i < size && !words; i++)
-        sp__text_add(&out, "%s%02x", i == 0 ? "" : " ", value->bytes[i]);
-    if (size < value->size)
-        sp__text_add(&out, ".. %u bytes", value->size);
-}
-
-/* A small number says something; a struct or an address does not. */
-static void value_text(const struct sim_value *value, char *text, size_t size)
-{
-    int64_t number = 0;
-    text[0] = '\0';
-    if (value->size == 4) {
-        int32_t small;
-        memcpy(&small, value->bytes, sizeof(small));
-        number = small;
-    } else if (value->size == 8) {
-        memcpy(&number, value->bytes, sizeof(number));
-    } else if (value->size == 2) {
-        int16_t small;
-        memcpy(&small, value->bytes, sizeof(small));
-        number = small;
-    } else {
-        return;
-    }
-    if (number > -1000000000 && number < 1000000000)
-        (void)snprintf(text, size, " %" PRId64, number);
-}
-
-/* Whose name has this hash, of those that are in the trace; "" where nobody's. */
-static const char *name_text(const struct sim_trace *trace, const struct sim_event *event)
-{
-    for (size_t i = 0; i < trace->lane_count; i++)
-        if (trace->lanes[i].name_object == event->object)
-            return sim_story_own_name(&trace->lanes[i]);
-    return "";
-}
-
-static const char *spawned_text(const struct sim_trace *trace, uint32_t event)
-{
-    for (uint32_t i = event + 1; i < trace->count; i++)
-        if (trace->events[i].step == 0 && trace->events[i].cause_count != 0 &&
-            trace->events[i].causes[0] == event)
-            return sim_story_own_name(&trace->lanes[trace->events[i].lane]);
-    return "";
-}
-
-static const char *turn_text(const struct sim_event *event)
-{
-    if (event->took)
-        return "takes ";
-    return strncmp(event->what, "receive", 7) == 0 ? "looks for a message" : "goes on";
-}
-
-const char *sim_story_text(const struct sim_trace *trace, uint32_t index, char text[SIM_STORY_TEXT])
-{
-    const struct sim_event *event = &trace->events[index];
-    char value[24];
-    if (event->kind == SP__TASK_NET && event->value.size != 0) {
-        heard_text(&event->value, text);
-        return text;
-    }
-    value_text(&event->value, value, sizeof(value));
-    switch (event->point) {
-    case SP__POINT_TURN:
-        (void)snprintf(text, SIM_STORY_TEXT, "%s%s%s", turn_text(event),
-                       event->took ? event->what : "", event->took ? value : "");
-        break;
-    case SP__POINT_SEND:
-        (void)snprintf(text, SIM_STORY_TEXT, "%s%s", event->what, value);
-        break;
-    case SP__POINT_REPLY:
-        (void)snprintf(text, SIM_STORY_TEXT, "answers%s", value);
-        break;
-    case SP__POINT_NAME:
-        (void)snprintf(text, SIM_STORY_TEXT, "%s %.40s", event->what, name_text(trace, event));
-        break;
-    case SP__POINT_SPAWN:
-        (void)snprintf(text, SIM_STORY_TEXT, "spawns %.40s", spawned_text(trace, index));
-        break;
-    case SP__POINT_EXIT:
-        (void)snprintf(text, SIM_STORY_TEXT, "ends");
-        break;
-    case SP__POINT_TIMERS:
-        (void)snprintf(text, SIM_STORY_TEXT, "time is up");
-        break;
-    case SP__POINT_MAIN:
-        (void)snprintf(text, SIM_STORY_TEXT, "goes on");
-        break;
-    default:
-        (void)snprintf(text, SIM_STORY_TEXT, "%s", event->what);
-        break;
-    }
-    return text;
-}
-
-bool sim_story_arrow(const struct sim_event *event)
-{
-    return event->point == SP__POINT_SEND || event->point == SP__POINT_REPLY ||
-           event->point == SP__POINT_PROCESS || event->point == SP__POINT_TIMERS;
-}
-
-const char *sim_story_sentence(const struct sim_trace *trace, uint32_t index,
-                               char text[2 * SIM_STORY_TEXT])
-{
-    const struct sim_event *event = &trace->events[index];
-    char own[SIM_STORY_TEXT];
-    char name[2 * SIM_STORY_TEXT];
-    (void)sim_story_text(trace, index, own);
-    if (event->kind == SP__TASK_NET && event->value.size != 0)
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s arrives", own);
-    else if (!sim_story_arrow(event) ||
-             (event->to == SIM_NO_LANE && event->kind == SP__TASK_TIMERS))
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s", own);
-    else
-        (void)snprintf(text, 2 * SIM_STORY_TEXT, "%s --> %.60s", own,
-                       sim_story_name(trace, event->to, name));
-    return text;
-}
-
-const struct sim_place *sim_story_place(const struct sim_story *story, uint32_t index)
-{
-    const struct sim_event *event = &story->trace->events[index];
-    return sim_sources_place(&story->sources, event->frames, event->frame_count);
-}
 
 uint32_t sim_story_rival(const struct sim_story *story, uint32_t event)
 {
@@ -365,81 +187,6 @@ static void story_keep_around(struct sim_story *story)
     sp__free(more);
 }
 
-/* ---- what machines told each other ---- */
-
-/* Where the run first left what it is without a fault and a decision, or 0. */
-static uint32_t heard_begin(const struct sim_story *story)
-{
-    const struct sim_trace *trace = story->trace;
-    uint32_t begin = 0;
-    while (begin < trace->count && !trace->events[begin].left_reference)
-        begin++;
-    if (trace->told_count != 0 && trace->told[0].event < begin)
-        begin = (uint32_t)trace->told[0].event;
-    return begin < trace->count ? begin : 0;
-}
-
-static bool heard_alike(const struct sim_trace *trace, uint32_t one, uint32_t other)
-{
-    const struct sim_value *a = &trace->events[one].value;
-    const struct sim_value *b = &trace->events[other].value;
-    size_t size = a->size < SIM_VALUE_MAX ? a->size : SIM_VALUE_MAX;
-    return a->size == b->size && memcmp(a->bytes, b->bytes, size) == 0;
-}
-
-/* What was heard before on the same way, between the same machines; or UINT32_MAX. */
-static uint32_t heard_before(const struct sim_trace *trace, uint32_t event)
-{
-    const struct sim_lane *way = &trace->lanes[trace->events[event].lane];
-    for (uint32_t e = event; e > 0; e--) {
-        const struct sim_event *at = &trace->events[e - 1];
-        const struct sim_lane *lane = &trace->lanes[at->lane];
-        if (at->carries && strcmp(lane->node, way->node) == 0 &&
-            strcmp(lane->to_node, way->to_node) == 0)
-            return e - 1;
-    }
-    return UINT32_MAX;
-}
-
-/* Who asks again and again is told twice. */
-static bool heard_twice(const struct sim_trace *trace, uint32_t event)
-{
-    uint32_t last = heard_before(trace, event);
-    if (last == UINT32_MAX || !heard_alike(trace, event, last))
-        return false;
-    last = heard_before(trace, last);
-    return last != UINT32_MAX && heard_alike(trace, event, last);
-}
-
-/* Tell it, if there is anything to tell that is new. */
-static size_t story_keep_word(struct sim_story *story, uint32_t event)
-{
-    if (!story->trace->events[event].carries || story->kept[event] ||
-        heard_twice(story->trace, event))
-        return 0;
-    story->kept[event] = true;
-    return 1;
-}
-
-/* Where no order of two steps is the bug: what the machines told each other: the last words
- * before the end, those before the first fault, and as many after it as there is room for. */
-static void story_keep_heard(struct sim_story *story)
-{
-    uint32_t count = (uint32_t)story->trace->count;
-    uint32_t begin = heard_begin(story);
-    size_t kept = 0;
-    if (story->races->passing != 0)
-        return;
-    for (uint32_t e = count; e > begin && kept < SIM_STORY_HEARD / 4; e--)
-        kept += story_keep_word(story, e - 1);
-    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_HEARD / 2; e--)
-        kept += story_keep_word(story, e - 1);
-    for (uint32_t e = begin; e < count && kept < SIM_STORY_HEARD; e++)
-        kept += story_keep_word(story, e);
-    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_HEARD; e--)
-        kept += story_keep_word(story, e - 1);
-}
-
 /* A step that only goes on, where a mark is not on it, gives its place to the next one. */
 static void story_drop_idle(struct sim_story *story)
 {
@@ -455,18 +202,164 @@ static void story_drop_idle(struct sim_story *story)
     }
 }
 
-/* What is just before a fault and just behind it. */
-static void story_keep_faults(struct sim_story *story)
+/* ---- where a fault is the reason, or machines talked ---- */
+
+/* Whom the fault befell, or 0: a machine. */
+static uint64_t told_victim(const struct sim_told *told)
+{
+    if (told->fault.kind == SP__CHOICE_KILL)
+        return told->fault.to;
+    return told->fault.kind == SP__CHOICE_MEMORY ? told->fault.at : 0;
+}
+
+/* Is it the one with this label, or who was there in its place before, or after it? */
+static bool told_is(const struct sim_trace *trace, uint32_t lane, uint64_t victim)
+{
+    const struct sim_lane *at = lane == SIM_NO_LANE ? NULL : &trace->lanes[lane];
+    for (size_t i = 0; at != NULL && i < trace->lane_count; i++) {
+        const struct sim_lane *it = &trace->lanes[i];
+        if (it->task == victim)
+            return it == at || (strcmp(it->name, at->name) == 0 && strcmp(it->node, at->node) == 0);
+    }
+    return false;
+}
+
+/* The other end of an arrow to or from the victim, or SIM_NO_LANE. */
+static uint32_t told_partner(const struct sim_trace *trace, const struct sim_event *event,
+                             uint64_t victim)
+{
+    bool process = event->kind == SP__TASK_ACTOR || event->kind == SP__TASK_MAIN;
+    if (!process || !sim_story_arrow(event) || event->to == SIM_NO_LANE)
+        return SIM_NO_LANE;
+    if (told_is(trace, event->lane, victim))
+        return event->to;
+    return told_is(trace, event->to, victim) ? event->lane : SIM_NO_LANE;
+}
+
+/* Mark who had to do with the victim, those first who had shortly before, then after. */
+static void told_mark_partners(struct sim_story *story, const struct sim_told *told)
 {
     const struct sim_trace *trace = story->trace;
-    if (trace->several_nodes && story->races->passing == 0)
-        return; /* story_keep_heard() says more */
-    for (size_t i = 0; i < trace->told_count; i++) {
-        size_t at = trace->told[i].event;
-        size_t from = at < STORY_FAULT_STEPS ? 0 : at - STORY_FAULT_STEPS;
-        for (size_t e = from; e < at + STORY_FAULT_STEPS && e < trace->count; e++)
-            story->kept[e] = true;
+    uint64_t victim = told_victim(told);
+    size_t partners = 0;
+    for (uint32_t lane = 0; lane < trace->lane_count; lane++)
+        if (told_is(trace, lane, victim))
+            story_mark(story, lane);
+    for (size_t i = 0; i < trace->count && partners < STORY_PARTNERS; i++) {
+        size_t e = i < told->event ? told->event - 1 - i : i;
+        uint32_t lane = told_partner(trace, &trace->events[e], victim);
+        if (lane == SIM_NO_LANE || story->marked[lane])
+            continue;
+        story_mark(story, lane);
+        partners++;
     }
+}
+
+/* Of a machine: those who did something around it. */
+static void told_mark_around(struct sim_story *story, const struct sim_told *told)
+{
+    const struct sim_trace *trace = story->trace;
+    size_t from = told->event < STORY_AROUND ? 0 : told->event - STORY_AROUND;
+    for (size_t e = from; e < told->event + STORY_AROUND && e < trace->count; e++)
+        if (trace->events[e].kind == SP__TASK_ACTOR)
+            story_mark(story, trace->events[e].lane);
+}
+
+static void told_mark(struct sim_story *story)
+{
+    const struct sim_trace *trace = story->trace;
+    for (size_t i = 0; i < trace->told_count; i++)
+        if (told_victim(&trace->told[i]) != 0)
+            told_mark_partners(story, &trace->told[i]);
+        else if (!trace->several_nodes)
+            told_mark_around(story, &trace->told[i]);
+}
+
+/* Where the run first left what it is without a fault and a decision, or 0. */
+static uint32_t told_begin(const struct sim_story *story)
+{
+    const struct sim_trace *trace = story->trace;
+    uint32_t begin = 0;
+    while (begin < trace->count && !trace->events[begin].left_reference)
+        begin++;
+    if (trace->told_count != 0 && trace->told[0].event < begin)
+        begin = (uint32_t)trace->told[0].event;
+    return begin < trace->count ? begin : 0;
+}
+
+static bool told_alike(const struct sim_event *a, const struct sim_event *b)
+{
+    size_t size = a->value.size < SIM_VALUE_MAX ? a->value.size : SIM_VALUE_MAX;
+    return a->value.size == b->value.size && memcmp(a->value.bytes, b->value.bytes, size) == 0 &&
+           a->point == b->point && strcmp(a->what, b->what) == 0;
+}
+
+/* From the same one to the same one? Of machines, on whatever connection. */
+static bool told_same_way(const struct sim_trace *trace, const struct sim_event *a,
+                          const struct sim_event *b)
+{
+    const struct sim_lane *one = &trace->lanes[a->lane];
+    const struct sim_lane *other = &trace->lanes[b->lane];
+    if (a->kind != SP__TASK_NET)
+        return a->lane == b->lane && a->to == b->to;
+    return b->carries && strcmp(one->node, other->node) == 0 &&
+           strcmp(one->to_node, other->to_node) == 0;
+}
+
+/* What was told before on the same way; or UINT32_MAX. */
+static uint32_t told_before(const struct sim_trace *trace, uint32_t event)
+{
+    for (uint32_t e = event; e > 0; e--)
+        if (told_same_way(trace, &trace->events[event], &trace->events[e - 1]))
+            return e - 1;
+    return UINT32_MAX;
+}
+
+/* Who asks again and again is told twice. */
+static bool told_twice(const struct sim_trace *trace, uint32_t event)
+{
+    uint32_t last = told_before(trace, event);
+    if (last == UINT32_MAX || !told_alike(&trace->events[event], &trace->events[last]))
+        return false;
+    last = told_before(trace, last);
+    return last != UINT32_MAX && told_alike(&trace->events[event], &trace->events[last]);
+}
+
+/* Keep it, if there is anything to tell that is new. */
+static size_t told_keep(struct sim_story *story, uint32_t event)
+{
+    const struct sim_event *at = &story->trace->events[event];
+    if (story->kept[event] || (!at->carries && !story_concerns(story, at)) ||
+        told_twice(story->trace, event))
+        return 0;
+    story->kept[event] = true;
+    return 1;
+}
+
+/* The last before the end, some before the first fault, and as many after it as there is room
+ * for. */
+static void story_keep_told(struct sim_story *story)
+{
+    uint32_t count = (uint32_t)story->trace->count;
+    told_mark(story);
+    uint32_t begin = told_begin(story);
+    size_t kept = 0;
+    for (uint32_t e = count; e > begin && kept < SIM_STORY_TOLD / 4; e--)
+        kept += told_keep(story, e - 1);
+    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_TOLD / 2; e--)
+        kept += told_keep(story, e - 1);
+    for (uint32_t e = begin; e < count && kept < SIM_STORY_TOLD; e++)
+        kept += told_keep(story, e);
+    for (uint32_t e = begin; e > 0 && kept < SIM_STORY_TOLD; e--)
+        kept += told_keep(story, e - 1);
+}
+
+/* Is it told by what happened around the faults and between machines? Else by what those did
+ * whose steps are at the heart. */
+static bool story_is_told(const struct sim_story *story)
+{
+    return story->races->passing == 0 &&
+           (story->trace->told_count != 0 || story->trace->several_nodes);
 }
 
 static sp_err story_list(struct sim_story *story)
@@ -573,10 +466,11 @@ sp_err sim_story_make(struct sim_trace *trace, const struct sim_races *races, st
     sp_err err = out->kept == NULL || out->marked == NULL ? SP_ERR_NOMEM : SP_OK;
     if (err == SP_OK) {
         story_keep_heart(out);
-        story_keep_around(out);
+        if (story_is_told(out))
+            story_keep_told(out);
+        else
+            story_keep_around(out);
         story_drop_idle(out);
-        story_keep_faults(out);
-        story_keep_heard(out);
         err = story_list(out);
     }
     if (err != SP_OK) {

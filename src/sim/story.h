@@ -16,7 +16,7 @@
 enum {
     SIM_STORY_TEXT = 96,
     SIM_STORY_STEPS = 18, /* a longer one is cut down to what is at its heart */
-    SIM_STORY_HEARD = 24, /* of what went between machines */
+    SIM_STORY_TOLD = 24,  /* the same of one that is told around its faults */
 };
 
 struct sim_story {
