@@ -7,7 +7,7 @@
  *
  *   anna --ask--> bert has taken it, and waits himself --ask--> anna
  *
- * Threads: one. Neighbours: run.c (the hook), control.c (the end), behaviour/request.c.
+ * Threads: one. Neighbours: run.c (the hook), trace.c (the end), behaviour/request.c.
  */
 #include "base/alloc.h"
 #include "base/text.h"
@@ -20,9 +20,7 @@
 #include "sim/memory.h"
 
 enum {
-    CIRCLE_TIMERS_MAX = 64,  /* of a node; where it has more, nothing is certain */
-    CIRCLE_DETAIL = 2048,    /* bytes of what is told about requests */
-    CIRCLE_REQUESTS_MAX = 8, /* that are told */
+    CIRCLE_TIMERS_MAX = 64, /* of a node; where it has more, nothing is certain */
 };
 
 /* An edge: the wait of `from`. */
@@ -162,36 +160,10 @@ void sim_quiet(void *arg)
     }
 }
 
-/* "bert has a request of anna (ask)", where the wait of `process` is for one that was taken. */
-static bool request_text(struct sp_process *process, struct sp__text *text)
+struct sp_process *sim_wait_end(struct sp_process *waiting, const char **out_taken)
 {
-    char from[64];
-    char to[64];
     struct circle_edge edge;
-    if (!circle_edge(process, &edge) || edge.request == NULL)
-        return false;
-    sp__text_add(text, "      %s has a request of %s (%s)\n", sp__process_text(edge.to, to),
-                 sp__process_text(process, from), edge.request->op->in.name);
-    return true;
-}
-
-void sim_quiet_tell(struct sp_sim *s)
-{
-    struct sim_trace *trace = s->plan->trace;
-    struct sp__list *tasks = sp__world_tasks(s->world);
-    char buffer[CIRCLE_DETAIL];
-    struct sp__text text;
-    size_t told = 0;
-    if (trace == NULL || trace->detail != NULL)
-        return;
-    sp__text_init(&text, buffer, sizeof(buffer));
-    sp__text_add(&text, "taken and never answered:\n");
-    for (struct sp__list *at = sp__list_first(tasks); at != NULL && told < CIRCLE_REQUESTS_MAX;
-         at = sp__list_next(tasks, at)) {
-        struct sp_process *process = circle_process(sp__container_of(at, struct sp__task, link));
-        told += process != NULL && request_text(process, &text);
-    }
-    bool inside = sim_memory_switch(false);
-    trace->detail = told == 0 ? NULL : sp__strdup(buffer);
-    (void)sim_memory_switch(inside);
+    bool ends = circle_edge(waiting, &edge);
+    *out_taken = ends && edge.request != NULL ? edge.request->op->in.name : NULL;
+    return ends ? edge.to : NULL;
 }

@@ -14,29 +14,31 @@ enum {
 static void columns_machine(struct sim_columns *columns, const char *name)
 {
     size_t i = 0;
-    while (i < columns->count && i < SIM_COLUMNS_MAX && strcmp(columns->machine[i], name) != 0)
+    while (i < columns->count && strcmp(columns->machine[i], name) != 0)
         i++;
-    if (i < columns->count)
+    if (i < columns->count || columns->count > SIM_COLUMNS_MACHINES_MAX)
         return;
-    if (i < SIM_COLUMNS_MAX)
+    if (i < SIM_COLUMNS_MACHINES_MAX)
         columns->machine[i] = name;
     columns->count++;
 }
 
-/* Of the machines in the story, and of how many bytes are told that went between them. */
-static size_t columns_machines(struct sim_columns *columns)
+bool sim_columns_machines(const struct sim_story *story, bool all, struct sim_columns *out)
 {
-    const struct sim_story *story = columns->story;
+    const struct sim_trace *trace = story->trace;
     size_t crossings = 0;
-    for (size_t i = 0; i < story->shown_count; i++) {
-        const struct sim_event *event = &story->trace->events[story->shown[i]];
-        const struct sim_lane *lane = &story->trace->lanes[event->lane];
-        columns_machine(columns, lane->node);
-        if (event->kind == SP__TASK_NET)
-            columns_machine(columns, lane->to_node);
-        crossings += event->kind == SP__TASK_NET && strcmp(lane->node, lane->to_node) != 0;
+    *out = (struct sim_columns){ .story = story, .machines = true };
+    for (size_t e = 0; e < trace->count && out->count <= SIM_COLUMNS_MACHINES_MAX; e++) {
+        const struct sim_lane *lane = &trace->lanes[trace->events[e].lane];
+        bool net = trace->events[e].kind == SP__TASK_NET;
+        if (!all && !story->kept[e])
+            continue;
+        columns_machine(out, lane->node);
+        if (net)
+            columns_machine(out, lane->to_node);
+        crossings += net && strcmp(lane->node, lane->to_node) != 0;
     }
-    return crossings;
+    return crossings != 0 && out->count <= SIM_COLUMNS_MACHINES_MAX;
 }
 
 /* What stands behind the columns of some line: which steps race, and who went first. */
@@ -51,11 +53,8 @@ static size_t columns_mark(const struct sim_story *story)
 
 void sim_columns_make(const struct sim_story *story, struct sim_columns *out)
 {
-    *out = (struct sim_columns){ .story = story };
-    size_t crossings = columns_machines(out);
-    out->machines = crossings != 0;
-    if (!out->machines)
-        out->count = story->lane_count;
+    if (!sim_columns_machines(story, false, out))
+        *out = (struct sim_columns){ .story = story, .count = story->lane_count };
     if (out->count < 2 || out->count > SIM_COLUMNS_MAX) {
         out->count = 0;
         return;
@@ -74,7 +73,7 @@ static size_t column_of_machine(const struct sim_columns *columns, const char *n
     return SIZE_MAX;
 }
 
-static size_t column_of(const struct sim_columns *columns, uint32_t lane)
+size_t sim_columns_of(const struct sim_columns *columns, uint32_t lane)
 {
     const struct sim_story *story = columns->story;
     if (lane == SIM_NO_LANE)
@@ -87,12 +86,12 @@ static size_t column_of(const struct sim_columns *columns, uint32_t lane)
     return SIZE_MAX;
 }
 
-/* Where the event's arrow goes, or SIZE_MAX. */
-static size_t column_to(const struct sim_columns *columns, const struct sim_event *event)
+size_t sim_columns_to(const struct sim_columns *columns, uint32_t index)
 {
+    const struct sim_event *event = &columns->story->trace->events[index];
     if (columns->machines && event->kind == SP__TASK_NET)
         return column_of_machine(columns, columns->story->trace->lanes[event->lane].to_node);
-    return sim_story_arrow(event) ? column_of(columns, event->to) : SIZE_MAX;
+    return sim_story_arrow(event) ? sim_columns_of(columns, event->to) : SIZE_MAX;
 }
 
 /* ---- lines ---- */
@@ -137,8 +136,8 @@ static bool column_lives(const struct sim_columns *columns, size_t column, uint3
 }
 
 /* In a machine's column it is said who of it, but for the main process. */
-static void column_text(const struct sim_columns *columns, uint32_t index,
-                        char text[2 * SIM_STORY_TEXT])
+void sim_columns_text(const struct sim_columns *columns, uint32_t index,
+                      char text[2 * SIM_STORY_TEXT])
 {
     const struct sim_trace *trace = columns->story->trace;
     const struct sim_event *event = &trace->events[index];
@@ -168,9 +167,9 @@ void sim_columns_line(const struct sim_columns *columns, uint32_t index,
     for (size_t i = 0; i < columns->count; i++)
         if (column_lives(columns, i, index))
             line[i * width] = '|';
-    size_t from = column_of(columns, event->lane) * width;
-    size_t to = column_to(columns, event);
-    column_text(columns, index, text);
+    size_t from = sim_columns_of(columns, event->lane) * width;
+    size_t to = sim_columns_to(columns, index);
+    sim_columns_text(columns, index, text);
     size_t length = strlen(text);
     bool arrow = to != SIZE_MAX && to * width != from;
     size_t room = arrow && to * width > from ? to * width - from - 4 : total + 4 - from;

@@ -42,8 +42,6 @@ static void control_judge(struct sp_sim *s, enum sp__world_end end, bool all)
             continue;
         if (end == SP__WORLD_IDLE)
             sim_quiet(s); /* says more, where processes wait for each other */
-        if (end == SP__WORLD_IDLE && !s->result->failed)
-            sim_quiet_tell(s);
         if (end == SP__WORLD_IDLE)
             sim_fail(s, "nothing can go on, but node %s has not ended: its main process waits",
                      node->name);

@@ -106,9 +106,9 @@ void sim_halt(struct sp_sim *s);
  *  the world. */
 void sim_quiet(void *arg);
 
-/** Nothing can go on: who has a request of somebody else's that it never answered, as the run's
- *  detail. */
-void sim_quiet_tell(struct sp_sim *s);
+/** Who can end the wait of `waiting`, or NULL; out_taken: the operation of its request, if that was
+ *  taken (sp_request_take()), else NULL. */
+struct sp_process *sim_wait_end(struct sp_process *waiting, const char **out_taken) SP_NONNULL;
 
 /** The schedule whose draws and faults are followed, or NULL. */
 const struct sim_schedule *sim_followed(const struct sp_sim *s);

@@ -204,6 +204,8 @@ static void report_waits(FILE *out, const struct sim_story *story, bool circle)
         fprintf(out, "%s%s", printed++ == 0 ? "wait  " : "      ", sim_story_name(trace, i, name));
         if (lane->waits_for != SIM_NO_LANE)
             fprintf(out, " for %s", sim_story_name(trace, lane->waits_for, name));
+        if (lane->taken[0] != '\0')
+            fprintf(out, ", who took %s", lane->taken);
         fprintf(out, "%s%s; mailbox: %" PRIu32 "%s%s\n", place[0] == '\0' ? "" : ", in ", place,
                 lane->mailbox, lane->mailbox == 0 ? "" : ", first ", lane->first_message);
     }

@@ -1,10 +1,12 @@
 /* The time-line of a failing run as a picture: a lane for each process, an arrow for each message
- * from where it is sent to where it is taken, the two steps that are the bug in red.
+ * from where it is sent to where it is taken, the two steps that are the bug in red. Where bytes
+ * go between machines, a lane for each of those, and an arrow for what arrives.
  *
  * It refers to nothing outside of itself, and has colours for light and for dark pages.
  *
  * Threads: one. Neighbours: report.h.
  */
+#include "sim/columns.h"
 #include "sim/report.h"
 
 #include <inttypes.h>
@@ -25,6 +27,8 @@ struct svg {
     const struct sim_report *report;
     const struct sim_story *story;
     bool all; /* events and lanes, not only those of the story */
+    bool machines;
+    struct sim_columns columns; /* of machines */
     size_t rows;
 };
 
@@ -69,6 +73,8 @@ static bool svg_has(const struct svg *svg, uint32_t event)
 /* Its column, or SIZE_MAX. */
 static size_t svg_column(const struct svg *svg, uint32_t lane)
 {
+    if (svg->machines)
+        return sim_columns_of(&svg->columns, lane);
     if (svg->all)
         return lane;
     for (size_t i = 0; i < svg->story->lane_count; i++)
@@ -120,6 +126,26 @@ static void svg_lane(const struct svg *svg, uint32_t lane)
             ended ? svg_y(svg_row(svg, last)) : svg_y(svg->rows));
 }
 
+static void svg_machine(const struct svg *svg, size_t column)
+{
+    fprintf(svg->out, "<text class=\"head\" x=\"%zu\" y=\"%d\">", svg_x(column) - 4, SVG_TOP - 26);
+    svg_text(svg->out, svg->columns.machine[column]);
+    fprintf(svg->out, "</text><line class=\"life\" x1=\"%zu\" x2=\"%zu\" y1=\"%zu\" y2=\"%zu\"/>\n",
+            svg_x(column), svg_x(column), svg_y(0), svg_y(svg->rows));
+}
+
+/* What arrives at another machine, in its own row. */
+static void svg_arrival(const struct svg *svg, uint32_t index, size_t row)
+{
+    const struct sim_event *event = &svg->story->trace->events[index];
+    size_t from = svg_column(svg, event->lane);
+    size_t to = sim_columns_to(&svg->columns, index);
+    if (event->kind != SP__TASK_NET || from == to || from == SIZE_MAX || to == SIZE_MAX)
+        return;
+    fprintf(svg->out, "<path class=\"arrow\" d=\"M%zu %zuL%zu %zu\"/>\n", svg_x(from), svg_y(row),
+            to > from ? svg_x(to) - 5 : svg_x(to) + 5, svg_y(row));
+}
+
 static void svg_arrow(const struct svg *svg, uint32_t from, uint32_t to)
 {
     const struct sim_event *sent = &svg->story->trace->events[from];
@@ -154,7 +180,9 @@ static void svg_dot(const struct svg *svg, uint32_t index, size_t row)
     svg_text(svg->out, sim_place_text(sim_story_place(svg->story, index), place, sizeof(place)));
     fprintf(svg->out, "</title></g><text class=\"%s\" x=\"%zu\" y=\"%zu\">",
             rival != 0 ? "race" : "", svg_x(column) + 9, svg_y(row) + 4);
-    svg_text(svg->out, sim_story_text(svg->story->trace, index, text));
+    if (svg->machines)
+        sim_columns_text(&svg->columns, index, text);
+    svg_text(svg->out, svg->machines ? text : sim_story_text(svg->story->trace, index, text));
     if (rival != 0)
         fprintf(svg->out, " (race with %" PRIu32 ")", rival);
     fputs("</text>\n", svg->out);
@@ -197,10 +225,13 @@ static void svg_draw(struct svg *svg)
 {
     const struct sim_trace *trace = svg->story->trace;
     size_t columns = svg->all ? trace->lane_count : svg->story->lane_count;
+    columns = svg->machines ? svg->columns.count : columns;
     svg->rows = svg_row(svg, (uint32_t)trace->count);
     svg_head(svg, columns);
-    for (uint32_t lane = 0; lane < trace->lane_count; lane++)
+    for (uint32_t lane = 0; lane < trace->lane_count && !svg->machines; lane++)
         svg_lane(svg, lane);
+    for (size_t i = 0; i < svg->columns.count && svg->machines; i++)
+        svg_machine(svg, i);
     for (uint32_t e = 0; e < trace->count; e++)
         for (uint32_t i = 0; i < trace->events[e].cause_count; i++)
             svg_arrow(svg, trace->events[e].causes[i], e);
@@ -208,8 +239,11 @@ static void svg_draw(struct svg *svg)
         svg_fault(svg, &trace->told[i], columns);
     size_t row = 0;
     for (uint32_t e = 0; e < trace->count; e++)
-        if (svg_has(svg, e))
+        if (svg_has(svg, e)) {
+            if (svg->machines)
+                svg_arrival(svg, e, row);
             svg_dot(svg, e, row++);
+        }
     fprintf(svg->out, "<text class=\"race\" x=\"8\" y=\"%zu\">XX ", svg_y(row) + 20);
     svg_text(svg->out, svg->report->result->text);
     fputs("</text>\n</svg>\n", svg->out);
@@ -225,6 +259,8 @@ sp_err sim_svg_write(const char *path, const struct sim_report *report)
                            trace->count <= SVG_EVENTS_MAX && trace->lane_count <= SVG_LANES_MAX };
     if (svg.out == NULL)
         return SP_ERR_IO;
+    svg.machines = sim_columns_machines(svg.story, false, &svg.columns);
+    svg.all = svg.all && !svg.machines;
     svg_draw(&svg);
     bool wrong = ferror(svg.out) != 0;
     return fclose(svg.out) == 0 && !wrong ? SP_OK : SP_ERR_IO;

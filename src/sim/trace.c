@@ -1,12 +1,12 @@
 #include "sim/trace.h"
 
 #include "base/alloc.h"
-#include "process/deadlock.h"
 #include "process/process.h"
 #include "process/reply.h"
 #include "runtime/real/fault_code.h"
 #include "runtime/sim/host.h"
 #include "runtime/sim/node.h"
+#include "sim/inside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -555,12 +555,15 @@ static void left_message(void *arg, struct sp_message *message)
         (void)snprintf(lane->first_message, sizeof(lane->first_message), "%s", message->type->name);
 }
 
-static uint32_t left_waits_for(const struct sim_trace *trace, const struct sp__task *task)
+static void left_wait(const struct sim_trace *trace, const struct sp__task *task,
+                      struct sim_lane *lane)
 {
-    struct sp_process *other = sp__wait_target(trace_process(task));
-    return other == NULL
-               ? SIM_NO_LANE
-               : lane_find(trace, trace_object(task, sp__point_pid(sp__process_pid(other))));
+    const char *taken;
+    struct sp_process *other = sim_wait_end(trace_process(task), &taken);
+    if (other == NULL)
+        return;
+    lane->waits_for = lane_find(trace, trace_object(task, sp__point_pid(sp__process_pid(other))));
+    (void)snprintf(lane->taken, sizeof(lane->taken), "%s", taken == NULL ? "" : taken);
 }
 
 void sim_trace_end(struct sim_trace *trace, struct sp__world *world)
@@ -582,7 +585,7 @@ void sim_trace_end(struct sim_trace *trace, struct sp__world *world)
         if (!task_has_mailbox(task))
             continue;
         mailbox_each(task, left_message, lane);
-        lane->waits_for = left_waits_for(trace, task);
+        left_wait(trace, task, lane);
     }
 }
 

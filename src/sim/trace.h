@@ -93,7 +93,8 @@ struct sim_lane {
     char first_message[SIM_NAME_MAX];
     bool alive;
     bool waits;
-    uint32_t waits_for; /* lane whose answer a call waits for, or SIM_NO_LANE */
+    uint32_t waits_for;       /* lane whose answer a call waits for, or SIM_NO_LANE */
+    char taken[SIM_NAME_MAX]; /* the request that one took and did not answer, or "" */
 };
 
 /** A fault that happened before an event. */
