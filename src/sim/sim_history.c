@@ -144,10 +144,10 @@ static sp_err detail_text(const sp_sim_history *h, const struct sp_history_verdi
     const struct sp_operation *operations = sp_history_operations(h->history, &count);
     struct sp__text out;
     sp__text_init(&out, text, HISTORY_TEXT);
-    sp__text_add(&out, "history, %zu operations", count);
+    sp__text_add(&out, "history, %zu operations;", count);
     if (verdict->key.kind != SP_VALUE_NONE) {
         sim__value_text(verdict->key, words, sizeof(words));
-        sp__text_add(&out, "; of key %s", words);
+        sp__text_add(&out, " of key %s", words);
     }
     sp__text_add(&out, " these have no order that explains them%s:\n\n",
                  shown < verdict->core_count ? " (the last ones)" : "");
