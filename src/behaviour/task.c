@@ -54,6 +54,13 @@ static sp_err task_slab_make(struct sp_runtime *runtime)
     return err;
 }
 
+/* One use begins or ends. Who looks with a handle of another one reads nothing else. */
+static void task_slot_count(struct sp__task_slot *slot)
+{
+    /* relaxed: one writer at a time, who has the slot to itself; see sp__task_slot_serial(). */
+    atomic_store_explicit(&slot->serial, sp__task_slot_serial(slot) + 1, memory_order_relaxed);
+}
+
 sp_err sp__task_slot_take(struct sp_runtime *runtime, struct sp__task_slot **out)
 {
     struct sp__context *context = sp__context();
@@ -67,33 +74,38 @@ sp_err sp__task_slot_take(struct sp_runtime *runtime, struct sp__task_slot **out
     if (err != SP_OK)
         return err;
     struct sp__task_slot *slot = item;
-    sp__task_slot_lock(slot);
     slot->number = number;
-    slot->serial++;
+    task_slot_count(slot);
     *out = slot;
     return SP_OK;
 }
 
-void sp__task_slot_give(struct sp_runtime *runtime, struct sp__task_slot *moved_slot)
+void sp__task_slot_give(struct sp_runtime *runtime, struct sp__task_slot *moved_slot, bool locked)
 {
     uint32_t number = moved_slot->number;
-    moved_slot->serial++;
+    task_slot_count(moved_slot);
     moved_slot->kind = SP__TASK_NOTHING;
-    sp__task_slot_unlock(moved_slot);
+    if (locked)
+        sp__task_slot_unlock(moved_slot);
     struct sp__context *context = sp__context();
     context->task_cache.slab = task_slab(runtime);
     sp__slab_cache_give(&context->task_cache, number);
 }
 
+struct sp__task_slot *sp__task_slot_get(struct sp_runtime *runtime, uint32_t number)
+{
+    struct sp__slab *slab = task_slab(runtime);
+    return slab == NULL ? NULL : sp__slab_get(slab, number);
+}
+
 struct sp__task_slot *sp__task_slot_find(struct sp_runtime *runtime, uint32_t number,
                                          uint64_t serial)
 {
-    struct sp__slab *slab = task_slab(runtime);
-    struct sp__task_slot *slot = slab == NULL || serial == 0 ? NULL : sp__slab_get(slab, number);
+    struct sp__task_slot *slot = serial == 0 ? NULL : sp__task_slot_get(runtime, number);
     if (slot == NULL)
         return NULL;
     sp__task_slot_lock(slot);
-    if (slot->serial == serial && slot->kind != SP__TASK_NOTHING)
+    if (sp__task_slot_serial(slot) == serial && slot->kind != SP__TASK_NOTHING)
         return slot;
     sp__task_slot_unlock(slot);
     return NULL;
@@ -121,34 +133,38 @@ static void task_copy(const struct sp__task *task, struct task_waiter *waiter)
         memcpy(waiter->out, task->out, task->type->out_size);
 }
 
-static void task_free_block(const struct sp__task *task)
+static void task_free_block(void *block, uint8_t block_class)
 {
     struct sp__context *context = sp__context();
-    if (task->block != NULL)
-        sp__msg_free(&context->messages, &context->runtime->messages, task->block,
-                     task->block_class);
+    if (block != NULL)
+        sp__msg_free(&context->messages, &context->runtime->messages, block, block_class);
 }
 
 void sp__task_take(struct sp_runtime *runtime, struct sp__task *moved_task,
                    const struct sp_task_type *type, void *out, struct sp_task_done *out_done)
 {
-    struct sp__task gone = *moved_task;
-    const struct sp_task_type *own = gone.type;
+    const struct sp_task_type *own = moved_task->type;
+    struct sp_task_done done = { .number = moved_task->number,
+                                 .type = own,
+                                 .err = moved_task->err,
+                                 .reason = moved_task->reason };
+    void *result = moved_task->out;
+    void *block = moved_task->block;
+    uint8_t block_class = moved_task->block_class;
+    bool grouped = moved_task->group != NULL;
+    if (!grouped)
+        sp__task_slot_lock(&moved_task->slot);
+    sp__task_slot_give(runtime, &moved_task->slot, !grouped);
     bool wanted = out != NULL && own == type;
-    sp__task_slot_lock(&moved_task->slot);
-    sp__task_slot_give(runtime, &moved_task->slot);
-    if (gone.err == SP_OK && wanted && out != gone.out && own->out_size != 0)
-        memcpy(out, gone.out, own->out_size);
-    bool drop = gone.err == SP_OK && !wanted && gone.block != NULL && own->out_destroy != NULL;
+    if (done.err == SP_OK && wanted && out != result && own->out_size != 0)
+        memcpy(out, result, own->out_size);
     if (out_done != NULL)
-        *out_done = (struct sp_task_done){
-            .number = gone.number, .type = own, .err = gone.err, .reason = gone.reason
-        };
+        *out_done = done;
     else
-        sp_reason_unref(gone.reason);
-    if (drop)
-        own->out_destroy(gone.out);
-    task_free_block(&gone);
+        sp_reason_unref(done.reason);
+    if (done.err == SP_OK && !wanted && block != NULL && own->out_destroy != NULL)
+        own->out_destroy(result);
+    task_free_block(block, block_class);
 }
 
 /* ---- its process ---- */
@@ -373,16 +389,14 @@ sp_err sp__task_start(struct sp_process *self, const struct sp__task_start *star
     task_fill(task, start, sp__process_pid(self));
     err = task_block(sp__context(), start, task);
     slot->kind = SP__TASK_RUNNING;
-    sp__task_slot_unlock(slot);
     *out = task;
     sp__spawn_here(start->site);
     if (err == SP_OK)
         err = task_start(self, task, start);
     if (err != SP_OK) {
         sp__spawn_not();
-        task_free_block(task);
-        sp__task_slot_lock(slot);
-        sp__task_slot_give(runtime, slot);
+        task_free_block(task->block, task->block_class);
+        sp__task_slot_give(runtime, slot, false);
     }
     return err;
 }
@@ -399,7 +413,7 @@ sp_err sp_task_spawn(const struct sp_task_type *type, const void *in,
     sp_err err = sp__task_start(self, &start, &task);
     if (err != SP_OK)
         return err;
-    *out_task = (sp_task){ task->slot.serial, task->slot.number };
+    *out_task = (sp_task){ sp__task_slot_serial(&task->slot), task->slot.number };
     sp__process_give_way();
     return SP_OK;
 }

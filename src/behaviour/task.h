@@ -12,7 +12,10 @@
  * by the last of: its owner, its process, its running tasks.
  *
  * Locks: runtime.task_lock (who is beneath whom), then a group's, then a task's. Nothing suspends
- * and no destructor runs under any of them.
+ * and no destructor runs under any of them. A task in a group is found through the group alone, as
+ * nobody has a handle of it: its own lock is not used, what it has is under the group's.
+ *
+ * The owner finds its group without a lock: only itself makes itself the owner, and not any more.
  *
  * Threads: any. Neighbours: process/cancel.c; spawned/task.h.
  */
@@ -36,8 +39,11 @@ enum sp__task_kind {
 struct sp__task_slot {
     struct sp__lock lock;
     uint32_t number;
-    uint64_t serial;         /* under the lock; of the handle, counted up when it is given back */
-    enum sp__task_kind kind; /* under the lock */
+    _Atomic uint64_t
+        serial; /* of the handle; counted up when it is taken and when it is given back,
+                                where there is a handle under the lock */
+    _Atomic(struct sp_process *) owner; /* of a group, written by itself; or NULL */
+    enum sp__task_kind kind;            /* under the lock */
 };
 
 /* Functions pass a locked slot on, which the compiler's analysis of locks cannot follow. */
@@ -79,18 +85,20 @@ struct sp__task {
 struct sp__task_group {
     struct sp__task_slot slot; /* first; its lock guards all that follows */
     sp_pid pid;
-    sp_pid owner;
-    uint32_t running_max;
+    uint32_t running_max; /* constant */
     uint32_t references;
-    bool cancelled;
+    _Atomic bool cancelled; /* written under the lock, never taken back */
     bool scope;
-    bool for_all; /* its owner takes results until none are left */
+    bool for_all;  /* its owner takes results until none are left */
+    bool for_last; /* its owner waits until nothing runs: nothing else wakes it */
     size_t running_count;
-    size_t finished_count;
     uint64_t started;
-    uint64_t rounds; /* of telling */
+    uint64_t ended;         /* and went to `finished` */
+    _Atomic uint64_t taken; /* of those; the owner's */
+    uint64_t rounds;        /* of telling */
     struct sp__list running;
     struct sp__list finished; /* oldest first */
+    struct sp__list fetched;  /* the owner's, without a lock: finished before those */
     struct sp__actor *waiter; /* the owner, while it waits with `token`; or NULL */
     uint64_t token;
     struct sp__resource owned;      /* by the owner */
@@ -112,14 +120,34 @@ struct sp__task_start {
     const void *site;             /* where in the program, or NULL */
 };
 
+/** What to take of a task that has ended. */
+struct sp__task_want {
+    const struct sp_task_type *type; /* or NULL */
+    void *out;                       /* or NULL */
+    int64_t until;                   /* 0: do not wait */
+    bool at_once;                    /* each result counts: do not wait for others to come, too */
+};
+
 /* ---- task.c ---- */
 
-/** A slot of kind `kind`, its lock held. Errors: NOMEM, LIMIT. Context: process. */
+/** A slot whose handle nobody has yet. Errors: NOMEM, LIMIT. Context: process. */
 SP_NODISCARD sp_err sp__task_slot_take(struct sp_runtime *runtime, struct sp__task_slot **out)
     SP_NONNULL;
 
-/** Give it back; its lock is held, and let go. Context: any with a context. */
-void sp__task_slot_give(struct sp_runtime *runtime, struct sp__task_slot *moved_slot) SP_NONNULL;
+/** Give it back; its lock is held, and let go, but for a slot of which there is no handle: there it
+ *  is not. Context: any with a context. */
+void sp__task_slot_give(struct sp_runtime *runtime, struct sp__task_slot *moved_slot, bool locked)
+    SP_NONNULL;
+
+/** The number of uses of the slot that its handle has, too. */
+static inline uint64_t sp__task_slot_serial(const struct sp__task_slot *slot)
+{
+    /* relaxed: what lies behind it is under the lock, or the reader's own. */
+    return atomic_load_explicit(&slot->serial, memory_order_relaxed);
+}
+
+/** The slot of a number, whatever it holds; NULL: there is none. Context: any with a context. */
+struct sp__task_slot *sp__task_slot_get(struct sp_runtime *runtime, uint32_t number) SP_NONNULL;
 
 /** The slot of a handle, its lock held; NULL: stale. Context: any with a context. */
 struct sp__task_slot *sp__task_slot_find(struct sp_runtime *runtime, uint32_t number,
@@ -130,7 +158,7 @@ struct sp__task_slot *sp__task_slot_find(struct sp_runtime *runtime, uint32_t nu
 SP_NODISCARD sp_err sp__task_start(struct sp_process *self, const struct sp__task_start *start,
                                    struct sp__task **out) SP_NONNULL;
 
-/** Kill its process, with what lies ready for that. Context: any, its lock held. */
+/** Kill its process, with what lies ready for that. Context: any, its lock, or its group's, held. */
 void sp__task_kill(struct sp_runtime *runtime, struct sp__task *task) SP_NONNULL;
 
 /** Send a signal that is its sender's memory. Context: any, the memory stays until the process ends.
@@ -167,10 +195,9 @@ SP_NODISCARD sp_err sp__task_group_open(const struct sp_task_group_options *opti
 SP_NODISCARD sp_err sp__task_group_start(sp_task_group handle, struct sp__task_start *start,
                                          uint64_t *out_number) SP_NONNULL_ARGS(2);
 
-/** As sp_task_group_next(), until an instant; `now`: one that has ended already, else NOTFOUND. */
-SP_NODISCARD sp_err sp__task_group_take(sp_task_group handle, const struct sp_task_type *type,
-                                        void *out, struct sp_task_done *out_done, int64_t until)
-    SP_NONNULL_ARGS(4);
+/** As sp_task_group_next(), of what `want` says. */
+SP_NODISCARD sp_err sp__task_group_take(sp_task_group handle, const struct sp__task_want *want,
+                                        struct sp_task_done *out_done) SP_NONNULL;
 
 /** From now on, or no longer, the owner waits for all tasks when it waits for one.
  *  Errors: DEADLOCK (one of them waits for it), NOPROC, NOTCONTEXT. Context: the owner. */

@@ -7,7 +7,7 @@
  *
  * The owner alone spawns, takes results and closes. Whoever ends, tells: a task moves itself from
  * running to finished and wakes the owner if it waits; the owner's end kills the tasks, and so does
- * the end of the group's process.
+ * the end of the group's process. The owner fetches all that have finished at once.
  */
 #include "behaviour/task.h"
 
@@ -18,6 +18,9 @@ enum {
     GROUP_LOOK_MAX = 64,
     /* Tasks that are told under one hold of the lock. */
     GROUP_TOLD_AT_ONCE = 64,
+    /* An owner that waited less than this lets others run before it goes on: its tasks are short, and
+     * it finds many that have ended, where each would cost two switches. */
+    GROUP_GATHER_NS = 20000,
 };
 
 /* ---- handles and references ---- */
@@ -33,27 +36,60 @@ static struct sp__task_group *group_lookup(struct sp_runtime *runtime, sp_task_g
     return NULL;
 }
 
-/* The running process's own. Errors: NOPROC, NOTCONTEXT. Its lock is held on SP_OK. */
+static struct sp_process *group_owner(const struct sp__task_group *group)
+{
+    /* relaxed: compared with oneself, and only oneself writes that; else under the lock. */
+    return atomic_load_explicit(&group->slot.owner, memory_order_relaxed);
+}
+
+static bool group_cancelled(const struct sp__task_group *group)
+{
+    /* relaxed: the owner's look before it starts a task; a task looks again under the lock. */
+    return atomic_load_explicit(&group->cancelled, memory_order_relaxed);
+}
+
+/* Under the lock. */
+static void group_set_cancelled(struct sp__task_group *group)
+{
+    atomic_store_explicit(&group->cancelled, true, memory_order_relaxed);
+}
+
+/* The running process's own. Errors: NOPROC, NOTCONTEXT. */
 static sp_err group_own(struct sp_process *self, sp_task_group handle, struct sp__task_group **out)
 {
     if (self == NULL)
         return SP_ERR_NOTCONTEXT;
-    struct sp__task_group *group = group_lookup(sp__process_runtime(self), handle);
+    struct sp_runtime *runtime = sp__process_runtime(self);
+    struct sp__task_slot *slot = sp__task_slot_get(runtime, handle.slot);
+    if (slot == NULL || handle.serial == 0)
+        return SP_ERR_NOPROC;
+    struct sp__task_group *group = (struct sp__task_group *)slot;
+    if (group_owner(group) == self && sp__task_slot_serial(slot) == handle.serial) {
+        *out = group;
+        return SP_OK;
+    }
+    group = group_lookup(runtime, handle);
     if (group == NULL)
         return SP_ERR_NOPROC;
-    if (!sp_pid_equal(group->owner, sp__process_pid(self))) {
-        sp__task_slot_unlock(&group->slot);
-        return SP_ERR_NOTCONTEXT;
-    }
-    *out = group;
-    return SP_OK;
+    sp__task_slot_unlock(&group->slot);
+    return SP_ERR_NOTCONTEXT;
+}
+
+/* The same, and its lock is held on SP_OK. */
+static sp_err group_own_locked(struct sp_process *self, sp_task_group handle,
+                               struct sp__task_group **out)
+{
+    sp_err err = group_own(self, handle, out);
+    if (err == SP_OK)
+        sp__task_slot_lock(&(*out)->slot);
+    return err;
 }
 
 /* The lock is held, and let go. */
 static void group_unref(struct sp_runtime *runtime, struct sp__task_group *group)
 {
     if (--group->references == 0)
-        sp__task_slot_give(runtime, &group->slot);
+        sp__task_slot_give(runtime, &group->slot, true);
     else
         sp__task_slot_unlock(&group->slot);
 }
@@ -74,13 +110,10 @@ static bool group_tell_some(struct sp_runtime *runtime, struct sp__task_group *g
         task->told = round;
         sp__list_remove(&task->link);
         sp__list_push_back(&group->running, &task->link);
-        if (kill) {
-            sp__task_slot_lock(&task->slot);
+        if (kill)
             sp__task_kill(runtime, task);
-            sp__task_slot_unlock(&task->slot);
-        } else {
+        else
             sp_ignore(sp__process_cancel(runtime, task->pid));
-        }
     }
     return true;
 }
@@ -98,8 +131,8 @@ static void group_tell(struct sp_runtime *runtime, struct sp__task_group *group,
 static void group_cancel(struct sp_runtime *runtime, struct sp__task_group *group)
 {
     sp__task_slot_lock(&group->slot);
-    if (!group->cancelled) {
-        group->cancelled = true;
+    if (!group_cancelled(group)) {
+        group_set_cancelled(group);
         group_tell(runtime, group, false);
     }
     sp__task_slot_unlock(&group->slot);
@@ -138,12 +171,13 @@ static bool tree_add(struct sp_runtime *runtime, struct sp__task_group *group,
         sp__task_slot_lock(&parent->slot);
     if (parent != NULL) {
         /* A group that is being closed is out of the tree, or takes its tasks with it. */
-        cancelled = parent->cancelled;
+        cancelled = group_cancelled(parent);
         group->parent = parent;
         sp__list_push_back(&parent->beneath, &group->link);
         sp__task_slot_unlock(&parent->slot);
     }
-    group->cancelled = cancelled;
+    if (cancelled)
+        group_set_cancelled(group);
     sp__lock_unlock(&runtime->task_lock);
     return handle == NULL || parent != NULL;
 }
@@ -173,7 +207,7 @@ static void keeper_ends(struct sp__resource *resource)
     struct sp__task_group *group = sp__container_of(resource, struct sp__task_group, shown);
     struct sp_runtime *runtime = sp__context()->runtime;
     sp__task_slot_lock(&group->slot);
-    group->cancelled = true;
+    group_set_cancelled(group);
     group_tell(runtime, group, true);
     group_unref(runtime, group);
 }
@@ -185,7 +219,7 @@ static sp_err sp__task_keeper_init(struct keeper *self, const struct keeper *arg
     self->group = group_lookup(sp__context()->runtime, args->handle);
     if (self->group == NULL)
         return SP_ERR_NOPROC;
-    bool owned = !sp_pid_is_none(self->group->owner);
+    bool owned = group_owner(self->group) != NULL;
     if (owned) {
         self->group->references++;
         self->group->pid = sp_self();
@@ -263,8 +297,8 @@ static bool group_waits_for_owner(struct sp_process *self, struct sp__task_group
     return closed;
 }
 
-/* Until a task ends; `all`: and then for the others. The lock is held, let go, and held again but
- * for NOTCONTEXT. */
+/* Until a task ends; `all`: until the last one that runs has. The lock is held, let go, and held
+ * again but for NOTCONTEXT. */
 static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, int64_t until,
                          bool all)
 {
@@ -272,6 +306,7 @@ static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, 
     uint64_t token = sp__wait_open(&self->actor);
     group->token = token;
     group->waiter = &self->actor;
+    group->for_last = all;
     sp_pid pid = group->pid;
     bool looks = group->for_all;
     all = all || looks;
@@ -291,13 +326,40 @@ static sp_err group_wait(struct sp_process *self, struct sp__task_group *group, 
     return err;
 }
 
+/* Until a task ends, and a little longer if that was soon, so that others end, too. The lock as in
+ * group_wait(). */
+static sp_err group_wait_for_some(struct sp_process *self, struct sp__task_group *group,
+                                  int64_t until, bool gather)
+{
+    struct sp_runtime *runtime = sp__process_runtime(self);
+    int64_t began_ns = gather ? sp__now(runtime) : 0;
+    sp_err err = group_wait(self, group, until, false);
+    if (err != SP_OK || !gather || sp__now(runtime) - began_ns >= GROUP_GATHER_NS)
+        return err;
+    sp__task_slot_unlock(&group->slot);
+    sp_yield();
+    if (sp__process_self() == NULL)
+        return SP_ERR_NOTCONTEXT; /* an attached thread that was ended */
+    sp__task_slot_lock(&group->slot);
+    return SP_OK;
+}
+
+/* The oldest of those that are fetched. The owner's, without the lock. */
 static struct sp__task *group_pop(struct sp__task_group *group)
 {
-    struct sp__list *link = sp__list_pop_front(&group->finished);
+    struct sp__list *link = sp__list_pop_front(&group->fetched);
     if (link == NULL)
         return NULL;
-    group->finished_count--;
+    /* relaxed: its one writer; for who else looks it is a recent value. */
+    uint64_t taken = atomic_load_explicit(&group->taken, memory_order_relaxed);
+    atomic_store_explicit(&group->taken, taken + 1, memory_order_relaxed);
     return sp__container_of(link, struct sp__task, link);
+}
+
+/* All that have ended. The lock is held. */
+static void group_fetch(struct sp__task_group *group)
+{
+    sp__list_splice_back(&group->fetched, &group->finished);
 }
 
 /* ---- beginning and end of a task ---- */
@@ -310,7 +372,7 @@ void sp__task_group_began(struct sp_runtime *runtime, struct sp__task *task)
     group->running_count++;
     group->references++;
     sp__list_push_back(&group->running, &task->link);
-    if (group->cancelled)
+    if (group_cancelled(group))
         sp_ignore(sp__process_cancel(runtime, task->pid));
     sp__task_slot_unlock(&group->slot);
 }
@@ -331,17 +393,16 @@ void sp__task_group_ended(struct sp_runtime *runtime, struct sp__task *task)
     struct sp__task_group *group = task->group;
     sp__process_enter();
     sp__task_slot_lock(&group->slot);
-    sp__task_slot_lock(&task->slot);
     task->slot.kind = SP__TASK_ENDED;
-    sp__task_slot_unlock(&task->slot);
     group->running_count--;
     sp__list_remove(&task->link);
-    bool kept = !sp_pid_is_none(group->owner);
+    bool kept = group_owner(group) != NULL;
     if (kept) {
         sp__list_push_back(&group->finished, &task->link);
-        group->finished_count++;
+        group->ended++;
     }
-    group_wake(group);
+    if (!group->for_last || group->running_count == 0)
+        group_wake(group);
     group_unref(runtime, group);
     sp__process_leave();
     if (!kept)
@@ -354,12 +415,10 @@ void sp__task_group_ended(struct sp_runtime *runtime, struct sp__task *task)
 static void group_drop_finished(struct sp_runtime *runtime, struct sp__task_group *group)
 {
     struct sp__task *task;
-    while ((task = group_pop(group)) != NULL) {
-        sp__task_slot_unlock(&group->slot);
-        sp__task_take(runtime, task, NULL, NULL, NULL);
-        sp__task_slot_lock(&group->slot);
-    }
+    group_fetch(group);
     sp__task_slot_unlock(&group->slot);
+    while ((task = group_pop(group)) != NULL)
+        sp__task_take(runtime, task, NULL, NULL, NULL);
 }
 
 /* It belongs to nobody from now on; what still ends drops its own result. */
@@ -367,7 +426,8 @@ static void group_give_up(struct sp_runtime *runtime, struct sp__task_group *gro
 {
     tree_remove(runtime, group);
     sp__task_slot_lock(&group->slot);
-    group->owner = SP_PID_NONE;
+    /* relaxed: under the lock. */
+    atomic_store_explicit(&group->slot.owner, NULL, memory_order_relaxed);
     group->waiter = NULL;
     sp_pid pid = group->pid;
     group_drop_finished(runtime, group);
@@ -384,8 +444,9 @@ static void group_owner_ends(struct sp__resource *resource)
     struct sp_process *self = sp__process_self();
     struct sp_runtime *runtime = sp__process_runtime(self);
     sp__task_slot_lock(&group->slot);
-    group->cancelled = true;
+    group_set_cancelled(group);
     group->waiter = NULL;
+    group->for_last = true;
     group_tell(runtime, group, true);
     while (group->scope && group->running_count != 0) {
         group->token = sp__wait_open(&self->actor);
@@ -417,12 +478,10 @@ static void group_close(sp_task_group handle, bool cancel)
     if (group_own(self, handle, &group) != SP_OK)
         return;
     struct sp_runtime *runtime = sp__process_runtime(self);
-    if (cancel) {
-        sp__task_slot_unlock(&group->slot);
+    if (cancel)
         group_cancel_tree(runtime, group);
-        sp__task_slot_lock(&group->slot);
-    }
     bool before = sp_shield(cancel);
+    sp__task_slot_lock(&group->slot);
     sp_err err = group_wait_for_all(self, group);
     if (err == SP_ERR_NOTCONTEXT)
         return; /* an attached thread that was ended: group_owner_ends() has run */
@@ -444,24 +503,28 @@ void sp_task_group_close(sp_task_group group)
 /* ---- opening ---- */
 
 static void group_fill(struct sp__task_group *group, const struct sp_task_group_options *options,
-                       sp_pid owner, bool scope)
+                       struct sp_process *owner, bool scope)
 {
-    group->owner = owner;
+    /* relaxed, as the next: nobody has the handle yet. */
+    atomic_store_explicit(&group->slot.owner, owner, memory_order_relaxed);
+    atomic_store_explicit(&group->cancelled, false, memory_order_relaxed);
+    atomic_store_explicit(&group->taken, 0, memory_order_relaxed);
     group->pid = SP_PID_NONE;
     group->running_max = options->running_max;
     group->references = 1;
-    group->cancelled = false;
     group->scope = scope;
     group->for_all = false;
+    group->for_last = false;
     group->running_count = 0;
-    group->finished_count = 0;
     group->started = 0;
+    group->ended = 0;
     group->rounds = 0;
     group->waiter = NULL;
     group->parent = NULL;
     group->owned = (struct sp__resource){ .release = group_owner_ends };
     sp__list_init(&group->running);
     sp__list_init(&group->finished);
+    sp__list_init(&group->fetched);
     sp__list_init(&group->beneath);
     sp__list_init(&group->link);
 }
@@ -481,10 +544,9 @@ sp_err sp__task_group_open(const struct sp_task_group_options *options, bool sco
         return err;
     struct sp__task_group *group = (struct sp__task_group *)slot;
     const struct sp__task *task = sp__task_of(self);
-    group_fill(group, options, sp__process_pid(self), scope);
+    group_fill(group, options, self, scope);
     slot->kind = SP__TASK_GROUP;
-    *out = (sp_task_group){ slot->serial, slot->number };
-    sp__task_slot_unlock(slot);
+    *out = (sp_task_group){ sp__task_slot_serial(slot), slot->number };
     if (!tree_add(runtime, group, options->parent, task == NULL ? NULL : task->group))
         err = SP_ERR_NOPROC;
     sp__resource_add(self, &group->owned);
@@ -517,14 +579,14 @@ void sp__scope_leave(sp_task_group *group)
 
 /* ---- what the owner does ---- */
 
-/* Until there is room for one more. The lock is held before and after, but for NOTCONTEXT. */
+/* Until there is room for one more, or it is cancelled. The lock is held before and after, but for
+ * NOTCONTEXT. */
 static sp_err group_wait_for_room(struct sp_process *self, struct sp__task_group *group)
 {
     sp_err err = SP_OK;
-    while (err == SP_OK && !group->cancelled && group->running_max != 0 &&
-           group->running_count >= group->running_max)
-        err = group_wait(self, group, INT64_MAX, false);
-    return err == SP_OK && group->cancelled ? SP_ERR_CANCELLED : err;
+    while (err == SP_OK && !group_cancelled(group) && group->running_count >= group->running_max)
+        err = group_wait_for_some(self, group, INT64_MAX, true);
+    return err;
 }
 
 sp_err sp__task_group_start(sp_task_group handle, struct sp__task_start *start,
@@ -535,14 +597,19 @@ sp_err sp__task_group_start(sp_task_group handle, struct sp__task_start *start,
     sp_err err = group_own(self, handle, &group);
     if (err != SP_OK)
         return err;
-    err = group_wait_for_room(self, group);
-    if (err == SP_ERR_NOTCONTEXT)
-        return err;
-    uint64_t number = group->started;
-    sp__task_slot_unlock(&group->slot);
+    if (group->running_max != 0) {
+        sp__task_slot_lock(&group->slot);
+        err = group_wait_for_room(self, group);
+        if (err == SP_ERR_NOTCONTEXT)
+            return err;
+        sp__task_slot_unlock(&group->slot);
+    }
+    if (err == SP_OK && group_cancelled(group))
+        err = SP_ERR_CANCELLED;
     if (err != SP_OK)
         return err;
     struct sp__task *task;
+    uint64_t number = group->started; /* which nobody else changes */
     start->group = group;
     err = sp__task_start(self, start, &task);
     if (err == SP_OK && out_number != NULL)
@@ -561,27 +628,44 @@ sp_err sp_task_group_spawn(sp_task_group group, const struct sp_task_type *type,
     return err;
 }
 
-sp_err sp__task_group_take(sp_task_group handle, const struct sp_task_type *type, void *out,
-                           struct sp_task_done *out_done, int64_t until)
+/* Fetch what has ended, as soon as there is something. Errors: NOTFOUND (nothing runs), as
+ * sp__process_wait(). */
+static sp_err group_fetch_some(struct sp_process *self, struct sp__task_group *group, int64_t until,
+                               bool gather)
+{
+    sp_err err = SP_OK;
+    sp__task_slot_lock(&group->slot);
+    while (err == SP_OK && sp__list_empty(&group->finished)) {
+        if (group->running_count == 0)
+            err = SP_ERR_NOTFOUND;
+        else
+            err = group_wait_for_some(self, group, until, gather);
+    }
+    if (err == SP_ERR_NOTCONTEXT)
+        return err;
+    group_fetch(group);
+    sp__task_slot_unlock(&group->slot);
+    return err;
+}
+
+sp_err sp__task_group_take(sp_task_group handle, const struct sp__task_want *want,
+                           struct sp_task_done *out_done)
 {
     struct sp_process *self = sp__process_self();
     struct sp__task_group *group;
     sp_err err = group_own(self, handle, &group);
     if (err != SP_OK)
         return err;
-    struct sp__task *task;
-    while ((task = group_pop(group)) == NULL && err == SP_OK) {
-        if (group->running_count == 0)
-            err = SP_ERR_NOTFOUND;
-        else
-            err = group_wait(self, group, until, false);
+    struct sp__task *task = group_pop(group);
+    if (task == NULL) {
+        err = group_fetch_some(self, group, want->until, !want->at_once);
+        if (err == SP_ERR_NOTCONTEXT)
+            return err;
+        task = group_pop(group);
     }
-    if (err == SP_ERR_NOTCONTEXT)
-        return err;
-    sp__task_slot_unlock(&group->slot);
     if (task == NULL)
         return err;
-    sp__task_take(sp__process_runtime(self), task, type, out, out_done);
+    sp__task_take(sp__process_runtime(self), task, want->type, want->out, out_done);
     return SP_OK;
 }
 
@@ -592,15 +676,17 @@ sp_err sp_task_group_next(sp_task_group group, const struct sp_task_type *type, 
     struct sp_runtime *runtime = sp_runtime_current();
     if (runtime == NULL)
         return SP_ERR_NOTCONTEXT;
-    return sp__task_group_take(group, type, out, out_done,
-                               sp__scheduler_instant(runtime, deadline, sp_never()));
+    struct sp__task_want want = { .type = type,
+                                  .out = out,
+                                  .until = sp__scheduler_instant(runtime, deadline, sp_never()) };
+    return sp__task_group_take(group, &want, out_done);
 }
 
 sp_err sp__task_group_drain(sp_task_group handle, int64_t until)
 {
     struct sp_process *self = sp__process_self();
     struct sp__task_group *group;
-    sp_err err = group_own(self, handle, &group);
+    sp_err err = group_own_locked(self, handle, &group);
     if (err != SP_OK)
         return err;
     while (group->running_count != 0 && err == SP_OK)
@@ -614,7 +700,7 @@ sp_err sp__task_group_for_all(sp_task_group handle, bool on)
 {
     struct sp_process *self = sp__process_self();
     struct sp__task_group *group;
-    sp_err err = group_own(self, handle, &group);
+    sp_err err = group_own_locked(self, handle, &group);
     if (err != SP_OK)
         return err;
     group->for_all = on;
@@ -649,11 +735,13 @@ sp_err sp_task_group_info(sp_task_group handle, struct sp_task_group_info *out_i
     struct sp__task_group *group = group_lookup(runtime, handle);
     if (group == NULL)
         return SP_ERR_NOPROC;
+    /* relaxed: a recent value, never more than ended. */
+    uint64_t taken = atomic_load_explicit(&group->taken, memory_order_relaxed);
     *out_info = (struct sp_task_group_info){ .pid = group->pid,
                                              .started = group->started,
                                              .running = group->running_count,
-                                             .finished = group->finished_count,
-                                             .cancelled = group->cancelled };
+                                             .finished = (size_t)(group->ended - taken),
+                                             .cancelled = group_cancelled(group) };
     sp__task_slot_unlock(&group->slot);
     return SP_OK;
 }

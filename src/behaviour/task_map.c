@@ -23,8 +23,9 @@ static sp_err join_all(sp_task_group group, bool stop_on_failure, struct sp_task
 {
     struct sp_task_done failed = { .err = SP_OK };
     struct sp_task_done done;
+    struct sp__task_want want = { .until = until, .at_once = stop_on_failure };
     sp_err err = sp__task_group_for_all(group, true);
-    while (err == SP_OK && (err = sp__task_group_take(group, NULL, NULL, &done, until)) == SP_OK) {
+    while (err == SP_OK && (err = sp__task_group_take(group, &want, &done)) == SP_OK) {
         if (failed.err != SP_OK || done.err == SP_OK) {
             sp_reason_unref(done.reason);
             continue;
@@ -93,10 +94,15 @@ static sp_err quorum_wait(struct quorum *quorum, int64_t until)
     sp_err err = SP_OK;
     while (err == SP_OK && quorum->won < quorum->count) {
         struct sp_task_done done;
-        char *out = quorum->outs + quorum->won * quorum->type->out_size;
+        struct sp__task_want want = {
+            .type = quorum->type,
+            .out = quorum->outs + quorum->won * quorum->type->out_size,
+            .until = until,
+            .at_once = true,
+        };
         if (!quorum_possible(quorum))
             return SP_ERR_LIMIT;
-        err = sp__task_group_take(quorum->group, quorum->type, out, &done, until);
+        err = sp__task_group_take(quorum->group, &want, &done);
         if (err != SP_OK)
             break;
         if (done.err != SP_OK) {
@@ -138,7 +144,8 @@ sp_err sp_task_group_quorum(sp_task_group group, size_t count, const struct sp_t
     bool before = sp_shield(true);
     sp_ignore(sp__task_group_drain(group, INT64_MAX));
     struct sp_task_done done;
-    while (sp__task_group_take(group, NULL, NULL, &done, INT64_MAX) == SP_OK)
+    struct sp__task_want rest = { .until = INT64_MAX };
+    while (sp__task_group_take(group, &rest, &done) == SP_OK)
         sp_reason_unref(done.reason);
     (void)sp_shield(before);
     if (err != SP_OK)
@@ -192,18 +199,18 @@ static sp_err map_start_next(struct map *map)
     return err;
 }
 
-/* One that has ended, and all others that have. Who waited lets those that are about to end do so,
- * and then starts as many anew: else each would cost a switch. */
+/* One that has ended, and all others that have: as many are started anew. */
 static sp_err map_take(struct map *map, int64_t until)
 {
     struct sp_task_done done;
-    sp_err err = sp__task_group_take(map->group, NULL, NULL, &done, until);
+    struct sp__task_want want = { .until = until, .at_once = map->options->stop_on_failure };
+    sp_err err = sp__task_group_take(map->group, &want, &done);
     if (err != SP_OK)
         return err;
-    sp_yield();
+    want.until = 0;
     do
         map_done(map, &done);
-    while (sp__task_group_take(map->group, NULL, NULL, &done, 0) == SP_OK);
+    while (sp__task_group_take(map->group, &want, &done) == SP_OK);
     return SP_OK;
 }
 
@@ -225,7 +232,8 @@ static void map_end(struct map *map)
     struct sp_task_done done;
     sp_ignore(sp_task_group_cancel(map->group));
     bool before = sp_shield(true);
-    while (sp__task_group_take(map->group, NULL, NULL, &done, INT64_MAX) == SP_OK)
+    struct sp__task_want rest = { .until = INT64_MAX };
+    while (sp__task_group_take(map->group, &rest, &done) == SP_OK)
         map_done(map, &done);
     (void)sp_shield(before);
 }
