@@ -15,8 +15,9 @@ enum {
     WATCH_WAITED = 1,        /* bit of a stamp; the rest is the instant */
 };
 
-/* What a context has while the recorder wants to see its messages: nobody writes to them. */
-static struct sp__watch_cell watch_no_cells[SP__WATCH_OWN];
+/* What a context has while the recorder wants to see its messages: nobody writes to them, as none is
+ * of any type. */
+static const struct sp__watch_cell watch_no_cells[SP__WATCH_OWN];
 
 /* Of the thread's own: no read-modify-write. relaxed: a statistic. */
 static inline void watch_raise(_Atomic uint64_t *count, uint64_t by)
@@ -392,7 +393,7 @@ void sp__watch_refresh(struct sp__context *context)
     if (meter != NULL && meters->watching)
         watch = atomic_load_explicit(&meter->watch, memory_order_relaxed);
     if (recorded)
-        cells = watch_no_cells;
+        cells = (struct sp__watch_cell *)(uintptr_t)watch_no_cells;
     else if (watch != NULL)
         cells = watch->own;
     /* release, both: pair with the acquire in sp__watch_of() and sp__watch_pass(). */

@@ -66,11 +66,18 @@ enum {
     MEMORY_ALIGN = 16,
     MEMORY_FILL = 4096,  /* bytes of a block that a layout fills: large ones are mostly not used */
     MEMORY_SMALL = 1024, /* classes of 16 bytes up to here, powers of two above */
+    MEMORY_DENSE =
+        8192, /* up to here blocks lie side by side, larger ones have pages of their own */
     MEMORY_SMALL_CLASSES = MEMORY_SMALL / MEMORY_ALIGN + 1,
     MEMORY_CLASSES = MEMORY_SMALL_CLASSES + 48,
+    MEMORY_CHUNKS = 32,                         /* of a page */
+    MEMORY_CHUNK = MEMORY_PAGE / MEMORY_CHUNKS, /* bytes of a page that are looked at together */
+    MEMORY_AGE_MAX = 64, /* runs that did not write to a page until it is clean again */
 };
 
+/* Of addresses; the first part is for what is dense, so that a run writes to few pages. */
 #define MEMORY_SIZE (UINT64_C(64) << 30)
+#define MEMORY_DENSE_SIZE (UINT64_C(4) << 30)
 #define MEMORY_PAGES (MEMORY_SIZE / MEMORY_PAGE)
 
 /* Of a page. */
@@ -81,11 +88,17 @@ enum {
     PAGE_LISTED = 8,  /* is in `guards` */
 };
 
-/* Before each block. */
+/* Before each dense block; of one with pages of its own, in `large` under its first page. */
 struct memory_block {
     uint32_t class;
     uint32_t offset; /* of the payload from the block's start */
     size_t size;     /* of the payload */
+};
+
+/* A part of the arena that fills up in a run. */
+struct memory_span {
+    size_t end; /* of what is in use */
+    size_t limit;
 };
 
 struct memory_free {
@@ -96,20 +109,21 @@ struct memory_free {
 struct memory {
     bool on;
     char *base;
-    size_t used;        /* bytes of the arena, in this run */
-    size_t upper;       /* and in its upper half, where blocks are scattered */
-    uint64_t scattered; /* state of the scatter */
+    struct memory_span dense[2]; /* halves; the second one where blocks are scattered */
+    struct memory_span wide[2];  /* the same of what has pages of its own */
+    uint64_t scattered;          /* state of the scatter */
     struct sim_layout layout;
     uint8_t *pages;
     uint32_t *dirty; /* numbers of dirty pages */
     size_t dirty_count;
+    uint8_t *ages; /* of dirty pages: resets that found nothing written */
+    struct memory_block *large;
     uint32_t *guards; /* numbers of pages that were guards once */
     size_t guard_count;
     struct memory_free *free[MEMORY_CLASSES];
     char *data; /* the program's */
     char *data_copy;
     size_t data_size;
-    size_t page_size; /* read from here, so that it is the C library's memset that clears a page */
     struct sigaction before;
 };
 
@@ -220,47 +234,71 @@ static size_t class_size(unsigned class)
 }
 
 /* In either half, after a gap: neither distances nor the order of addresses say anything. */
-static size_t *memory_scatter(void)
+static struct memory_span *memory_scatter(struct memory_span *halves)
 {
     uint64_t *state = &memory->scattered;
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    size_t *end = *state >> 63 ? &memory->upper : &memory->used;
-    *end += (size_t)(*state >> 56 & 7) * MEMORY_ALIGN;
-    return end;
+    struct memory_span *span = &halves[*state >> 63];
+    span->end += (size_t)(*state >> 56 & 7) * MEMORY_ALIGN;
+    return span;
 }
 
-static char *memory_bump(size_t size, size_t align)
+static char *memory_bump(struct memory_span *halves, size_t size, size_t align)
 {
-    size_t *end = memory->layout.scatter == 0 ? &memory->used : memory_scatter();
-    size_t at = (*end + align - 1) & ~(align - 1);
-    if (size > MEMORY_SIZE - at)
+    struct memory_span *span = memory->layout.scatter == 0 ? halves : memory_scatter(halves);
+    size_t at = (span->end + align - 1) & ~(align - 1);
+    if (at > span->limit || size > span->limit - at)
         return NULL;
-    *end = at + size;
+    span->end = at + size;
     return memory->base + at;
+}
+
+/* What is known of a block. */
+static struct memory_block *block_of(const void *payload)
+{
+    size_t at = (size_t)((const char *)payload - memory->base);
+    if (at >= MEMORY_DENSE_SIZE)
+        return &memory->large[at / MEMORY_PAGE];
+    return (struct memory_block *)(uintptr_t)payload - 1;
+}
+
+/* Of a class, used before or new. */
+static char *block_start(unsigned class, bool dense)
+{
+    char *start = (char *)memory->free[class];
+    size_t size = class_size(class);
+    if (start != NULL)
+        memory->free[class] = ((struct memory_free *)(void *)start)->next;
+    else if (dense)
+        start = memory_bump(memory->dense, sizeof(struct memory_block) + size, MEMORY_ALIGN);
+    else
+        start = memory_bump(memory->wide, size, size); /* aligned, whatever was asked for */
+    return start;
 }
 
 static void *block_new(size_t align, size_t size)
 {
     size_t extra = align > MEMORY_ALIGN ? align : 0;
+    bool dense = size + extra <= MEMORY_DENSE;
+    size_t room = dense ? size + extra : size > align ? size : align;
     if (size > MEMORY_SIZE / 4 || align > MEMORY_SIZE / 4) {
         errno = ENOMEM;
         return NULL;
     }
-    unsigned class = block_class(size + extra);
-    char *start = (char *)memory->free[class];
-    if (start != NULL)
-        memory->free[class] = ((struct memory_free *)(void *)start)->next;
-    else
-        start = memory_bump(sizeof(struct memory_block) + class_size(class), MEMORY_ALIGN);
+    unsigned class = block_class(room);
+    char *start = block_start(class, dense);
     if (start == NULL) {
         errno = ENOMEM;
         return NULL;
     }
-    char *payload = start + sizeof(struct memory_block);
-    payload += -(uintptr_t)payload & (align - 1);
-    ((struct memory_block *)(void *)payload)[-1] = (struct memory_block){
-        .class = class, .offset = (uint32_t)(payload - start), .size = size
-    };
+    char *payload = start;
+    if (dense) {
+        payload += sizeof(struct memory_block);
+        payload += -(uintptr_t)payload & (align - 1);
+    }
+    *block_of(payload) = (struct memory_block){ .class = class,
+                                                .offset = (uint32_t)(payload - start),
+                                                .size = size };
     if (memory->layout.fill != 0)
         memset(payload, memory->layout.fill, size < MEMORY_FILL ? size : MEMORY_FILL);
     return payload;
@@ -268,7 +306,7 @@ static void *block_new(size_t align, size_t size)
 
 static void block_free(void *payload)
 {
-    struct memory_block *block = (struct memory_block *)payload - 1;
+    struct memory_block *block = block_of(payload);
     unsigned class = block->class;
     struct memory_free *start = (struct memory_free *)(void *)((char *)payload - block->offset);
     if (memory->layout.fill != 0)
@@ -323,7 +361,7 @@ SP_API void *realloc(void *block, size_t size)
         return malloc(size);
     if (!memory_has(block))
         return __libc_realloc(block, size);
-    size_t before = ((struct memory_block *)block)[-1].size;
+    size_t before = block_of(block)->size;
     void *moved = malloc(size);
     if (moved == NULL)
         return NULL;
@@ -363,7 +401,8 @@ SP_API void *mmap(void *address, size_t size, int protection, int flags, int fd,
         return map == -1 ? MAP_FAILED
                          : (void *)(uintptr_t)map; /* NOLINT(performance-no-int-to-ptr) */
     }
-    char *at = memory_bump((size + MEMORY_PAGE - 1) & ~(size_t)(MEMORY_PAGE - 1), MEMORY_PAGE);
+    size_t whole = (size + MEMORY_PAGE - 1) & ~(size_t)(MEMORY_PAGE - 1);
+    char *at = memory_bump(memory->wide, whole, MEMORY_PAGE);
     if (at == NULL) {
         errno = ENOMEM;
         return MAP_FAILED;
@@ -445,15 +484,17 @@ bool sim_memory_start(void)
     struct memory *self = system_map(sizeof(*self), PROT_READ | PROT_WRITE);
     if (self == NULL || sysconf(_SC_PAGESIZE) != MEMORY_PAGE)
         return false;
-    self->page_size = MEMORY_PAGE;
     self->base = system_map(MEMORY_SIZE, PROT_READ);
     self->pages = system_map(MEMORY_PAGES, PROT_READ | PROT_WRITE);
     self->dirty = system_map(MEMORY_PAGES * sizeof(*self->dirty), PROT_READ | PROT_WRITE);
+    self->ages = system_map(MEMORY_PAGES, PROT_READ | PROT_WRITE);
+    self->large = system_map(MEMORY_PAGES * sizeof(*self->large), PROT_READ | PROT_WRITE);
     self->guards = system_map(MEMORY_PAGES * sizeof(*self->guards), PROT_READ | PROT_WRITE);
     (void)dl_iterate_phdr(memory_find_data, self);
     self->data_copy = system_map(self->data_size + 1, PROT_READ | PROT_WRITE);
-    if (self->base == NULL || self->pages == NULL || self->dirty == NULL || self->guards == NULL ||
-        self->data_copy == NULL || self->data == NULL)
+    if (self->base == NULL || self->pages == NULL || self->dirty == NULL || self->ages == NULL ||
+        self->large == NULL || self->guards == NULL || self->data_copy == NULL ||
+        self->data == NULL)
         return false;
     memory = self;
     if (!memory_handle_faults()) {
@@ -469,6 +510,60 @@ bool sim_memory_started(void)
     return memory != NULL;
 }
 
+/* As wide as registers are everywhere. */
+typedef uint64_t memory_words __attribute__((vector_size(16)));
+
+static bool chunk_written(const memory_words *words)
+{
+    memory_words any = (words[0] | words[1]) | (words[2] | words[3]);
+    any |= (words[4] | words[5]) | (words[6] | words[7]);
+    return (any[0] | any[1]) != 0;
+}
+
+static void chunk_zero(memory_words *words)
+{
+    const memory_words zero = { 0 };
+    words[0] = words[1] = words[2] = words[3] = zero;
+    words[4] = words[5] = words[6] = words[7] = zero;
+}
+
+/* Zero again; false: it was. A run writes to a seventh of its pages, so that reading all of them and
+ * writing to that is faster than memset(); and so is finding out first, without a branch. */
+static bool page_zero(char *page)
+{
+    uint32_t written = 0;
+    for (unsigned i = 0; i < MEMORY_CHUNKS; i++)
+        written |= (uint32_t)chunk_written((memory_words *)(void *)(page + i * MEMORY_CHUNK)) << i;
+    for (uint32_t left = written; left != 0; left &= left - 1)
+        chunk_zero((memory_words *)(void *)(page + __builtin_ctz(left) * MEMORY_CHUNK));
+    return written != 0;
+}
+
+/* Of the dirty ones. True: it stays one. */
+static bool page_reset(size_t page)
+{
+    if (memory->pages[page] & PAGE_GUARDED)
+        return true;
+    if (page_zero(memory->base + page * MEMORY_PAGE)) {
+        memory->ages[page] = 0;
+        return true;
+    }
+    if (++memory->ages[page] < MEMORY_AGE_MAX)
+        return true;
+    /* An unusual run wrote there; the usual ones are not to pay for it. */
+    (void)syscall(SYS_mprotect, memory->base + page * MEMORY_PAGE, (size_t)MEMORY_PAGE, PROT_READ);
+    memory->pages[page] &= (uint8_t)~PAGE_DIRTY;
+    memory->ages[page] = 0;
+    return false;
+}
+
+static void spans_reset(struct memory_span *halves, size_t from, size_t to)
+{
+    size_t middle = memory->layout.scatter == 0 ? to : from + (to - from) / 2;
+    halves[0] = (struct memory_span){ .end = from + memory->layout.shift, .limit = middle };
+    halves[1] = (struct memory_span){ .end = middle, .limit = to };
+}
+
 void sim_memory_reset(void)
 {
     if (memory == NULL)
@@ -476,14 +571,15 @@ void sim_memory_reset(void)
     memcpy(memory->data, memory->data_copy, memory->data_size);
     for (size_t i = 0; i < memory->guard_count; i++)
         memory->pages[memory->guards[i]] &= (uint8_t)~PAGE_GUARD;
-    for (size_t i = 0; i < memory->dirty_count; i++) {
-        size_t page = memory->dirty[i];
-        if (!(memory->pages[page] & PAGE_GUARDED))
-            memset(memory->base + page * MEMORY_PAGE, 0, memory->page_size);
+    for (size_t i = 0; i < memory->dirty_count;) {
+        if (page_reset(memory->dirty[i]))
+            i++;
+        else
+            memory->dirty[i] = memory->dirty[--memory->dirty_count];
     }
     memset(memory->free, 0, sizeof(memory->free));
-    memory->used = memory->layout.shift;
-    memory->upper = MEMORY_SIZE / 2;
+    spans_reset(memory->dense, 0, MEMORY_DENSE_SIZE);
+    spans_reset(memory->wide, MEMORY_DENSE_SIZE, MEMORY_SIZE);
     memory->scattered = memory->layout.scatter;
 }
 

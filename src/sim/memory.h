@@ -5,9 +5,10 @@
  * writable data as they were before the first run. So nothing leaks from run to run, not even a
  * static variable or a process that hangs, and a run needs no clean end.
  *
- *   arena   | blocks and maps, one after another ->            64 GiB of addresses |
- *   pages   clean: zero, read-only; a write faults and makes the page dirty for good
- *   begin   all dirty pages are zeroed again, the data are copied back
+ *   arena   | small blocks, side by side -> | maps and large blocks ->    64 GiB of addresses |
+ *   pages   clean: zero, read-only; a write faults and makes the page dirty
+ *   begin   all dirty pages are zeroed again, the data are copied back; a page that many runs
+ *           in turn did not write to is clean again
  *
  * So a run costs what it touches. Under sanitizers and Valgrind, which have an allocator of
  * their own, there is no arena, and runs end their nodes in good order instead.

@@ -4,6 +4,7 @@
 #include <spawned/spawned.h>
 
 #include <string.h>
+#include <sys/mman.h>
 
 /* What a crash leaves alone. */
 static struct {
@@ -301,4 +302,37 @@ SP_SIM_TEST(it_settles_when_faults_stop, .faults = SP_SIM_CRASH | SP_SIM_PAUSE |
     sp_sim_eventually(s, "it has settled", is_settled, NULL, sp_sec(1));
     sp_sim_run(s);
     sp_sometimes(sp_sim_now(s).ns > sp_sec(1).ns, "a fault delayed it");
+}
+
+/* ---- what is given back ---- */
+
+enum {
+    PAGES = 64,
+    PAGE_WORDS = 512,
+    PAGES_SELDOM = 100, /* one run in so many writes to all of them */
+};
+
+/* Pages that few runs write to are zero in each: at first, when they were written to in the run before,
+ * and in many runs before. */
+static void pages_main(void *arg)
+{
+    size_t size = PAGES * PAGE_WORDS * sizeof(uint64_t);
+    uint64_t *words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool *clean = arg;
+    if (words == MAP_FAILED)
+        return;
+    for (size_t i = 0; i < (size_t)PAGES * PAGE_WORDS; i++)
+        *clean = *clean && words[i] == 0;
+    size_t pages = sp_random() % PAGES_SELDOM == 0 ? PAGES : 1;
+    for (size_t page = 0; page < pages; page++)
+        words[page * PAGE_WORDS + sp_random() % PAGE_WORDS] = UINT64_MAX << (sp_random() % 64);
+    (void)munmap(words, size);
+}
+
+SP_SIM_TEST(pages_are_zero_in_every_run)
+{
+    bool clean = true;
+    sp_sim_start(s, "pages", pages_main, &clean);
+    sp_sim_run(s);
+    sp_sim_check(s, clean, "something is left of an earlier run");
 }
