@@ -76,7 +76,8 @@ struct sp_sim {
     bool crashed; /* a fault happened; the next line of the log says which */
     bool left;    /* the decision just made left the reference */
     bool draining;
-    bool looks; /* the strategy is told what steps do */
+    bool looks;  /* the strategy is told what steps do */
+    bool counts; /* it is told of each step */
     FILE *real_stdout;
     bool asking; /* the harness allocates in the middle of a step */
     bool armed;  /* the sp_buggify() that draws is armed in this run */

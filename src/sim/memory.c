@@ -18,6 +18,8 @@
 #endif
 #endif
 
+bool *sim__memory_on;
+
 #ifdef MEMORY_NONE
 
 bool sim_memory_start(void)
@@ -32,11 +34,6 @@ bool sim_memory_started(void)
 
 void sim_memory_reset(void)
 {
-}
-
-bool sim_memory_switch(bool on)
-{
-    return on;
 }
 
 bool sim_memory_inside(void)
@@ -501,6 +498,7 @@ bool sim_memory_start(void)
         memory = NULL;
         return false;
     }
+    sim__memory_on = &self->on;
     memcpy(self->data_copy, self->data, self->data_size);
     return true;
 }
@@ -581,15 +579,6 @@ void sim_memory_reset(void)
     spans_reset(memory->dense, 0, MEMORY_DENSE_SIZE);
     spans_reset(memory->wide, MEMORY_DENSE_SIZE, MEMORY_SIZE);
     memory->scattered = memory->layout.scatter;
-}
-
-bool sim_memory_switch(bool on)
-{
-    if (memory == NULL)
-        return false;
-    bool before = memory->on;
-    memory->on = on;
-    return before;
 }
 
 bool sim_memory_inside(void)

@@ -33,8 +33,18 @@ bool sim_memory_started(void);
 /** Take everything back, to begin a run. */
 void sim_memory_reset(void);
 
-/** Switch the arena on or off; returns what it was. */
-bool sim_memory_switch(bool on);
+/** Is the arena on? NULL: there is none. Only for the function below. */
+extern bool *sim__memory_on;
+
+/** Switch the arena on or off; returns what it was. Some times in each step, so it is not called. */
+static inline bool sim_memory_switch(bool on)
+{
+    bool *flag = sim__memory_on;
+    bool before = flag != NULL && *flag;
+    if (flag != NULL)
+        *flag = on;
+    return before;
+}
 
 /** The sanitizer that the program is built with, and this library not: their allocators cannot
  *  both be there. NULL: none. */

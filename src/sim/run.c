@@ -93,22 +93,35 @@ void sp_sim_fail(sp_sim *s, const char *format, ...)
 
 /* ---- hooks of the world ---- */
 
-/* As a worker does it: who ran last goes on; else who was made ready last, as long as that does
- * not starve the others; else who has been ready for longest. In abstract time a timer that is
- * not due waits until nothing else can go on, as it would on a machine. */
-static size_t run_reference(const struct sp_sim *s, struct sp__task *const *tasks, size_t count)
+/* Of those that are no timers: the first, if `starving`, else who ran last, else the last one. */
+static size_t run_reference_abstract(const struct sp_sim *s, struct sp__task *const *tasks,
+                                     size_t count, bool starving)
 {
-    bool abstract = s->plan->test->options.abstract_time;
-    bool starving = s->streak >= RUN_STREAK_MAX;
     size_t chosen = count;
     for (size_t i = 0; i < count; i++) {
-        if (abstract && tasks[i]->kind == SP__TASK_TIMERS)
+        if (tasks[i]->kind == SP__TASK_TIMERS)
             continue;
         chosen = i;
         if (starving || tasks[i]->label == s->last)
             break;
     }
     return chosen < count ? chosen : 0;
+}
+
+/* As a worker does it: who ran last goes on; else who was made ready last, as long as that does
+ * not starve the others; else who has been ready for longest. In abstract time a timer that is
+ * not due waits until nothing else can go on, as it would on a machine. */
+static size_t run_reference(const struct sp_sim *s, struct sp__task *const *tasks, size_t count)
+{
+    bool starving = s->streak >= RUN_STREAK_MAX;
+    if (s->plan->test->options.abstract_time)
+        return run_reference_abstract(s, tasks, count, starving);
+    if (starving)
+        return 0;
+    for (size_t i = count; i-- > 0;) /* who ran last is ready last, mostly */
+        if (tasks[i]->label == s->last)
+            return i;
+    return count - 1;
 }
 
 uint64_t sim_mix(uint64_t hash, uint64_t value)
@@ -255,7 +268,7 @@ static int64_t run_step(void *arg, struct sp__task *task)
     uint64_t before = *order;
     *order = sim_mix(before, task->label + task->steps);
     s->order += *order - before;
-    if (s->plan->strategy != NULL) {
+    if (s->counts) {
         bool inside = sim_memory_switch(false);
         sim_strategy_step(s->plan->strategy, task);
         (void)sim_memory_switch(inside);
@@ -294,7 +307,7 @@ static void run_stepped(void *arg)
     for (size_t i = 0; i < s->invariant_count && !s->result->failed; i++)
         if (!s->invariants[i].holds(s, s->invariants[i].arg))
             sim_fail(s, "invariant \"%s\" is false", s->invariants[i].name);
-    if (!s->draining)
+    if (!s->draining && (s->live.fair || s->live.eventually_count > 0))
         sim_liveness_stepped(s);
 }
 
@@ -451,6 +464,7 @@ sp_err sim_run(const struct sim_plan *plan, struct sim_result *out_result)
     memset(&s->live, 0, offsetof(struct sim_liveness, owed));
     s->plan = plan;
     s->looks = plan->strategy != NULL && sim_strategy_looks(plan->strategy);
+    s->counts = plan->strategy != NULL && sim_strategy_counts(plan->strategy);
     s->result = out_result;
     s->chance = sp__random_start(plan->seed, 3);
     sp_err err = run_prepare(s);

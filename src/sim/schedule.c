@@ -6,17 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-sp_err sim_schedule_add(struct sim_schedule *schedule, struct sim_choice choice)
+sp_err sim_schedule_grow(struct sim_schedule *schedule)
 {
-    if (schedule->count == schedule->capacity) {
-        size_t capacity = schedule->capacity == 0 ? 32 : 2 * schedule->capacity;
-        struct sim_choice *choices = sp__realloc(schedule->choices, capacity * sizeof(*choices));
-        if (choices == NULL)
-            return SP_ERR_NOMEM;
-        schedule->choices = choices;
-        schedule->capacity = capacity;
-    }
-    schedule->choices[schedule->count++] = choice;
+    size_t capacity = schedule->capacity == 0 ? 32 : 2 * schedule->capacity;
+    struct sim_choice *choices = sp__realloc(schedule->choices, capacity * sizeof(*choices));
+    if (choices == NULL)
+        return SP_ERR_NOMEM;
+    schedule->choices = choices;
+    schedule->capacity = capacity;
     return SP_OK;
 }
 

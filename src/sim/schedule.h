@@ -35,9 +35,20 @@ struct sim_schedule {
     size_t capacity;
 };
 
+/** Room for more than there is. Errors: NOMEM. */
+SP_NODISCARD sp_err sim_schedule_grow(struct sim_schedule *schedule) SP_NONNULL;
+
 /** Append. Errors: NOMEM. */
-SP_NODISCARD sp_err sim_schedule_add(struct sim_schedule *schedule, struct sim_choice choice)
-    SP_NONNULL;
+SP_NODISCARD static inline sp_err sim_schedule_add(struct sim_schedule *schedule,
+                                                   struct sim_choice choice)
+{
+    sp_err err = SP_OK;
+    if (schedule->count == schedule->capacity)
+        err = sim_schedule_grow(schedule);
+    if (err == SP_OK)
+        schedule->choices[schedule->count++] = choice;
+    return err;
+}
 
 /** Free what it holds. */
 void sim_schedule_finish(struct sim_schedule *schedule) SP_NONNULL;

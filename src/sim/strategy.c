@@ -404,6 +404,11 @@ void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task)
         entry->now++;
 }
 
+bool sim_strategy_counts(const struct sim_strategy *strategy)
+{
+    return strategy->kind == SIM_POS || strategy->kind == SIM_URW || strategy->reduce != NULL;
+}
+
 bool sim_strategy_looks(const struct sim_strategy *strategy)
 {
     return strategy->reduce != NULL;
@@ -436,13 +441,16 @@ const char *sim_strategy_refused(const struct sim_strategy *strategy)
 static size_t strategy_sample(struct sim_strategy *strategy, struct sp__task *const *tasks,
                               size_t count)
 {
-    if (strategy->kind == SIM_PCT)
+    switch (strategy->kind) {
+    case SIM_PCT:
         return pct_choose(strategy, tasks, count);
-    if (strategy->kind == SIM_POS)
+    case SIM_POS:
         return pos_choose(strategy, tasks, count);
-    if (strategy->kind == SIM_URW)
+    case SIM_URW:
         return urw_choose(strategy, tasks, count);
-    return (size_t)sp__random_below(&strategy->random, count);
+    default:
+        return (size_t)sp__random_below(&strategy->random, count);
+    }
 }
 
 /* Timers go first where they were drawn to, and otherwise when nothing else can. */
@@ -454,14 +462,15 @@ static size_t strategy_sample_abstract(struct sim_strategy *strategy, struct sp_
     size_t timers[STRATEGY_TASKS_MAX];
     size_t other = 0;
     size_t timer = 0;
-    for (size_t i = 0; i < count; i++) {
+    size_t i = 0;
+    do { /* there is at least one */
         if (tasks[i]->kind == SP__TASK_TIMERS && timer < STRATEGY_TASKS_MAX) {
             timers[timer++] = i;
         } else if (other < STRATEGY_TASKS_MAX) {
             others[other] = tasks[i];
             places[other++] = i;
         }
-    }
+    } while (++i < count);
     if (timer > 0 && (other == 0 || fires_now(strategy))) {
         strategy->fired += other != 0;
         return timers[timer == 1 ? 0 : sp__random_below(&strategy->random, timer)];
@@ -469,22 +478,28 @@ static size_t strategy_sample_abstract(struct sim_strategy *strategy, struct sp_
     return places[strategy_sample(strategy, others, other)];
 }
 
+static size_t strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
+                              size_t count, size_t reference)
+{
+    switch (strategy->kind) {
+    case SIM_DELAYS:
+        return delays_choose(strategy, count, reference);
+    case SIM_SWITCHES:
+        return switches_choose(strategy, count, reference);
+    case SIM_EXHAUST:
+        return exhaust_choose(strategy, count, reference);
+    case SIM_DPOR:
+        return sim_reduce_choose(strategy->reduce, tasks, count, reference);
+    default:
+        return strategy->abstract ? strategy_sample_abstract(strategy, tasks, count)
+                                  : strategy_sample(strategy, tasks, count);
+    }
+}
+
 size_t sim_strategy_choose(struct sim_strategy *strategy, struct sp__task *const *tasks,
                            size_t count, size_t reference)
 {
-    size_t index;
-    if (strategy->kind == SIM_DELAYS)
-        index = delays_choose(strategy, count, reference);
-    else if (strategy->kind == SIM_SWITCHES)
-        index = switches_choose(strategy, count, reference);
-    else if (strategy->kind == SIM_EXHAUST)
-        index = exhaust_choose(strategy, count, reference);
-    else if (strategy->kind == SIM_DPOR)
-        index = sim_reduce_choose(strategy->reduce, tasks, count, reference);
-    else if (strategy->abstract)
-        index = strategy_sample_abstract(strategy, tasks, count);
-    else
-        index = strategy_sample(strategy, tasks, count);
+    size_t index = strategy_choose(strategy, tasks, count, reference);
     strategy->decision++;
     return index;
 }

@@ -65,6 +65,9 @@ SP_NODISCARD bool sim_strategy_begin(struct sim_strategy *strategy, uint64_t see
 /** A task was born. */
 void sim_strategy_born(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
 
+/** Does it want to know of each step? Else sim_strategy_step() does nothing. */
+bool sim_strategy_counts(const struct sim_strategy *strategy) SP_NONNULL;
+
 /** A task makes a step, alone or not. */
 void sim_strategy_step(struct sim_strategy *strategy, struct sp__task *task) SP_NONNULL;
 

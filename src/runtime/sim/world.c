@@ -185,7 +185,10 @@ static int64_t node_next_timer(const struct sp__node *node)
 /* In abstract time what is armed is due. */
 void sp__node_look_at_timers(struct sp__world *world, struct sp__node *node)
 {
-    int64_t next = node_next_timer(node);
+    int64_t next = sp__timers_next(node->runtime->timers);
+    if (next == INT64_MAX)
+        return;
+    next = sp__clock_world(node->host, next);
     if (next <= world->now || (world->abstract && next != INT64_MAX))
         sp__task_ready(world, node->timers, SP__POINT_TIMERS, node->label, NULL);
 }
@@ -193,7 +196,8 @@ void sp__node_look_at_timers(struct sp__world *world, struct sp__node *node)
 /* What is under way is ready when it is due. */
 static void world_look(struct sp__world *world)
 {
-    sp__net_look(world);
+    if (!sp__list_empty(&world->due))
+        sp__net_look(world);
     for (struct sp__list *at = sp__list_first(&world->nodes); at != NULL;
          at = sp__list_next(&world->nodes, at))
         sp__node_look_at_timers(world, sp__container_of(at, struct sp__node, link));
