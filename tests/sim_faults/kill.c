@@ -37,13 +37,14 @@ SP_ON_CALL(kill_lock, take);
 SP_ON_CAST(kill_lock, give);
 SP_CLASS(kill_lock, .init = NULL);
 
-/* Polls, since who calls may be killed while it waits. */
+/* Polls, since who calls may be killed while it waits. Without a deadline, which needs memory: who gets
+ * none ends, as if it were killed. */
 static bool lock_take(int tries)
 {
     bool taken = false;
     sp_pid self = sp_self();
     while (!taken && tries-- > 0) {
-        if (kill_lock_take(locked.lock, &self, &taken, sp_after_sec(1)) != SP_OK)
+        if (kill_lock_take(locked.lock, &self, &taken, sp_never()) != SP_OK)
             return true; /* the lock itself was killed, or there is no memory: another story */
         if (!taken)
             sp_sleep(sp_ms(10));
