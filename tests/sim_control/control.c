@@ -304,6 +304,37 @@ SP_SIM_TEST(it_settles_when_faults_stop, .faults = SP_SIM_CRASH | SP_SIM_PAUSE |
     sp_sometimes(sp_sim_now(s).ns > sp_sec(1).ns, "a fault delayed it");
 }
 
+/* ---- the end ---- */
+
+enum { JOBS_STEPS_MAX = 60 };
+
+static void job_run(void *arg)
+{
+    **(int **)arg += 1;
+}
+
+static void job_owner_main(void *arg)
+{
+    sp_ignore(sp_blocking(job_run, &arg, sizeof(arg), sp_never()));
+}
+
+static void jobs_main(void *arg)
+{
+    for (int i = 0; i < 2; i++)
+        sp_ignore(sp_spawn(job_owner_main, arg, NULL, NULL));
+}
+
+/* Who stops the runtime waits for jobs whose owners are gone, and does not ask again and again. */
+SP_SIM_TEST(the_end_waits_for_jobs)
+{
+    int done = 0;
+    sp_sim_start(s, "jobs", jobs_main, &done);
+    sp_sim_run(s);
+    sp_sim_check(s, sp_sim_steps(s) <= JOBS_STEPS_MAX, "%llu steps",
+                 (unsigned long long)sp_sim_steps(s));
+    sp_sometimes(done == 2, "both jobs are done");
+}
+
 /* ---- what is given back ---- */
 
 enum {

@@ -115,23 +115,38 @@ static sp_err sim_start(struct sp_runtime *runtime)
     return SP_OK;
 }
 
-/* Until the last job is done and the last thread has detached, the others go on; and until who
- * has ended already is through with it: answers to those it leaves waiting are points. */
+/* Wakes who stops a node when its time is over; NULL: its machine is gone. */
+static void stop_late(struct sp__timer_entry *entry)
+{
+    struct sp__node *node = sp__container_of(entry, struct sp__node, stop_timer);
+    if (node->stopper != NULL)
+        sp__task_ready(node->world, node->stopper, SP__POINT_MAIN, node->stopper->label, NULL);
+}
+
+/* Until the last job is done, the last thread has detached and the last actor has ended, the others
+ * go on; actors that are only through with being told, whatever the time: answers to those
+ * it leaves waiting are points. */
 static bool sim_stop(struct sp_runtime *runtime, int64_t deadline_ns)
 {
     struct sp__node *node = sp__sim_node(runtime);
     struct sp__world *world = node->world;
-    while (node->jobs != 0 || node->foreign != 0) {
-        if (sim_now(runtime) >= deadline_ns)
-            return false;
-        sp__task_ready(world, world->running, SP__POINT_MAIN, world->running->label, NULL);
-        sp__task_leave(world, world->running->fiber);
-    }
+    struct sp__context *before = sp__context();
+    bool timed = (node->jobs != 0 || node->foreign != 0) && deadline_ns != INT64_MAX;
     node->stopper = world->running;
-    if (node->actors != 0)
+    node->stop_timer.fire = stop_late;
+    sp__context_set(&node->context);
+    if (timed)
+        sp__timers_arm(runtime, &node->stop_timer.node, SP__TIMER_ENTRY, deadline_ns);
+    sp__context_set(before);
+    while (sp__node_busy(node) &&
+           ((node->jobs == 0 && node->foreign == 0) || sim_now(runtime) < deadline_ns))
         sp__task_leave(world, world->running->fiber);
     node->stopper = NULL;
-    return true;
+    sp__context_set(&node->context);
+    if (timed)
+        (void)sp__timers_cancel(runtime, &node->stop_timer.node, NULL);
+    sp__context_set(before);
+    return !sp__node_busy(node);
 }
 
 static void sim_destroy(struct sp_runtime *runtime)
@@ -189,6 +204,7 @@ static void sim_thread_detach(struct sp__context *context)
     sp__context_finish(context);
     sp__free(context);
     node->foreign--;
+    sp__node_left(node);
 }
 
 static sp_err sim_blocking(struct sp_runtime *runtime, struct sp__job *job)

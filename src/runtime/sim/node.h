@@ -7,6 +7,7 @@
 #define SPAWNED_RUNTIME_SIM_NODE_H
 
 #include "runtime/sim/host.h"
+#include "runtime/timers.h"
 
 enum {
     /** Bytes of a MAIN's stack. */
@@ -23,10 +24,11 @@ struct sp__node {
     struct sp__task *timers;
     struct sp__fiber *idle; /* its turn is over; the next one runs on it */
     uint64_t label;
-    uint32_t jobs;            /* that are not done */
-    uint32_t foreign;         /* MAINs attached to it */
-    uint32_t actors;          /* its tasks of that kind */
-    struct sp__task *stopper; /* waits until there is none */
+    uint32_t jobs;                     /* that are not done */
+    uint32_t foreign;                  /* MAINs attached to it */
+    uint32_t actors;                   /* its tasks of that kind */
+    struct sp__task *stopper;          /* waits until there is none of these, or */
+    struct sp__timer_entry stop_timer; /* its time is over */
     void (*notify)(void *arg, int signo);
     void *notify_arg;
 };
@@ -84,6 +86,16 @@ void sp__task_ready(struct sp__world *world, struct sp__task *task, enum sp__poi
 
 /** It cannot go on after all. Nothing if it is not ready. */
 void sp__task_unready(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+
+/** Has it jobs, threads or actors? */
+static inline bool sp__node_busy(const struct sp__node *node)
+{
+    return node->jobs != 0 || node->foreign != 0 || node->actors != 0;
+}
+
+/** One of them is gone: who stops the node goes on when it was the last. Context: any in the
+ *  world. */
+void sp__node_left(struct sp__node *node) SP_NONNULL;
 
 /** Make a step of `task`, which is no longer among the ready. Context: the loop. */
 void sp__world_step(struct sp__world *world, struct sp__task *task) SP_NONNULL;

@@ -90,17 +90,23 @@ void sp__task_unready(struct sp__world *world, struct sp__task *task)
         }
 }
 
-/* Who stops the node goes on when the last of its actors is over. */
-static void task_count_out(struct sp__world *world, const struct sp__task *task)
+void sp__node_left(struct sp__node *node)
 {
-    struct sp__node *node = task->node;
-    if (task->kind == SP__TASK_ACTOR && --node->actors == 0 && node->stopper != NULL)
-        sp__task_ready(world, node->stopper, SP__POINT_MAIN, node->stopper->label, NULL);
+    if (node->stopper != NULL && !sp__node_busy(node))
+        sp__task_ready(node->world, node->stopper, SP__POINT_MAIN, node->stopper->label, NULL);
+}
+
+static void task_count_out(const struct sp__task *task)
+{
+    if (task->kind != SP__TASK_ACTOR)
+        return;
+    task->node->actors--;
+    sp__node_left(task->node);
 }
 
 void sp__task_delete(struct sp__world *world, struct sp__task *moved_task)
 {
-    task_count_out(world, moved_task);
+    task_count_out(moved_task);
     if (world->hooks.life != NULL)
         world->hooks.life(world->hooks.arg, moved_task, false);
     if (moved_task->ready)
@@ -270,6 +276,7 @@ static void step_job(struct sp__world *world, struct sp__task *task)
     sp__context_set(&node->context);
     sp__task_delete(world, task);
     node->jobs--;
+    sp__node_left(node);
     job->done(job);
 }
 
