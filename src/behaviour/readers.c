@@ -210,27 +210,27 @@ static bool readers_is_read(const struct sp_message *message)
 
 /* ---- the server: being alone ---- */
 
-static void readers_kill(struct readers *all)
+/* `again`: also where they were told before, so that what hangs in their exits goes on. */
+static void readers_kill(struct readers *all, bool again)
 {
-    if (all->killed)
+    if (all->killed && !again)
         return;
     all->killed = true;
     for (uint32_t i = 0; i < all->count; i++)
         if (!sp_pid_is_none(all->readers[i].pid))
-            sp__task_signal(sp__context()->runtime, all->readers[i].pid, &all->readers[i].kill);
+            sp__task_signal_again(sp__context()->runtime, all->readers[i].pid,
+                                  &all->readers[i].kill);
 }
 
-/* In the exit: a circle ends the readers, nothing ends the wait. */
+/* In the exit: a circle or a kill ends the readers, nothing ends the wait. */
 static void reader_wait_held(struct sp_process *self, struct readers *all, uint64_t token)
 {
-    self->attention |= SP__ATTEND_HELD;
     while (!sp__wait_done(&self->actor, token)) {
-        sp_ignore(sp__process_check(self));
         if (sp__deadlock_closed(self, token))
-            readers_kill(all);
-        sp__process_park(self, false, INT64_MAX);
+            readers_kill(all, false);
+        if (sp__process_park_held(self))
+            readers_kill(all, true);
     }
-    self->attention &= (uint16_t)~SP__ATTEND_HELD;
 }
 
 /* Wait until this one is idle. `held`: whatever comes; a circle then ends the readers.
@@ -377,9 +377,9 @@ static void readers_quiesce(void *extra, bool at_once)
     if (all == NULL)
         return;
     if (at_once)
-        readers_kill(all);
+        readers_kill(all, false);
     sp_ignore(readers_wait(all, true));
-    readers_kill(all);
+    readers_kill(all, false);
 }
 
 static bool readers_step(void *extra)

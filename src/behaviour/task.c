@@ -256,14 +256,22 @@ struct sp__task *sp__task_of(const struct sp_process *process)
 
 void sp__task_signal(struct sp_runtime *runtime, sp_pid pid, struct sp__process_signal *signal)
 {
-    *signal = (struct sp__process_signal){ .kind = SP__SIGNAL_EXIT,
-                                           .borrowed = true,
-                                           .reason = sp_reason_kill() };
+    *signal = (struct sp__process_signal){
+        .kind = SP__SIGNAL_EXIT, .borrowed = true, .queued = true, .reason = sp_reason_kill()
+    };
     sp__process_enter();
     struct sp_process *process = sp__process_lookup(runtime, pid);
     if (process == NULL || !sp__actor_signal(&process->actor, &signal->base))
         sp__signal_discard(signal);
     sp__process_leave();
+}
+
+void sp__task_signal_again(struct sp_runtime *runtime, sp_pid pid,
+                           struct sp__process_signal *signal)
+{
+    /* acquire: pairs with the release in sp__signal_discard(). One that is not seen yet will do. */
+    if (!atomic_load_explicit(&signal->queued, memory_order_acquire))
+        sp__task_signal(runtime, pid, signal);
 }
 
 void sp__task_kill(struct sp_runtime *runtime, struct sp__task *task)
@@ -272,6 +280,14 @@ void sp__task_kill(struct sp_runtime *runtime, struct sp__task *task)
         return;
     task->killed = true;
     sp__task_signal(runtime, task->pid, &task->kill);
+}
+
+void sp__task_kill_again(struct sp_runtime *runtime, struct sp__task *task)
+{
+    if (!task->killed)
+        sp__task_kill(runtime, task);
+    else if (task->slot.kind == SP__TASK_RUNNING)
+        sp__task_signal_again(runtime, task->pid, &task->kill);
 }
 
 /* Its owner ends. */

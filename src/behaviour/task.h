@@ -161,10 +161,19 @@ SP_NODISCARD sp_err sp__task_start(struct sp_process *self, const struct sp__tas
 /** Kill its process, with what lies ready for that. Context: any, its lock, or its group's, held. */
 void sp__task_kill(struct sp_runtime *runtime, struct sp__task *task) SP_NONNULL;
 
+/** The same, also where it was killed before: its exit goes on with what comes next. Context: as
+ *  above. */
+void sp__task_kill_again(struct sp_runtime *runtime, struct sp__task *task) SP_NONNULL;
+
 /** Send a signal that is its sender's memory. Context: any, the memory stays until the process ends.
  */
 void sp__task_signal(struct sp_runtime *runtime, sp_pid pid, struct sp__process_signal *signal)
     SP_NONNULL;
+
+/** The same, unless the one before is still to be seen: of memory that was zeroed. Context: as
+ *  above, one at a time. */
+void sp__task_signal_again(struct sp_runtime *runtime, sp_pid pid,
+                           struct sp__process_signal *signal) SP_NONNULL;
 
 /** What a task that has ended leaves goes: to `out` and `*out_done` (or NULL), else it is destroyed;
  *  then its slot. Nobody else knows it any more. Context: process; may run a destructor. */

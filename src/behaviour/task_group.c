@@ -96,9 +96,26 @@ static void group_unref(struct sp_runtime *runtime, struct sp__task_group *group
 
 /* ---- telling all tasks ---- */
 
+enum tell {
+    TELL_CANCEL,
+    TELL_KILL,
+    TELL_KILL_AGAIN,
+};
+
+/* The lock is held. */
+static void group_tell_one(struct sp_runtime *runtime, struct sp__task *task, enum tell what)
+{
+    if (what == TELL_KILL)
+        sp__task_kill(runtime, task);
+    else if (what == TELL_KILL_AGAIN)
+        sp__task_kill_again(runtime, task);
+    else
+        sp_ignore(sp__process_cancel(runtime, task->pid));
+}
+
 /* Whom this round has told goes to the end of the list: so it is over when the first was told. */
 static bool group_tell_some(struct sp_runtime *runtime, struct sp__task_group *group,
-                            uint64_t round, bool kill)
+                            uint64_t round, enum tell what)
 {
     for (unsigned i = 0; i < GROUP_TOLD_AT_ONCE; i++) {
         struct sp__list *link = sp__list_first(&group->running);
@@ -110,19 +127,16 @@ static bool group_tell_some(struct sp_runtime *runtime, struct sp__task_group *g
         task->told = round;
         sp__list_remove(&task->link);
         sp__list_push_back(&group->running, &task->link);
-        if (kill)
-            sp__task_kill(runtime, task);
-        else
-            sp_ignore(sp__process_cancel(runtime, task->pid));
+        group_tell_one(runtime, task, what);
     }
     return true;
 }
 
 /* The lock is held; it is let go now and then. The caller has a reference. */
-static void group_tell(struct sp_runtime *runtime, struct sp__task_group *group, bool kill)
+static void group_tell(struct sp_runtime *runtime, struct sp__task_group *group, enum tell what)
 {
     uint64_t round = ++group->rounds;
-    while (group_tell_some(runtime, group, round, kill)) {
+    while (group_tell_some(runtime, group, round, what)) {
         sp__task_slot_unlock(&group->slot);
         sp__task_slot_lock(&group->slot);
     }
@@ -133,7 +147,7 @@ static void group_cancel(struct sp_runtime *runtime, struct sp__task_group *grou
     sp__task_slot_lock(&group->slot);
     if (!group_cancelled(group)) {
         group_set_cancelled(group);
-        group_tell(runtime, group, false);
+        group_tell(runtime, group, TELL_CANCEL);
     }
     sp__task_slot_unlock(&group->slot);
 }
@@ -208,7 +222,7 @@ static void keeper_ends(struct sp__resource *resource)
     struct sp_runtime *runtime = sp__context()->runtime;
     sp__task_slot_lock(&group->slot);
     group_set_cancelled(group);
-    group_tell(runtime, group, true);
+    group_tell(runtime, group, TELL_KILL);
     group_unref(runtime, group);
 }
 
@@ -437,6 +451,19 @@ static void group_give_up(struct sp_runtime *runtime, struct sp__task_group *gro
     group_unref(runtime, group);
 }
 
+/* Until that wait is over. Killed meanwhile: so are the tasks, once more, and what hangs in their
+ * exits goes on. */
+static void group_wait_held(struct sp_process *self, struct sp__task_group *group)
+{
+    while (!sp__wait_done(&self->actor, group->token)) {
+        if (!sp__process_park_held(self))
+            continue;
+        sp__task_slot_lock(&group->slot);
+        group_tell(sp__process_runtime(self), group, TELL_KILL_AGAIN);
+        sp__task_slot_unlock(&group->slot);
+    }
+}
+
 /* Its owner ends. Of a scope the tasks may use the owner's stack: they go first. */
 static void group_owner_ends(struct sp__resource *resource)
 {
@@ -447,12 +474,12 @@ static void group_owner_ends(struct sp__resource *resource)
     group_set_cancelled(group);
     group->waiter = NULL;
     group->for_last = true;
-    group_tell(runtime, group, true);
+    group_tell(runtime, group, TELL_KILL);
     while (group->scope && group->running_count != 0) {
         group->token = sp__wait_open(&self->actor);
         group->waiter = &self->actor;
         sp__task_slot_unlock(&group->slot);
-        sp__process_wait_held(self, group->token);
+        group_wait_held(self, group);
         sp__task_slot_lock(&group->slot);
     }
     sp__task_slot_unlock(&group->slot);

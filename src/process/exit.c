@@ -255,6 +255,15 @@ static void exit_close_wait(struct sp_process *self)
         sp__pending_abandon(self);
 }
 
+void sp__process_set_exit(struct sp_process *self, const struct sp_reason *moved_reason)
+{
+    bool killed = sp_reason_kind(moved_reason) == SP_REASON_KILLED && self->stage < SP__EXIT_LOG;
+    const struct sp_reason *loses = self->exit == NULL || killed ? self->exit : moved_reason;
+    if (loses == self->exit)
+        self->exit = moved_reason;
+    sp_reason_unref(loses);
+}
+
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)
 {
     if ((self->attention & SP__ATTEND_SCHEDULE) && self->stage == SP__EXIT_NOT)
@@ -267,14 +276,7 @@ void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_rea
         SP__USDT2(exit, self->slot, sp_reason_kind(moved_reason));
         sp__point(SP__POINT_EXIT, sp__point_pid(sp__process_pid(self)), "exit");
     }
-    if (self->exit == NULL) {
-        self->exit = moved_reason;
-    } else if (sp_reason_kind(moved_reason) == SP_REASON_KILLED && self->stage < SP__EXIT_LOG) {
-        sp_reason_unref(self->exit);
-        self->exit = moved_reason;
-    } else {
-        sp_reason_unref(moved_reason);
-    }
+    sp__process_set_exit(self, moved_reason);
     exit_close_wait(self);
     exit_run(self);
 }

@@ -105,6 +105,7 @@ enum {
     SP__ATTEND_SCHEDULE = 64, /* extra.schedule: something between the messages */
     SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
     SP__ATTEND_DRAIN = 128,   /* it ends when nothing that it accepted is left */
+    SP__ATTEND_KILLED = 256,  /* while it was held, it was killed: so are those that hold it */
 };
 
 /* Bits of sp_process.shared; atomic. */
@@ -370,6 +371,10 @@ bool sp__process_drained(struct sp_process *self) SP_NONNULL;
  *  SP__TURN_DEAD. Ownership: takes the reason. Context: the owner; may suspend. */
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason) SP_NONNULL;
 
+/** Why it ends: the first reason, but `killed` goes before others until the end is reported.
+ *  Ownership: takes the reason. Context: the owner. */
+void sp__process_set_exit(struct sp_process *self, const struct sp_reason *moved_reason) SP_NONNULL;
+
 /** The same with `normal`, of a plain process that came to its end; quicker where nothing but its
  *  slot is left. Context: as above. */
 void sp__process_returned(struct sp_process *self) SP_NONNULL;
@@ -565,9 +570,9 @@ static inline void sp__process_before_leaving(struct sp_process *self, bool rece
         sp__send_room_leaving(self, receiving);
 }
 
-/** In its exit: wait for the operation `token`, whatever comes; a kill does not end it, because
- *  others still use its stack. Context: the owner, in its exit; suspends. */
-void sp__process_wait_held(struct sp_process *self, uint64_t token) SP_NONNULL;
+/** In its exit: park, while others use its stack or state; a kill does not end that wait. True: it
+ *  was killed, so that those others are to be. Context: the owner, in its exit; suspends. */
+SP_NODISCARD bool sp__process_park_held(struct sp_process *self) SP_NONNULL;
 
 /** Suspend until there may be something to do, or `until_ns`. Inline: each frame between a
  *  process and its switch is one more return to predict. Context: the owner; suspends. */

@@ -77,7 +77,9 @@ void sp__signal_discard(struct sp__process_signal *signal)
     case SP__SIGNAL_DRAIN:
     case SP__SIGNAL_OVERFLOW:
         sp_reason_unref(signal->reason);
-        if (!signal->borrowed)
+        if (signal->borrowed) /* release: pairs with the acquire of who sends it once more */
+            atomic_store_explicit(&signal->queued, false, memory_order_release);
+        else
             sp__free(signal);
         break;
     }
@@ -222,6 +224,13 @@ static void ending_pass(struct sp_process *self, struct sp__process_signal *sign
         sp_reason_unref(signal_trapped(self, signal));
 }
 
+static void ending_kill_held(struct sp_process *self)
+{
+    self->attention |= SP__ATTEND_KILLED;
+    self->flags |= SP__PROCESS_NO_TERMINATE;
+    sp__process_set_exit(self, sp_reason_killed());
+}
+
 bool sp__process_signals_ending(struct sp_process *self)
 {
     bool killed = false;
@@ -235,8 +244,14 @@ bool sp__process_signals_ending(struct sp_process *self)
         ending_pass(self, signal);
         sp__signal_discard(signal);
     }
+    if (self->attention & SP__ATTEND_HELD) {
+        /* Others go first. */
+        if (killed)
+            ending_kill_held(self);
+        return true;
+    }
     if ((!killed && !stopped) || (self->flags & SP__PROCESS_FOREIGN) ||
-        self->stage == SP__EXIT_DONE || (self->attention & SP__ATTEND_HELD))
+        self->stage == SP__EXIT_DONE)
         return true;
     /* Why it ends stays as it was, unless it was killed. */
     sp__process_exit_now(self, killed ? sp_reason_killed() : sp_reason_normal());

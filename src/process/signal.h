@@ -26,8 +26,9 @@ enum sp__signal_kind {
 struct sp__process_signal {
     struct sp__signal base; /* first */
     enum sp__signal_kind kind;
-    bool counted;  /* in exit_signals */
-    bool borrowed; /* its sender's memory, which outlives the lane */
+    bool counted;        /* in exit_signals */
+    bool borrowed;       /* its sender's memory, which outlives the lane, */
+    _Atomic bool queued; /* and which is in the lane */
     sp_pid from;
     const struct sp_reason *reason; /* a reference of the signal's */
 };

@@ -71,14 +71,14 @@ sp_err sp__process_wait(struct sp_process *self, uint64_t token, int64_t deadlin
     return SP_OK;
 }
 
-void sp__process_wait_held(struct sp_process *self, uint64_t token)
+bool sp__process_park_held(struct sp_process *self)
 {
     self->attention |= SP__ATTEND_HELD;
-    while (!sp__wait_done(&self->actor, token)) {
-        sp_ignore(sp__process_check(self));
-        sp__process_park(self, false, INT64_MAX);
-    }
-    self->attention &= (uint16_t)~SP__ATTEND_HELD;
+    sp__process_park(self, false, INT64_MAX); /* not while there are signals */
+    sp_ignore(sp__process_check(self));
+    bool killed = (self->attention & SP__ATTEND_KILLED) != 0;
+    self->attention &= (uint16_t) ~(SP__ATTEND_HELD | SP__ATTEND_KILLED);
+    return killed;
 }
 
 void sp_yield(void)
