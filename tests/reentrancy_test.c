@@ -311,3 +311,73 @@ TEST(a_predicate_decides_for_each_message)
     stress_wait(&crew);
     world_close();
 }
+
+/* ---- how many wait ---- */
+
+SP_SERVER(gate, sp_pid);
+SP_CALL(gate, pass, sp_empty, int); /* when the process has ended that it was started with */
+
+static sp_err gate_on_pass(sp_pid *until, const sp_empty *in, int *out)
+{
+    (void)in;
+    *out = 1;
+    return sp_join(*until, sp_never(), NULL);
+}
+
+SP_STATE(gate, sp_pid);
+SP_ON_CALL(gate, pass);
+SP_CLASS(gate);
+
+SP_SERVER(hall, gate_ref);
+SP_CALL(hall, enter, sp_empty, int);
+
+static sp_err hall_on_enter(gate_ref *gate, const sp_empty *in, int *out)
+{
+    return gate_pass(*gate, in, out, sp_never());
+}
+
+SP_STATE(hall, gate_ref);
+SP_ON_CALL(hall, enter);
+SP_CLASS(hall, .reentrancy = SP_REENTRANCY_FULL);
+
+static void enterer(void *arg)
+{
+    int out;
+    CHECK_OK(hall_enter(*(hall_ref *)arg, &(sp_empty){ 0 }, &out, sp_never()));
+}
+
+static void idler(void *unused)
+{
+    (void)unused;
+    for (;;)
+        sp_sleep(sp_sec(3600));
+}
+
+/* Looks until it is so; the test's own limit of time ends it otherwise. */
+static void expect_interleaved(sp_pid pid, uint32_t count)
+{
+    struct sp_inspect info;
+    do {
+        sp_yield();
+        CHECK_OK(sp_inspect(pid, &info));
+    } while (info.interleaved != count);
+}
+
+TEST(inspection_counts_the_handlers_that_wait)
+{
+    struct stress_crew crew = { 0 };
+    sp_pid idle;
+    gate_ref gate;
+    hall_ref hall;
+    world_open(NULL);
+    CHECK_OK(sp_spawn(idler, NULL, NULL, &idle));
+    CHECK_OK(gate_start(&idle, NULL, &gate));
+    CHECK_OK(hall_start(&gate, NULL, &hall));
+    expect_interleaved(hall.pid, 0);
+    stress_processes(&crew, 3, enterer, &hall);
+    expect_interleaved(hall.pid, 3);
+    CHECK_OK(sp_kill(idle));
+    stress_wait(&crew);
+    expect_interleaved(hall.pid, 0);
+    world_close();
+}

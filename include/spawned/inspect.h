@@ -42,8 +42,11 @@ struct sp_inspect {
                                cut; empty: at none, or it moves on just now */
     uint32_t notices; /**< of the mailbox: exit signals and their notices, not taken yet */
     bool signalled;   /**< something is in its control lane, which comes before any message */
-    uint32_t timers;  /**< that will send to it */
-    uint32_t files;   /**< sockets that it has: streams, listeners */
+    uint32_t
+        interleaved; /**< handlers of a reentrant server that wait for an answer, put aside while
+                               it takes other messages */
+    uint32_t timers; /**< that will send to it */
+    uint32_t files;  /**< sockets that it has: streams, listeners */
     const void *spawned_at; /**< where the program spawned it; NULL: not known. Of a child of a
                                  supervisor: in the supervisor. See sp_inspect_site() */
 };

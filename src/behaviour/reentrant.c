@@ -92,7 +92,6 @@ uint64_t sp__reentrant_begin(struct sp_process *self, struct sp__strand *strand)
     strand->since = runtime->ops->now_coarse(runtime);
     strand->aside.chain_outer = chain_of_request(self);
     sp__aside_add(self, &strand->aside);
-    self->extra->aside_count++;
     self->extra->aside_shown = strand->aside.token;
     self->extra->aside_look = true;
     return sp__chain_of(self, strand->aside.token);
@@ -100,9 +99,7 @@ uint64_t sp__reentrant_begin(struct sp_process *self, struct sp__strand *strand)
 
 static void strand_end(struct sp_process *self, struct sp__strand *strand)
 {
-    bool done = sp__aside_remove(self, &strand->aside);
-    self->extra->aside_count--;
-    if (done)
+    if (sp__aside_remove(self, &strand->aside))
         strand->result = SP_OK;
 }
 
@@ -370,7 +367,6 @@ void sp__reentrant_finish(struct sp_process *self, const struct sp_reason *reaso
         if (strand->fiber != NULL)
             sp__server_frames_abort(self, strand->frame, reason);
         sp__aside_remove(self, &strand->aside);
-        extra->aside_count--;
         if (strand->fiber != NULL)
             sp__fiber_cache_put(&sp__context()->fibers, strand->fiber);
     }

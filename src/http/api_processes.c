@@ -145,6 +145,7 @@ void sp__http_process(struct sp__http_ask *ask, struct sp__json *json)
                   row.spawned_at == NULL ? NULL : sp_inspect_site(row.spawned_at, site));
     sp__json_uint(json, "notices", row.notices);
     sp__json_bool(json, "signalled", row.signalled);
+    sp__json_uint(json, "interleaved", row.interleaved);
     struct process_told told = { .count = 0 };
     process_list(json, "linked", ask->pid, SP_RELATION_LINK, &told);
     process_list(json, "watching", ask->pid, SP_RELATION_MONITOR, &told);

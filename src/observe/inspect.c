@@ -61,11 +61,14 @@ static bool inspect_supervises(struct sp_runtime *runtime, sp_pid pid)
 /* Under its lock, not closed. */
 static void inspect_holdings(const struct sp_process *process, struct sp_inspect *info)
 {
-    /* relaxed, all: recent values. */
+    /* relaxed, but for one: recent values. */
     uint32_t held = atomic_load_explicit(&process->held, memory_order_relaxed);
     info->files = held / SP__HELD_FILE;
     info->timers = process->relations == NULL ? 0 : process->relations->timer_count;
     info->notices = atomic_load_explicit(&process->exit_signals, memory_order_relaxed);
+    /* acquire: pairs with whoever allocated it. */
+    const struct sp__extra *extra = atomic_load_explicit(&process->extra, memory_order_acquire);
+    info->interleaved = extra == NULL ? 0 : extra->aside_count;
     info->signalled = sp__actor_signalled(&process->actor);
     info->spawned_at = sp__spawn_site_of(process);
 }

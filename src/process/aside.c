@@ -34,6 +34,7 @@ void sp__aside_add(struct sp_process *self, struct sp__aside *aside)
 {
     sp__lock_lock(&self->lock);
     sp__list_push_back(&self->extra->asides, &aside->link);
+    self->extra->aside_count++;
     sp__lock_unlock(&self->lock);
     /* release: pairs with the acquire in possible(). */
     atomic_fetch_or_explicit(&self->shared, SP__SHARED_ASIDE, memory_order_release);
@@ -43,6 +44,7 @@ bool sp__aside_remove(struct sp_process *self, struct sp__aside *aside)
 {
     sp__lock_lock(&self->lock);
     sp__list_remove(&aside->link);
+    self->extra->aside_count--;
     bool done = aside->done;
     sp__lock_unlock(&self->lock);
     return done;

@@ -200,11 +200,11 @@ struct sp__extra {
     struct sp__list callbacks;  /* struct sp__callback.link, to run between messages */
     struct sp__map keyed;       /* key -> struct sp__timer *; and by id */
     struct sp__map keyed_ids;
-    struct sp__map requests; /* under the process's lock: id -> struct sp__request */
-    struct sp__list waiters; /* under the process's lock: senders that wait for room */
-    struct sp__list asides;  /* under the process's lock: struct sp__aside */
-    uint64_t aside_shown;    /* token of the wait that stands for the newest; 0: none */
-    uint32_t aside_count;
+    struct sp__map requests;      /* under the process's lock: id -> struct sp__request */
+    struct sp__list waiters;      /* under the process's lock: senders that wait for room */
+    struct sp__list asides;       /* under the process's lock: struct sp__aside */
+    uint64_t aside_shown;         /* token of the wait that stands for the newest; 0: none */
+    uint32_t aside_count;         /* of `asides`: written by the owner, under that lock */
     bool aside_asks;              /* the class's predicate runs */
     bool aside_look;              /* nobody has looked yet whether the wait closes a circle */
     uint32_t let_in;              /* under it too: how many at once, see send.c */
