@@ -65,3 +65,48 @@ TEST(without_the_bug_every_history_is_linearizable)
         FAIL("%s", output.out);
     sp_test_output_free(&output);
 }
+
+/* Of the program, in a folder of its own: its status, and its output, which is the caller's. */
+static int history_run(const char *filter, const char *runs, struct sp_test_output *out_output)
+{
+    char folder[] = "/tmp/sim_history.XXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    sp_test_run(&(struct sp_test_command){ .program = PROGRAM,
+                                           .dir = folder,
+                                           .args = (const char *const[]){ "--filter", filter,
+                                                                          "--runs", runs, NULL } },
+                out_output);
+    folder_remove(folder);
+    return out_output->status;
+}
+
+TEST(transactions_that_see_halves_are_found_and_told)
+{
+    struct sp_test_output output;
+    CHECK_INT(history_run("halves", "1000", &output), 1);
+    CHECK_CONTAINS(output.out, "the transactions rule out: ");
+    CHECK_CONTAINS(output.out, "100/100 replays agree");
+    CHECK_CONTAINS(output.out, "so T");
+    CHECK_CONTAINS(output.out, "comes before itself\n      T");
+    CHECK_CONTAINS(output.out, "append ");
+    sp_test_output_free(&output);
+}
+
+TEST(transactions_in_a_row_and_unknown_ones_are_serializable)
+{
+    struct sp_test_output output;
+    if (history_run("one_after_the_other", sp_test_slow() ? "200" : "10000", &output) != 0)
+        FAIL("%s", output.out);
+    sp_test_output_free(&output);
+    if (history_run("unknown_transactions", "10", &output) != 0)
+        FAIL("%s", output.out);
+    sp_test_output_free(&output);
+}
+
+TEST(a_transaction_that_ends_twice_fails_its_test)
+{
+    struct sp_test_output output;
+    CHECK_INT(history_run("ends_twice", "1", &output), 1);
+    CHECK_CONTAINS(output.out, "transaction 0 has ended before");
+    sp_test_output_free(&output);
+}

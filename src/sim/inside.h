@@ -9,6 +9,7 @@
 #include "runtime/sim/machine.h"
 #include "sim/fault.h"
 #include "sim/liveness.h"
+#include "sim/memory.h"
 #include "sim/run.h"
 
 #include <stdio.h>
@@ -63,6 +64,7 @@ struct sp_sim {
     struct sp_sim_node *nodes;
     size_t invariant_count;
     struct sp_sim_history *histories;
+    struct sp_sim_txns *txns;
     struct sim_follower follower; /* of sim_followed() */
     struct sim_faults swarm;
     struct sim_later *later;     /* in the order of their moments */
@@ -171,8 +173,29 @@ void sim_entropy(struct sp_sim *s, void *bytes, size_t size);
 /** Free what a node of a program has. */
 void sim_program_free(struct sp_sim_node *node);
 
-/** Free the histories of a run. */
+/** Free the histories of a run, and its transactions. */
 void sim_histories_finish(struct sp_sim *s);
+void sim_txns_finish(struct sp_sim *s);
+
+/** What is allocated between the two is not the program's: it outlives the run, and is no allocation
+ *  that could fail by chance. Where a step is in the middle of something, too. */
+struct sim_own {
+    bool inside;
+    bool asking;
+};
+
+static inline struct sim_own sim_own_begin(struct sp_sim *s)
+{
+    struct sim_own before = { .inside = sim_memory_switch(false), .asking = s->asking };
+    s->asking = true;
+    return before;
+}
+
+static inline void sim_own_end(struct sp_sim *s, struct sim_own before)
+{
+    s->asking = before.asking;
+    (void)sim_memory_switch(before.inside);
+}
 
 /** Counts of sp_sometimes() from here on. Errors: NOMEM. */
 SP_NODISCARD sp_err sim_property_start(void);

@@ -364,6 +364,7 @@ static void run_finish(struct sp_sim *s)
         sp__free(node);
     }
     sim_histories_finish(s);
+    sim_txns_finish(s);
     s->result->window = s->swarm.window;
     s->result->allocations = s->swarm.allocations;
     sim_faults_finish(s);

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "sim/history/model.h"
 #include "sim/inside.h"
-#include "sim/memory.h"
 
 enum {
     HISTORY_TEXT = 8192,
@@ -33,13 +32,13 @@ static void history_no_memory(struct sp_sim *s)
 
 sp_sim_history *sp_sim_history_new(sp_sim *s, const struct sp_model *model)
 {
-    bool inside = sim_memory_switch(false);
+    struct sim_own own = sim_own_begin(s);
     struct sp_sim_history *h = sp__calloc(1, sizeof(*h));
     if (h != NULL && sp_history_create(&h->history) != SP_OK) {
         sp__free(h);
         h = NULL;
     }
-    (void)sim_memory_switch(inside);
+    sim_own_end(s, own);
     if (h == NULL)
         history_no_memory(s);
     h->sim = s;
@@ -71,9 +70,9 @@ static uint64_t history_stamp(struct sp_sim_history *h)
 size_t sp_sim_invoke(sp_sim_history *h, const struct sp_operation *operation)
 {
     size_t id = 0;
-    bool inside = sim_memory_switch(false);
+    struct sim_own own = sim_own_begin(h->sim);
     sp_err err = sp_history_invoke(h->history, operation, history_stamp(h), &id);
-    (void)sim_memory_switch(inside);
+    sim_own_end(h->sim, own);
     if (err != SP_OK)
         history_no_memory(h->sim);
     return id;
@@ -81,9 +80,9 @@ size_t sp_sim_invoke(sp_sim_history *h, const struct sp_operation *operation)
 
 static void history_return(sp_sim_history *h, size_t id, enum sp_outcome outcome, sp_value out)
 {
-    bool inside = sim_memory_switch(false);
+    struct sim_own own = sim_own_begin(h->sim);
     sp_err err = sp_history_return(h->history, id, outcome, out, history_stamp(h));
-    (void)sim_memory_switch(inside);
+    sim_own_end(h->sim, own);
     if (err == SP_ERR_NOMEM)
         history_no_memory(h->sim);
     if (err != SP_OK)
@@ -186,7 +185,7 @@ void sp_sim_check_linearizable(sp_sim_history *h)
     bool told = h->sim->plan->trace != NULL;
     struct sp_history_verdict verdict;
     struct sp_history_options options = { .no_core = !told };
-    bool inside = sim_memory_switch(false);
+    struct sim_own own = sim_own_begin(h->sim);
     const struct sp_operation *operations = sp_history_operations(h->history, &count);
     sp_err err = sp_history_check(operations, count, h->model, &options, &verdict);
     if (err == SP_OK && verdict.end == SP_HISTORY_ILLEGAL && told)
@@ -194,7 +193,7 @@ void sp_sim_check_linearizable(sp_sim_history *h)
     enum sp_history_end end = err == SP_OK ? verdict.end : SP_HISTORY_OK;
     if (err == SP_OK)
         sp_history_verdict_finish(&verdict);
-    (void)sim_memory_switch(inside);
+    sim_own_end(h->sim, own);
     if (err != SP_OK)
         history_no_memory(h->sim);
     if (end == SP_HISTORY_ILLEGAL)
