@@ -46,18 +46,6 @@ void *sp__server_extra(const struct sp__server_hook *hook)
 
 /* ---- one message ---- */
 
-static void server_ask_stop(struct sp_process *self, const struct sp_reason *moved_reason)
-{
-    struct sp__extra *extra = sp__process_extra(self);
-    if (extra == NULL)
-        sp__process_exit_now(self, moved_reason); /* no memory to remember it: at once */
-    if (extra->stop == NULL)
-        extra->stop = moved_reason;
-    else
-        sp_reason_unref(moved_reason);
-    self->attention |= SP__ATTEND_STOP;
-}
-
 sp_err sp__server_class_init(const struct sp_server_class *class, void *state, const void *args)
 {
     if (class->init != NULL)
@@ -94,7 +82,7 @@ static void server_exit_notice(struct sp_process *self, struct sp__server *serve
 {
     sp_pid parent = { self->parent_serial, self->parent_slot, 0 };
     if (sp_pid_equal(notice->pid, parent))
-        server_ask_stop(self, sp_reason_ref(notice->reason));
+        sp__server_ask_stop(self, sp_reason_ref(notice->reason));
     else if (server->class->on_exit != NULL)
         server->class->on_exit(server->state, notice);
 }
@@ -142,21 +130,16 @@ sp_err sp__server_default_run(void *arg, struct sp_message *message, void *out)
     }
 }
 
-static bool message_is_call(const struct sp_message *message)
-{
-    return (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL;
-}
-
 static uint32_t message_out_size(const struct sp_message *message)
 {
-    return message_is_call(message) ? sp__message_op(message)->out_size : 0;
+    return sp__message_is_call(message) ? sp__message_op(message)->out_size : 0;
 }
 
 static void server_answer(struct sp__frame *frame, sp_err err)
 {
     struct sp_message *message = frame->message;
     const struct sp_op *op = sp__message_op(message);
-    bool is_call = message_is_call(message);
+    bool is_call = sp__message_is_call(message);
     const void *out = frame->out;
     frame->call = false;
     frame->out = NULL; /* before the user's code: a late reply is destroyed */
@@ -165,16 +148,6 @@ static void server_answer(struct sp__frame *frame, sp_err err)
                                         .out = out,
                                         .out_size = message_out_size(message),
                                         .out_destroy = is_call ? op->out_destroy : NULL });
-}
-
-/* The reply does not go out; the destructor accepts what was never written. */
-static void frame_drop_out(struct sp__frame *frame)
-{
-    void *out = frame->out;
-    frame->out = NULL; /* before the user's code, which may end in a fault */
-    if (out != NULL && message_is_call(frame->message) &&
-        sp__message_op(frame->message)->out_destroy != NULL)
-        sp__message_op(frame->message)->out_destroy(out);
 }
 
 /* After the handler: answer, free. False: kept. */
@@ -192,7 +165,7 @@ static bool frame_end(struct sp__server *server, struct sp__frame *frame, sp_err
     sp__message_empty(message);
     /* Because of an error, or because the request was taken. */
     if (!frame->call || result != SP_OK)
-        frame_drop_out(frame);
+        sp__frame_drop_out(frame);
     if (frame->call)
         server_answer(frame, result);
     server->frame = frame->outer;
@@ -613,70 +586,7 @@ static enum sp__turn server_turn(struct sp__actor *actor)
     }
 }
 
-/* ---- the end ---- */
-
-static void server_quiesce(struct sp_process *self)
-{
-    struct sp__server *server = self->data;
-    const struct sp__server_hook *hook = server->class->hook;
-    if (hook != NULL && hook->quiesce != NULL)
-        hook->quiesce(sp__server_extra_of(server), (self->flags & SP__PROCESS_NO_TERMINATE) != 0);
-}
-
-static void server_terminate(struct sp_process *self, const struct sp_reason *reason)
-{
-    struct sp__server *server = self->data;
-    bool was_up = (self->flags & SP__PROCESS_STARTED) != 0;
-    if (!was_up || server->class->terminate == NULL)
-        return;
-    bool timed = sp__schedule_enter(self, "terminate");
-    server->class->terminate(server->state, reason);
-    if (timed)
-        sp__schedule_end(self);
-}
-
-static void frame_abort(struct sp_process *self, struct sp__frame *frame,
-                        const struct sp_reason *reason)
-{
-    struct sp_message *message = frame->message;
-    if (message == NULL)
-        return;
-    sp__trace_aborted(self, message, reason);
-    if (!frame->kept)
-        frame_drop_out(frame);
-    frame->message = NULL;
-    if (frame->kept && !(message->flags & SP__MESSAGE_NOTICE))
-        sp__dead_letter(SP_DEAD_EXITED, message, sp__process_pid(self)); /* it was put back */
-    if (frame->call && message->type == &sp__server_start_type) {
-        sp_err err = frame->start_err == SP_OK ? SP_ERR_INITFAILED : frame->start_err;
-        sp__reply_send(sp__message_call(message),
-                       &(struct sp__reply){ .err = err, .reason = reason });
-    } else if (frame->call) {
-        sp__reply_send(sp__message_call(message),
-                       &(struct sp__reply){ .err = SP_ERR_DIED, .reason = reason });
-    }
-    sp__free(frame->out_heap);
-    if (self->behaviour == &sp__server_behaviour)
-        sp__message_destroy(message);
-}
-
-void sp__server_frames_abort(struct sp_process *self, struct sp__frame *frame,
-                             const struct sp_reason *reason)
-{
-    for (; frame != NULL; frame = frame->outer)
-        frame_abort(self, frame, reason);
-}
-
-static void server_finish(struct sp_process *self, const struct sp_reason *reason)
-{
-    struct sp__server *server = self->data;
-    if (server->class->hook != NULL)
-        server->class->hook->finish(sp__server_extra_of(server));
-    sp__server_frames_abort(self, server->frame, reason);
-    sp__reentrant_finish(self, reason);
-    sp__requests_fail(self, reason);
-    sp__free(server);
-}
+/* ---- what it is called ---- */
 
 static const char *server_running(struct sp_process *self)
 {
@@ -700,54 +610,10 @@ const struct sp__behaviour sp__server_behaviour = {
     .label = "server",
     .handlers = true,
     .turn = server_turn,
-    .quiesce = server_quiesce,
-    .terminate = server_terminate,
-    .finish = server_finish,
+    .quiesce = sp__server_quiesce,
+    .terminate = sp__server_terminate,
+    .finish = sp__server_finish,
     .running = server_running,
     .name = server_name,
     .tag = server_tag,
 };
-
-/* ---- what a handler may do ---- */
-
-void sp_server_stop_self(const struct sp_reason *moved_reason)
-{
-    if (sp__server_self() == NULL)
-        sp_reason_unref(moved_reason);
-    else
-        server_ask_stop(sp__process_self(), moved_reason);
-}
-
-void sp_server_continue(void)
-{
-    struct sp__extra *extra =
-        sp__server_self() == NULL ? NULL : sp__process_extra(sp__process_self());
-    if (extra != NULL) {
-        extra->run_continue = true;
-        sp__process_self()->attention |= SP__ATTEND_STEP;
-        return;
-    }
-    if (sp__server_self() != NULL)
-        sp_exit(sp_reason_out_of_memory());
-}
-
-void sp_server_idle_after(sp_duration d)
-{
-    struct sp_process *self = sp__process_self();
-    if (sp__server_self() == NULL || (d.ns == 0 && self->extra == NULL))
-        return;
-    struct sp__extra *extra = sp__process_extra(self);
-    if (extra == NULL)
-        sp_exit(sp_reason_out_of_memory());
-    extra->idle_after = d;
-    extra->idle_at = 0;
-    self->attention |= SP__ATTEND_IDLE;
-}
-
-sp_pid sp_server_from(void)
-{
-    struct sp__server *server = sp__server_self();
-    return server == NULL || server->frame == NULL || server->frame->message == NULL
-               ? SP_PID_NONE
-               : server->frame->message->from;
-}

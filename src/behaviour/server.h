@@ -4,7 +4,7 @@
  *   on the stack of a handler: struct sp__frame, what is being handled
  *
  * Threads: the server's process; `handling_since` is read by others under its lock.
- * Neighbours: server.c, call.c, request.c, server_hook.h.
+ * Neighbours: server.c, server_end.c, server_self.c, call.c, request.c, server_hook.h.
  */
 #ifndef SPAWNED_BEHAVIOUR_SERVER_H
 #define SPAWNED_BEHAVIOUR_SERVER_H
@@ -47,12 +47,30 @@ void sp__server_message(struct sp_process *self, struct sp_message *moved_messag
 void sp__server_frames_abort(struct sp_process *self, struct sp__frame *frame,
                              const struct sp_reason *reason) SP_NONNULL_ARGS(1, 3);
 
+/** The callbacks of struct sp__behaviour at the end. */
+void sp__server_quiesce(struct sp_process *self) SP_NONNULL;
+void sp__server_terminate(struct sp_process *self, const struct sp_reason *reason) SP_NONNULL;
+void sp__server_finish(struct sp_process *self, const struct sp_reason *reason) SP_NONNULL;
+
+/** The reply does not go out: destroys it; the destructor accepts what was never written. Context: the
+ *  server's process. */
+void sp__frame_drop_out(struct sp__frame *frame) SP_NONNULL;
+
+/** End with this reason after the message that is handled; the first one counts. Ownership: takes
+ *  the reason. Context: the server's process. */
+void sp__server_ask_stop(struct sp_process *self, const struct sp_reason *moved_reason) SP_NONNULL;
+
 /** The hook's part behind the state. */
 void *sp__server_extra_of(struct sp__server *server) SP_NONNULL;
 
 static inline const struct sp_op *sp__message_op(const struct sp_message *message)
 {
     return sp__container_of(message->type, const struct sp_op, in);
+}
+
+static inline bool sp__message_is_call(const struct sp_message *message)
+{
+    return (message->type->kind & ~SP__KIND_RESERVED) == SP__KIND_CALL;
 }
 
 /** Run the class's init, or what stands for it where there is none.
