@@ -32,8 +32,8 @@ spawned_add_model(random)
 spawned_add_model(mailbox runtime/actor.c)
 spawned_add_model(run_queue runtime/run_queue.c)
 spawned_add_model(young_stack runtime/young_stack.c)
-spawned_add_model(search runtime/real/search.c runtime/real/ready.c runtime/real/lanes.c runtime/run_queue.c
-    runtime/young_stack.c runtime/timers.c runtime/timer_wheel.c runtime/actor.c base/alloc.c)
+spawned_add_model(search runtime/real/search.c runtime/real/lurk.c runtime/real/ready.c runtime/real/lanes.c
+    runtime/run_queue.c runtime/young_stack.c runtime/timers.c runtime/timer_wheel.c runtime/actor.c base/alloc.c)
 spawned_add_model(reply process/reply.c runtime/actor.c)
 spawned_add_model(epoch runtime/epoch.c)
 spawned_add_model(lock base/lock_linux.c)

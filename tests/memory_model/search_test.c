@@ -1,4 +1,4 @@
-/* runtime/real/search.c and ready.c: workers that look for work and fall asleep, against those who
+/* runtime/real/search.c, lurk.c and ready.c: workers that look for work and fall asleep, against those who
  * make work; and a timer that comes earlier than the one a worker sleeps until.
  *
  * What must hold is one sentence: no worker sleeps while there is work. A worker of the model ends
@@ -28,6 +28,8 @@ static struct {
     int found[SEARCH_ACTORS];
     _Atomic int event; /* the poller was interrupted */
     int64_t sleeps_until;
+    int64_t passes_ns; /* with each reading of the clock, each thread's own */
+    int64_t clock_ns[SEARCH_WORKERS + 1];
 } state;
 
 /* ---- what is not checked here ---- */
@@ -44,7 +46,7 @@ struct sp__context *sp__context(void)
 static int64_t clock_now(struct sp_runtime *runtime)
 {
     (void)runtime;
-    return 0;
+    return state.clock_ns[model_thread()] += state.passes_ns;
 }
 
 void sp__lock_slow(struct sp__lock *lock) SP__NO_THREAD_SAFETY
@@ -110,7 +112,8 @@ void sp__poller_harvest(struct sp__poller *poller, int64_t timeout_ns,
 {
     (void)poller;
     out_batch->count = 0;
-    if (timeout_ns == 0)
+    /* A nap is over at once. */
+    if (timeout_ns == 0 || state.workers[model_thread() - 1].lurk.counted)
         return;
     state.sleeps_until = timeout_ns;
     while (atomic_load_explicit(&state.event, memory_order_acquire) == 0)
@@ -147,6 +150,7 @@ static void worker_setup(uint32_t index)
     worker->victim = index;
     worker->real = &state.real;
     worker->runner = runner;
+    worker->seen_young.top = UINT64_MAX;
     runner->worker = worker;
     runner->real = &state.real;
     runner->context.runtime = &state.runtime;
@@ -179,6 +183,20 @@ static void search_setup_for(uint32_t workers)
 static void search_setup(void)
 {
     search_setup_for(2);
+}
+/* What is new is fresh at first, and no more at the next look; worker 1 naps between the two. */
+static void young_setup(void)
+{
+    search_setup_for(2);
+    state.passes_ns = 30000;
+    state.workers[1].lurk.nap_ns = 50000;
+}
+/* Worker 1 has napped, and is to find out that it may sleep. */
+static void lurking_setup(void)
+{
+    young_setup();
+    state.workers[1].lurk.counted = true;
+    atomic_store_explicit(&state.real.lurking, 1, memory_order_relaxed);
 }
 /* The first thread is worker 0, which is busy, and so on. */
 static void search_enter(int thread)
@@ -213,7 +231,7 @@ static void make_one(void)
 static void make_young(void)
 {
     MODEL_ASSERT(sp__young_stack_push(&state.workers[0].young, make(0)));
-    sp__real_notify(&state.real);
+    sp__real_notify_new(&state.real);
 }
 
 static void stop(void)
@@ -308,7 +326,9 @@ static const struct model one_global = SEARCH_MODEL(
 static const struct model one_local = SEARCH_MODEL("search, own queue", search_setup, make_one,
                                                    work, NULL, nobody_sleeps_beside_work);
 static const struct model one_young =
-    SEARCH_MODEL("search, young", search_setup, make_young, work, NULL, nobody_sleeps_beside_work);
+    SEARCH_MODEL("search, young", young_setup, make_young, work, NULL, nobody_sleeps_beside_work);
+static const struct model lurking = SEARCH_MODEL("search, young while lurking", lurking_setup,
+                                                 make_young, work, NULL, nobody_sleeps_beside_work);
 static const struct model at_end =
     SEARCH_MODEL("search, stop", search_setup, stop, work, NULL, nobody_sleeps_beside_work);
 static const struct model timer =
@@ -324,6 +344,7 @@ TEST(a_worker_does_not_sleep_beside_work)
     model_must_hold(&one_global);
     model_must_hold(&one_local);
     model_must_hold(&one_young);
+    model_must_hold(&lurking);
     model_must_hold(&at_end);
 }
 
@@ -348,6 +369,8 @@ TEST(the_last_searcher_hands_the_search_on)
 static const struct model_spared search_spared[] = {
     SPARED("sp__real_global_push", "add", "&real->global_count", acq_rel, BY_FENCE),
     SPARED("worker_sleep", "sub", "&real->searching", acq_rel, BY_FENCE),
+    SPARED("lurk_count", "add", "&worker->real->lurking", acq_rel, "others are only not woken"),
+    SPARED("lurk_count", "sub", "&worker->real->lurking", acq_rel, BY_FENCE),
     SPARED("worker_stop_searching", "sub", "&worker->real->searching", acq_rel, BY_FENCE),
     SPARED("worker_list_idle", "add", "&real->idle_count", acq_rel, BY_FENCE),
     SPARED("real_has_work", "load", "&real->global_count", acquire, BY_FENCE),
@@ -367,9 +390,11 @@ static const struct model_spared search_spared[] = {
 
 TEST(each_order_is_needed)
 {
-    static const struct model *const models[] = { &one_global, &one_local, &one_young,      &at_end,
-                                                  &timer,      &hand_on,   &hand_on_global, NULL };
-    static const char *const files[] = { "search.c", "ready.c", "timers.c", "atomic.h", NULL };
+    static const struct model *const models[] = { &one_global, &one_local,      &one_young,
+                                                  &lurking,    &at_end,         &timer,
+                                                  &hand_on,    &hand_on_global, NULL };
+    static const char *const files[] = { "search.c", "lurk.c",   "ready.c",
+                                         "timers.c", "atomic.h", NULL };
     model_weaken_each(
         &(struct model_part){ .models = models, .files = files, .spared = search_spared });
 }

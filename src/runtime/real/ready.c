@@ -48,6 +48,16 @@ void sp__real_notify(struct sp__real *real)
         sp__real_wake_one(real);
 }
 
+void sp__real_notify_new(struct sp__real *real)
+{
+    /* As above: pairs with the fence in worker_sleep(), and so also with sp__lurk_until(). */
+    sp__fence_full();
+    if (atomic_load_explicit(&real->idle_count, memory_order_relaxed) != 0 &&
+        atomic_load_explicit(&real->searching, memory_order_relaxed) == 0 &&
+        atomic_load_explicit(&real->lurking, memory_order_relaxed) == 0)
+        sp__real_wake_one(real);
+}
+
 void sp__real_wake_all(struct sp__real *real)
 {
     for (uint32_t i = 0; i < real->worker_count; i++)
@@ -206,8 +216,8 @@ void sp__real_ready_new(struct sp__actor *actor)
     struct sp__worker *worker = sp__runner_enter(runner);
     bool pushed = worker != NULL && sp__young_stack_push(&worker->young, actor);
     sp__runner_leave(runner, place);
-    if (pushed)
-        ready_notify(runner);
-    else
+    if (!pushed)
         sp__real_ready(actor);
+    else if (runner->real->worker_count > 1)
+        sp__real_notify_new(runner->real);
 }

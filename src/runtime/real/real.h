@@ -13,6 +13,8 @@
  * worker lists itself as idle and then looks at all queues once more; making work
  * visible, a worker then looks at the idle list: one of both sees the other.
  *
+ * For new processes another worker is woken seldom, and takes them late: lurk.h.
+ *
  * For the events of one harvest nobody is woken while they are little work, by what events cost
  * so far (worker_wants_help() in search.c): whoever harvested them has done them before another
  * worker is there. The watcher sees to it where that is a mistake.
@@ -27,6 +29,7 @@
 #include "runtime/real/blocking.h"
 #include "runtime/real/handoff.h"
 #include "runtime/real/lanes.h"
+#include "runtime/real/lurk.h"
 #include "runtime/real/poller.h"
 #include "runtime/real/runner.h"
 #include "runtime/real/slice.h"
@@ -45,6 +48,8 @@ struct sp__real;
 struct sp__worker {
     struct sp__run_queue queue;
     struct sp__young_stack young;
+    struct sp__lurk_seen seen_young; /* by thieves */
+    struct sp__lurk lurk;
     bool eventful;     /* the last look into the poller brought more than one event */
     unsigned pace;     /* so many turns lie between two looks at timers, poller and global queue */
     int64_t looked_ns; /* when it did so last; 0: it was idle since */
@@ -106,6 +111,7 @@ struct sp__real {
     struct sp__list idle SP__GUARDED_BY(idle_lock);
     _Atomic uint32_t idle_count;
     _Atomic uint32_t searching;
+    _Atomic uint32_t lurking; /* workers that will look for new processes by themselves */
     _Atomic(struct sp__worker *) polling; /* who is in the poller */
     _Atomic int64_t polling_until;        /* 0: nobody sleeps there */
     _Atomic int64_t polled_ns;            /* when somebody came back from there last */
@@ -151,6 +157,8 @@ void sp__real_wake_one(struct sp__real *real);
 void sp__real_wake_all(struct sp__real *real);
 /** There is new work in a queue that others can take from: wake one, unless one searches. */
 void sp__real_notify(struct sp__real *real);
+/** The same for a new process: nor if one lurks. */
+void sp__real_notify_new(struct sp__real *real);
 /** Append to the global queue; wakes nobody. Context: any. */
 void sp__real_global_push(struct sp__real *real, struct sp__actor *const *actors, size_t count);
 /** A fair share of the global queue: one to run, the others to the own queue. NULL: it is empty.

@@ -176,11 +176,15 @@ static inline struct sp__actor *worker_next(struct sp__worker *worker)
 
 static void worker_stop_searching(struct sp__worker *worker)
 {
-    if (!worker->searching)
-        return;
-    worker->searching = false;
-    /* The last searcher that found work hands the search on. seq_cst: see sp__real_notify(). */
-    if (atomic_fetch_sub_explicit(&worker->real->searching, 1, memory_order_seq_cst) == 1)
+    bool lurked = sp__lurk_end(worker);
+    bool last = false;
+    if (worker->searching) {
+        worker->searching = false;
+        /* seq_cst: see sp__real_notify(). */
+        last = atomic_fetch_sub_explicit(&worker->real->searching, 1, memory_order_seq_cst) == 1;
+    }
+    /* The last searcher that found work hands the search on. */
+    if (last || lurked)
         sp__real_notify(worker->real);
 }
 
@@ -200,7 +204,7 @@ static struct sp__actor *worker_steal(struct sp__worker *worker)
         struct sp__worker *victim = &real->workers[worker->victim];
         struct sp__actor *actor = sp__run_queue_steal(&worker->queue, &victim->queue);
         if (actor == NULL)
-            actor = sp__young_stack_steal(&victim->young);
+            actor = sp__lurk_steal(worker, victim);
         if (actor != NULL) {
             sp__count(&worker->runner->context.counters.steals);
             SP__USDT2(steal, worker->index, worker->victim);
@@ -210,14 +214,15 @@ static struct sp__actor *worker_steal(struct sp__worker *worker)
     return NULL;
 }
 
-static bool real_has_work(struct sp__real *real)
+/* Is there anything to take? `young`: new processes, too. */
+static bool real_has_work(struct sp__real *real, bool young)
 {
     if (atomic_load_explicit(&real->global_count, memory_order_seq_cst) != 0 ||
         !sp__lanes_empty(&real->lanes) || atomic_load_explicit(&real->stop, memory_order_seq_cst))
         return true;
     for (uint32_t i = 0; i < real->worker_count; i++)
         if (sp__run_queue_length(&real->workers[i].queue) != 0 ||
-            !sp__young_stack_empty(&real->workers[i].young))
+            (young && !sp__young_stack_empty(&real->workers[i].young)))
             return true;
     return false;
 }
@@ -241,6 +246,8 @@ static void worker_unlist_idle(struct sp__worker *worker)
     if (atomic_load_explicit(&worker->token, memory_order_relaxed) == 0) {
         sp__list_remove(&worker->idle_link);
         atomic_fetch_sub_explicit(&real->idle_count, 1, memory_order_seq_cst);
+    } else {
+        worker->lurk.woken = true;
     }
     atomic_store_explicit(&worker->token, 0, memory_order_relaxed);
     sp__lock_unlock(&real->idle_lock);
@@ -270,14 +277,14 @@ static int64_t worker_timeout(struct sp__worker *worker, int64_t until)
     return timeout < 0 ? 0 : timeout;
 }
 
-/* In the poller, until an event, the next timer, or an interrupt. */
-static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
+/* In the poller, until an event, the next timer, an interrupt, or an instant. */
+static void worker_poll_sleep(struct sp__worker *worker, int64_t latest)
 {
     struct sp__real *real = worker->real;
     struct sp_runtime *runtime = real->runtime;
     int64_t until = sp__timers_next(runtime->timers);
-    if (tidy_at < until)
-        until = tidy_at;
+    if (latest < until)
+        until = latest;
     /* seq_cst: pairs with timer_earlier: either it sees until when we sleep, or we see its timer. */
     atomic_store_explicit(&real->polling_until, until, memory_order_seq_cst);
     struct sp__poller_batch batch;
@@ -298,14 +305,14 @@ static void worker_poll_sleep(struct sp__worker *worker, int64_t tidy_at)
     sp__timers_expire(runtime, now);
 }
 
-/* On its token. */
-static void worker_futex_sleep(struct sp__worker *worker, int64_t tidy_at)
+/* On its token, until an instant at the latest. */
+static void worker_futex_sleep(struct sp__worker *worker, int64_t latest)
 {
     sp__count(&worker->runner->context.counters.parks);
     sp__record(&worker->runner->context, SP_RECORD_PARK, 0, NULL);
     SP__USDT2(park, worker->index, 1);
     while (atomic_load_explicit(&worker->token, memory_order_acquire) == 0) {
-        int64_t timeout = worker_timeout(worker, tidy_at);
+        int64_t timeout = worker_timeout(worker, latest);
         if (timeout == 0)
             break;
         sp__futex_wait(&worker->token, 0, timeout);
@@ -322,18 +329,20 @@ static void worker_sleep(struct sp__worker *worker)
         atomic_fetch_sub_explicit(&real->searching, 1, memory_order_seq_cst);
     }
     int64_t tidy_at = worker_tidy(worker);
+    int64_t nap_until = sp__lurk_until(worker);
+    int64_t until = nap_until < tidy_at ? nap_until : tidy_at;
     sp__epoch_away(&worker->runner->context.epoch);
     worker_list_idle(worker);
     /* We are listed before we look once more: pairs with the fence in sp__real_notify(). */
     sp__fence_full();
-    if (!real_has_work(real)) {
+    if (!real_has_work(real, nap_until == INT64_MAX)) {
         struct sp__worker *nobody = NULL;
         sp__watched_idle(&worker->runner->context, true);
         if (atomic_compare_exchange_strong_explicit(&real->polling, &nobody, worker,
                                                     memory_order_seq_cst, memory_order_relaxed)) {
-            worker_poll_sleep(worker, tidy_at);
+            worker_poll_sleep(worker, until);
         } else {
-            worker_futex_sleep(worker, tidy_at);
+            worker_futex_sleep(worker, until);
         }
         sp__watched_idle(&worker->runner->context, false);
     } else {
@@ -358,7 +367,8 @@ static struct sp__actor *worker_find(struct sp__worker *worker)
         }
         if (atomic_load_explicit(&worker->real->stop, memory_order_acquire))
             return NULL;
-        worker_sleep(worker);
+        if (!sp__lurk_spin(worker))
+            worker_sleep(worker);
     }
 }
 
