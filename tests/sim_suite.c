@@ -2,8 +2,9 @@
  * strategies.
  *
  * Each test is searched in some trials with different seeds; what fails is shrunk and replayed,
- * from its schedule and from its seed. Tests called NAME_fixed are corrected twins, which must
- * pass every schedule.
+ * from its schedule and from its seed. The reference schedule must pass, so no failure consists of less
+ * than one decision; what it is shrunk to may be one more. Tests called NAME_fixed are corrected
+ * twins, which must pass every schedule.
  *
  * Threads: one. Neighbours: src/sim/campaign.h.
  */
@@ -23,6 +24,7 @@ enum {
     SUITE_TRIALS_MAX = 1000,
     SUITE_RUNS = 10000,
     SUITE_REPLAYS = 100,
+    SUITE_DECISIONS_MAX = 2, /* of a shrunk schedule: one is the least there can be */
 };
 
 struct suite_options {
@@ -40,6 +42,7 @@ struct suite_options {
 struct suite_row {
     const struct sp_sim_test *test;
     bool twin;
+    bool passes; /* the reference schedule */
     uint64_t trials;
     uint64_t found;
     uint64_t schedules[SUITE_TRIALS_MAX]; /* of the trials that found it, sorted in the end */
@@ -159,12 +162,25 @@ static int row_compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+/* Of a sorted row. */
 static bool row_good(const struct suite_row *row)
 {
     if (row->twin)
         return row->found == 0;
-    return row->found == row->trials && row->replays_same == row->replays &&
-           row->seeds_same == row->replays;
+    return row->passes && row->found == row->trials && row->replays_same == row->replays &&
+           row->seeds_same == row->replays &&
+           (row->found == 0 || row->decisions[row->found - 1] <= SUITE_DECISIONS_MAX);
+}
+
+/* No decision at all: is it as it should be? */
+static bool reference_passes(const struct sp_sim_test *test, uint64_t seed)
+{
+    struct sim_schedule none = { 0 };
+    struct sim_plan plan = { .test = test, .seed = seed, .schedule = &none };
+    struct sim_result result;
+    suite_expect(sim_run(&plan, &result));
+    sim_schedule_finish(&result.schedule);
+    return !result.failed;
 }
 
 static uint64_t row_median(const uint64_t *values, uint64_t count)
@@ -241,6 +257,7 @@ static bool suite_row(const struct suite_options *options, const struct sp_sim_t
     row->test = test;
     row->twin = suite_is_twin(test);
     row->trials = row->twin ? 1 : options->trials;
+    row->passes = reference_passes(test, options->seed);
     for (uint64_t number = 0; number < row->trials; number++)
         trial(options, row, number);
     qsort(row->schedules, (size_t)row->found, sizeof(uint64_t), row_compare);
@@ -296,7 +313,8 @@ static int suite(const struct suite_options *options)
                ",\"twins\":%" PRIu64 ",\"twins_bad\":%" PRIu64 "}\n",
                bugs, missed, median, twins, failing);
     else
-        printf("%" PRIu64 " bugs, %" PRIu64 " missed or not replayed, median of their medians "
+        printf("%" PRIu64 " bugs, %" PRIu64
+               " missed, not replayed or not short, median of their medians "
                "%" PRIu64 " schedules; %" PRIu64 " twins, %" PRIu64 " fail\n",
                bugs, missed, median, twins, failing);
     return missed + failing == 0 && bugs + twins > 0 ? 0 : 1;
