@@ -17,9 +17,11 @@ static sp_deadline loosely(void)
     return torture_strict() ? TORTURE_PATIENCE : sp_after_ms(300);
 }
 
-static bool in_time(sp_err err)
+/* As DID(), but it may be too late where the other side has failed. */
+#define IN_TIME(operation) in_time((operation), #operation, __LINE__)
+static bool in_time(sp_err err, const char *what, int line)
 {
-    return (err != SP_ERR_TIMEOUT || torture_strict()) && DID(err);
+    return (err != SP_ERR_TIMEOUT || torture_strict()) && torture_did(err, what, __FILE__, line);
 }
 
 /* ---- the client ---- */
@@ -63,11 +65,11 @@ static void client_run(void *arg)
     struct sp_io_error error;
     struct sp_stream *stream;
     small.out_error = &error;
-    if (!in_time(sp_connect(client->where, &small, TORTURE_PATIENCE, &stream)))
+    if (!IN_TIME(sp_connect(client->where, &small, TORTURE_PATIENCE, &stream)))
         return;
     client->talk(stream);
     if (client->closes)
-        (void)in_time(sp_stream_close(stream, TORTURE_PATIENCE));
+        (void)IN_TIME(sp_stream_close(stream, TORTURE_PATIENCE));
     else
         sp_stream_drop(stream);
 }
@@ -88,6 +90,9 @@ static void serve(struct sp_stream *stream, bool echoes)
             break;
     }
     MUST(err != SP_ERR_TIMEOUT);
+    if (torture_strict() && err != SP_ERR_EOF)
+        torture_failed(__FILE__, __LINE__, "%s after %zu bytes, and nothing fails now",
+                       sp_err_name(err), total);
     MUST(err != SP_ERR_EOF || !torture_strict() || total == (echoes ? 17 : MUCH));
 }
 
@@ -100,7 +105,7 @@ static bool accepted(struct sp_listener *listener, struct sp_stream **out_stream
         if (err == SP_OK || err == SP_ERR_TIMEOUT)
             break;
     }
-    return in_time(err);
+    return IN_TIME(err);
 }
 
 /* Returns only when the client is gone. False: with nothing served. */
@@ -163,7 +168,7 @@ static void part_resolve(void)
 {
     sp_address addresses[4];
     size_t count = 0;
-    if (in_time(sp_resolve("localhost", 80, TORTURE_PATIENCE, addresses, 4, &count)))
+    if (IN_TIME(sp_resolve("localhost", 80, TORTURE_PATIENCE, addresses, 4, &count)))
         MUST(count >= 1);
 }
 
