@@ -7,6 +7,8 @@
 #include "support/lab.h"
 #include "support/rig.h"
 
+#include <stdio.h>
+
 #ifdef SPAWNED_FAULT_INJECTION
 
 /** More steps than any of the operations has allocations. */
@@ -85,10 +87,16 @@ static void ward_health(const int *state, struct sp_health *out)
     out->status = (enum sp_health_status) * state;
 }
 
+static void ward_format(const int *state, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%d", *state);
+}
+
 SP_STATE(ward, int);
 SP_ON_INIT(ward);
 SP_ON_HEALTH(ward);
-SP_CLASS(ward, .init = ward__init, .health = ward__health);
+SP_ON_FORMAT(ward);
+SP_CLASS(ward, .init = ward__init, .health = ward__health, .format = ward__format);
 
 static sp_err step_health(void)
 {
@@ -111,6 +119,33 @@ TEST(nomem_when_health_is_asked_for)
 {
     world_open(NULL);
     walk(step_health);
+    world_close();
+}
+
+static sp_err step_sys(void)
+{
+    char text[8];
+    ward_ref ward;
+    sp_err err = ward_start(&(int){ SP_DEGRADED }, NULL, &ward);
+    if (err != SP_OK)
+        return err;
+    err = sp_sys_suspend(ward.pid, WORLD_PATIENCE);
+    if (err == SP_OK)
+        err = sp_sys_state(ward.pid, text, sizeof(text), WORLD_PATIENCE);
+    if (err == SP_OK)
+        err = sp_sys_trace(ward.pid, NULL, WORLD_PATIENCE);
+    while (sp_kill(ward.pid) == SP_ERR_NOMEM)
+        sp_yield();
+    wait_gone_anyhow(ward.pid);
+    for (struct sp_message *message; sp_receive(sp_nowait(), &message) == SP_OK;)
+        sp_message_free(message);
+    return err;
+}
+
+TEST(nomem_when_a_server_is_looked_into)
+{
+    world_open(NULL);
+    walk(step_sys);
     world_close();
 }
 

@@ -217,6 +217,7 @@ enum sp_process_status {
     SP_STATUS_IDLE,     /**< waits for a message */
     SP_STATUS_WAITING,  /**< suspended inside a handler: call, sleep, I/O */
     SP_STATUS_EXITING,
+    SP_STATUS_SUSPENDED, /**< takes no messages, by sp_sys_suspend() */
 };
 
 /** A snapshot of one process. */

@@ -71,6 +71,8 @@ struct sp_server_class {
     void (*on_message)(void *state, struct sp_message *message);
     /** Asked by sp_health(), between two messages; may not wait for long. */
     void (*health)(void *state, struct sp_health *out_health);
+    /** Asked by sp_sys_state(), between two messages: the state in words, with a zero at the end. */
+    void (*format)(const void *state, char *text, size_t size);
     /** Library use: stands between the mailbox and the operations (state machines). */
     const struct sp__server_hook *hook;
     const void *hook_class; /**< the hook's own part of the class */
@@ -459,6 +461,14 @@ typedef struct sp_empty {
         S##_health((const S##__state_type *)state, out_health);        \
     }                                                                  \
     struct S##__health_defined
+
+/** `S__format`, from `void S_format(const State *, char *text, size_t size)`. */
+#define SP_ON_FORMAT(S)                                                 \
+    static void S##__format(const void *state, char *text, size_t size) \
+    {                                                                   \
+        S##_format((const S##__state_type *)state, text, size);         \
+    }                                                                   \
+    struct S##__format_defined
 
 /** In SP_CLASS: `n` processes (1 to 64) of the server's own run its SP_ON_READ operations, on as many
  *  workers as there are; anything else it handles alone, when all reads before it are done. See

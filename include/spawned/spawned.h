@@ -28,6 +28,7 @@
 #include "spawned/starvation.h"
 #include "spawned/statem.h"
 #include "spawned/supervisor.h"
+#include "spawned/sys.h"
 #include "spawned/task.h"
 #include "spawned/time.h"
 #include "spawned/timer.h"

@@ -24,6 +24,7 @@ enum sp_wait_kind {
     SP_WAIT_ROOM,  /**< have room in its mailbox */
     SP_WAIT_TASK,  /**< end, with a result */
     SP_WAIT_GROUP, /**< have all its tasks ended; `to` is the group's process */
+    SP_WAIT_SYS,   /**< do what a function of spawned/sys.h asks */
 };
 
 /** One edge. */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/usdt.h"
 #include "behaviour/reentrant.h"
+#include "behaviour/sys.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
 #include "process/reply_fast.h"
@@ -235,6 +236,9 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         server_watch(self, server, moved_message, &span);
     if (moved_message->flags & SP__MESSAGE_TRACED)
         sp__trace_handle(self, moved_message);
+    struct sp__sys_span shown = { .type = NULL };
+    if (moved_message->flags & SP__MESSAGE_SHOWN)
+        sp__sys_took(self, moved_message, &shown);
     server->frame = &frame;
     sp_err result = SP_ERR_NOMEM;
     if (frame.out != NULL) {
@@ -252,6 +256,8 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         if (frame.outer == NULL)
             atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
     }
+    if (shown.type != NULL)
+        sp__sys_handled(self, &shown, frame.kept ? SP_ERR_DEFERRED : result);
     return frame_end(server, &frame, result) ? SP__HANDLED_DONE : SP__HANDLED_KEPT;
 }
 
@@ -324,6 +330,10 @@ static const struct sp_reason *server_look(struct sp_process *self)
 static const struct sp_reason *server_control(struct sp_process *self)
 {
     const struct sp_reason *end = server_look(self);
+    if (end == NULL && (self->attention & SP__ATTEND_SYS)) {
+        sp__sys_run(self);
+        end = server_look(self);
+    }
     if (end == NULL && (self->attention & SP__ATTEND_CALLBACKS) && sp__callbacks_run(self))
         end = server_look(self);
     return end;
@@ -504,9 +514,11 @@ static SP_NOINLINE void server_watched(struct sp_process *self, struct sp__serve
 }
 
 /* What a message means for the inactivity timeout, and for the deadline of its handler. */
-static SP_NOINLINE void server_attend(struct sp_process *self, const struct sp_message *message)
+static SP_NOINLINE void server_attend(struct sp_process *self, struct sp_message *message)
 {
     struct sp__extra *extra = self->extra;
+    if (self->attention & SP__ATTEND_SHOW)
+        message->flags |= SP__MESSAGE_SHOWN;
     extra->idle_at = 0; /* any message cancels the inactivity timeout */
     extra->idle_after = sp_ns(0);
     if (self->attention & SP__ATTEND_SCHEDULE)
@@ -518,7 +530,7 @@ __attribute__((always_inline)) static inline void server_message(struct sp_proce
                                                                  struct sp__server *server,
                                                                  struct sp_message *message)
 {
-    if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE))
+    if (self->attention & (SP__ATTEND_IDLE | SP__ATTEND_SCHEDULE | SP__ATTEND_SHOW))
         server_attend(self, message);
     struct sp__context *context = sp__context();
     if (message->type->kind == SP__KIND_CAST && server_ordinary(server, message, 0) &&

@@ -8,6 +8,7 @@
  */
 #include "base/alloc.h"
 #include "behaviour/reentrant.h"
+#include "behaviour/sys.h"
 #include "behaviour/server.h"
 #include "process/dead_letter.h"
 #include "process/scheduling.h"
@@ -82,5 +83,6 @@ void sp__server_finish(struct sp_process *self, const struct sp_reason *reason)
     sp__server_frames_abort(self, server->frame, reason);
     sp__reentrant_finish(self, reason);
     sp__requests_fail(self, reason);
+    sp__sys_finish(self);
     sp__free(server);
 }

@@ -23,8 +23,8 @@ enum {
 };
 
 static const char *const processes_orders[] = { "asc", "desc", NULL };
-static const char *const processes_states[] = { "running", "runnable", "idle",
-                                                "waiting", "exiting",  NULL };
+static const char *const processes_states[] = { "running", "runnable",  "idle", "waiting",
+                                                "exiting", "suspended", NULL };
 static const char *const processes_kinds[] = { "plain", "server", "statem", "supervisor",
                                                "task",  "thread", NULL };
 /* By enum sp_inspect_sort. */

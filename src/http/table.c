@@ -4,7 +4,8 @@
 
 const char *sp__http_status_text(enum sp_process_status status)
 {
-    static const char *const texts[] = { "running", "runnable", "idle", "waiting", "exiting" };
+    static const char *const texts[] = { "running", "runnable", "idle",
+                                         "waiting", "exiting",  "suspended" };
     return texts[status];
 }
 

@@ -197,7 +197,8 @@ struct detail {
 
 static void detail_fill(const struct sp__pending *pending, struct detail *out)
 {
-    static const char *const names[] = { "call", "start", "join", "stop", "room", "task", "group" };
+    static const char *const names[] = { "call", "start", "join",  "stop",
+                                         "room", "task",  "group", "sys" };
     out->kind = pending->kind;
     out->operation = pending->type != NULL ? pending->type->name : names[pending->kind];
     out->since = pending->since;

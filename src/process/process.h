@@ -33,6 +33,7 @@ struct sp__relations;
 struct sp__extra;
 struct sp__pending;
 struct sp__health;
+struct sp__sys;
 struct sp__schedule;
 struct sp__router;
 
@@ -106,6 +107,8 @@ enum {
     SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
     SP__ATTEND_DRAIN = 128,   /* it ends when nothing that it accepted is left */
     SP__ATTEND_KILLED = 256,  /* while it was held, it was killed: so are those that hold it */
+    SP__ATTEND_SYS = 512,     /* extra.sys: somebody asks, */
+    SP__ATTEND_SHOW = 1024,   /* measures, or traces its messages */
 };
 
 /* Bits of sp_process.shared; atomic. */
@@ -122,6 +125,7 @@ enum {
     SP__SHARED_ADMITS = 2048,    /* refuses while others wait too long: extra.queue_delay_ns */
     SP__SHARED_SHIELDED = 1024,  /* but not just now; set by the owner */
     SP__SHARED_JOINED = 4096,    /* somebody waits, or has waited, for its end */
+    SP__SHARED_SUSPENDED = 8192, /* takes no messages: spawned/sys.h */
     SP__SHARED_ASIDE = 16384,    /* has, or has had, waits put aside: aside.h */
 };
 
@@ -226,6 +230,7 @@ struct sp__extra {
     int64_t idle_at;                     /* when it comes; 0: not set yet */
     bool run_continue;                   /* servers: on_continue is due */
     _Atomic(struct sp__health *) health; /* see behaviour/health.h; NULL: was never asked */
+    _Atomic(struct sp__sys *) sys;       /* see behaviour/sys.h; NULL: was never asked */
     /* Of a router's process: what senders read, inside a section. See behaviour/router.h. */
     _Atomic(struct sp__router *) router;
     struct sp__trace_own *spans; /* open ones of its own, innermost first; see trace_own.h */

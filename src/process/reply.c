@@ -35,7 +35,7 @@ static bool reply_deliver(struct sp_process *caller, const struct sp__reply_to *
     return true;
 }
 
-void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply)
+bool sp__reply_reach(const struct sp__reply_to *to, const struct sp__reply *reply)
 {
     struct sp__context *context = sp__context();
     SP__USDT3(reply, to->caller.serial, to->caller.slot, reply->err);
@@ -44,10 +44,14 @@ void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply
     struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
     bool delivered = caller != NULL && reply_deliver(caller, to, reply);
     sp__epoch_leave(&context->epoch);
-    if (delivered)
-        return;
-    sp__count(&context->counters.late_replies);
-    if (reply->err == SP_OK && reply->out_destroy != NULL)
+    if (!delivered)
+        sp__count(&context->counters.late_replies);
+    return delivered;
+}
+
+void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply)
+{
+    if (!sp__reply_reach(to, reply) && reply->err == SP_OK && reply->out_destroy != NULL)
         reply->out_destroy((void *)(uintptr_t)reply->out);
 }
 

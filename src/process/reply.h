@@ -56,6 +56,9 @@ void sp__reply_write(struct sp__pending *pending, uint32_t index, const struct s
  *  Context: any with a context. */
 void sp__reply_send(const struct sp__reply_to *to, const struct sp__reply *reply) SP_NONNULL;
 
+/** The same without a destructor. False: it was late, nobody has it. Context: any with a context. */
+bool sp__reply_reach(const struct sp__reply_to *to, const struct sp__reply *reply) SP_NONNULL;
+
 /** Let the caller know that its request was handled and left for later, for when it gives up.
  *  Context: any with a context. */
 void sp__reply_defer(const struct sp__reply_to *to) SP_NONNULL;

@@ -80,6 +80,7 @@ void sp__extra_free(struct sp__extra *extra)
     sp__free(extra->leaks);
     /* relaxed: nobody else is there any more. */
     sp__free(atomic_load_explicit(&extra->health, memory_order_relaxed));
+    sp__free(atomic_load_explicit(&extra->sys, memory_order_relaxed));
     sp__free(extra->name);
     sp__free(extra);
 }
@@ -149,6 +150,9 @@ static enum sp_process_status process_status(struct sp_process *process)
     uint64_t state = atomic_load_explicit(&process->actor.state, memory_order_acquire);
     if (state & SP__ACTOR_CLOSED)
         return SP_STATUS_EXITING;
+    /* relaxed: as for the state, nothing hangs on it. */
+    if (atomic_load_explicit(&process->shared, memory_order_relaxed) & SP__SHARED_SUSPENDED)
+        return SP_STATUS_SUSPENDED;
     if (state & SP__ACTOR_RECEIVING)
         return SP_STATUS_IDLE;
     if (!(state & SP__ACTOR_QUEUED))

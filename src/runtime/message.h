@@ -33,6 +33,7 @@ enum {
     SP__MESSAGE_STAMPED = 1024,  /* `aux` says when it was sent: see watch.h */
     SP__MESSAGE_TEMPLATE = 256,  /* of a timer that repeats: it sends copies; `aux`: the period */
     SP__MESSAGE_PASSED = 4096,   /* by its receiver, to one of the processes that read for it */
+    SP__MESSAGE_SHOWN = 8192,    /* its receiver tells of it: see behaviour/sys.h */
     SP__MESSAGE_TRACED = 2048,   /* has a trace part; see process/trace.h for `aux` without one */
 };
 

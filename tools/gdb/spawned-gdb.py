@@ -16,6 +16,7 @@ import gdb.unwinder
 
 # Of the state word of an actor (runtime/actor.h), and of a serial (process/process.h).
 QUEUED, RECEIVING, CLOSED = 1, 2, 16
+SUSPENDED = 8192  # of sp_process.shared
 SERIAL_DEAD = 1 << 63
 # Of a message's flags (runtime/message.h), and what a call puts before its payload.
 MESSAGE_CALL = 1
@@ -123,6 +124,8 @@ class Process:
             return "exiting"
         if int(self.value.address) in on_threads:
             return "running"
+        if number(self.value["shared"]) & SUSPENDED:
+            return "suspended"
         if self.state & RECEIVING:
             return "idle"
         return "runnable" if self.state & QUEUED else "waiting"

@@ -33,7 +33,7 @@ static const struct options_known options_known[] = {
     { 'r', "reverse", NULL, "the other way round" },
     { 'n', "limit", "N", "at most so many" },
     { 'q', "search", "TEXT", "only those with this in the name, the label or the pid" },
-    { 'S', "status", "STATUS", "only running, runnable, idle, waiting or exiting ones" },
+    { 'S', "status", "STATUS", "only running, runnable, idle, waiting, exiting or suspended ones" },
     { 'k', "kind", "KIND", "only plain, server, statem, supervisor, task or thread" },
     { 'd', "delay", "SECONDS", "between two looks, 0.1 or more (top: 1, trace: 0.25)" },
     { '1', "once", NULL, "one look, and no more" },

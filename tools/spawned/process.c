@@ -147,7 +147,8 @@ enum print_color process_color(const json_t *process)
         return PRINT_PLAIN;
     if (strcmp(status, "running") == 0 || strcmp(status, "runnable") == 0)
         return PRINT_GREEN;
-    return strcmp(status, "waiting") == 0 ? PRINT_YELLOW : PRINT_RED;
+    bool waits = strcmp(status, "waiting") == 0 || strcmp(status, "suspended") == 0;
+    return waits ? PRINT_YELLOW : PRINT_RED;
 }
 
 const char *process_handled(const json_t *process, char out[24])

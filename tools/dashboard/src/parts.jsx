@@ -7,6 +7,7 @@ const STATES = {
     runnable: '◆',
     idle: '○',
     waiting: '◐',
+    suspended: '‖',
     exiting: '✕',
     ended: '✕',
 };

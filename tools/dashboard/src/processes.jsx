@@ -92,7 +92,7 @@ function Pager({ view, data, onMove }) {
 }
 
 const INITIAL = { sort: 'mailbox', order: 'desc', offset: 0, search: '', status: '', kind: '' };
-const STATES = ['running', 'runnable', 'idle', 'waiting', 'exiting'];
+const STATES = ['running', 'runnable', 'idle', 'waiting', 'exiting', 'suspended'];
 const KINDS = ['plain', 'server', 'statem', 'supervisor', 'task', 'thread'];
 let remembered = INITIAL; // when one comes back to the page
 

@@ -15,7 +15,7 @@ _spawned() {
     fi
     case $before in
         -s | --sort) own="pid name mailbox memory handled uptime handling links" ;;
-        -S | --status) own="running runnable idle waiting exiting" ;;
+        -S | --status) own="running runnable idle waiting exiting suspended" ;;
         -k | --kind) own="plain server statem supervisor task thread" ;;
         -c | --color) own="auto always never" ;;
         -o | --output | -T | --token-file)

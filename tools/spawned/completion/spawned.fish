@@ -30,7 +30,7 @@ complete -c spawned -s h -l help -d Help
 complete -c spawned -n $rows -s s -l sort -x -a "pid name mailbox memory handled uptime handling links" -d Order
 complete -c spawned -n $rows -s r -l reverse -d "The other way round"
 complete -c spawned -n $rows -s q -l search -x -d "Only those with this text"
-complete -c spawned -n $rows -s S -l status -x -a "running runnable idle waiting exiting" -d "Only these"
+complete -c spawned -n $rows -s S -l status -x -a "running runnable idle waiting exiting suspended" -d "Only these"
 complete -c spawned -n $rows -s k -l kind -x -a "plain server statem supervisor task thread" -d "Only these"
 complete -c spawned -n "__fish_seen_subcommand_from ps top tree trace graph" -s n -l limit -x -d "At most so many"
 complete -c spawned -n "__fish_seen_subcommand_from top trace" -s d -l delay -x -d "Seconds between two looks"
