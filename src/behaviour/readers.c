@@ -14,6 +14,9 @@
 /* Of reader.busy. */
 enum { READER_IDLE, READER_BUSY, READER_WAITED };
 
+/* Who closes a circle and is asked to look has so long to give way. Few cannot: reentrant servers. */
+enum { READERS_PATIENCE_NS = 10000000 };
+
 struct readers;
 
 /* Of its own cache line: a reader that is done takes nobody else's. */
@@ -117,6 +120,9 @@ static sp_err reader_init(void *extra, const struct sp_server_class *class, void
 {
     (void)class;
     (void)state;
+    /* Whoever is passed to us waits for us: so we look for circles whenever we wait. relaxed: before
+     * any is. */
+    atomic_fetch_or_explicit(&sp__process_self()->shared, SP__SHARED_JOINED, memory_order_relaxed);
     *(struct reader **)extra = (struct reader *)(uintptr_t)args;
     return SP_OK;
 }
@@ -168,6 +174,7 @@ static sp_err reader_push(struct reader *reader, struct sp_message *message)
     /* relaxed: the push publishes it. */
     atomic_store_explicit(&reader->busy, READER_BUSY, memory_order_relaxed);
     message->flags |= SP__MESSAGE_PASSED;
+    sp__edge_redirect(sp__message_call(message), reader->pid);
     sp__epoch_enter(&context->epoch);
     struct sp_process *process = sp__process_lookup(context->runtime, reader->pid);
     if (process != NULL)
@@ -176,9 +183,20 @@ static sp_err reader_push(struct reader *reader, struct sp_message *message)
     if (err == SP_OK)
         return SP_OK;
     message->flags &= (uint16_t)~SP__MESSAGE_PASSED;
+    sp__edge_redirect(sp__message_call(message), reader->all->server);
     atomic_store_explicit(&reader->busy, READER_IDLE, memory_order_relaxed);
     reader->pid = SP_PID_NONE;
     return err;
+}
+
+static bool readers_idle(const struct readers *all)
+{
+    for (uint32_t i = 0; i < all->count; i++)
+        /* relaxed: as in pass. */
+        if (atomic_load_explicit(&all->readers[i].busy, memory_order_relaxed) == READER_IDLE &&
+            !sp_pid_is_none(all->readers[i].pid))
+            return true;
+    return false;
 }
 
 /* To an idle reader, if there is one. Ownership: taken on true. */
@@ -233,12 +251,112 @@ static void reader_wait_held(struct sp_process *self, struct readers *all, uint6
     }
 }
 
+/* Whose message we look for. */
+struct search {
+    sp_pid from;
+    bool found;
+};
+
+/* The first message of theirs, if it is a read: none of one sender overtakes another. */
+static bool readers_seeks(struct sp_message *message, void *arg)
+{
+    struct search *search = arg;
+    if (search->found || !sp_pid_equal(message->from, search->from))
+        return false;
+    search->found = true;
+    return readers_is_read(message);
+}
+
+/* Of a circle, `last` waits for us. What it asks of us may be a read, for which one is idle: only the
+ * writer that waits now was in its way. */
+static bool readers_let_in(struct sp_process *self, struct readers *all, sp_pid last)
+{
+    struct search search = { .from = last };
+    if (!readers_idle(all))
+        return false;
+    struct sp_message *message = sp__process_take_if(self, readers_seeks, &search);
+    if (message == NULL)
+        return false;
+    if (readers_pass(self, all, message))
+        return true;
+    sp__process_append(self, message, false); /* it ended: so do we; the order counts no more */
+    return false;
+}
+
+/* The call that they wait for. */
+static bool readers_seeks_call(struct sp_message *message, void *arg)
+{
+    const struct search *search = arg;
+    return sp_pid_equal(message->from, search->from) && (message->flags & SP__MESSAGE_CALL) &&
+           !(message->flags & SP__MESSAGE_ANSWERED);
+}
+
+/* What `last` asks of us will not be done. */
+static bool readers_refuse(struct sp_process *self, uint64_t token, sp_pid last)
+{
+    struct search search = { .from = last };
+    struct sp_message *message = sp__process_take_if(self, readers_seeks_call, &search);
+    if (message == NULL)
+        return false;
+    sp_ignore(sp__deadlock_closed(self, token)); /* for the log */
+    sp__process_took(sp__context(), self, message);
+    sp__reply_fail_message(message, SP_ERR_DEADLOCK, NULL);
+    sp__message_destroy(message);
+    return true;
+}
+
+/* Did `pid` call what we are to do? */
+static bool readers_called_by(sp_pid pid)
+{
+    const struct sp__frame *frame = sp__server_self()->frame;
+    return frame != NULL && frame->call && sp_pid_equal(frame->message->from, pid);
+}
+
+/* Who gives way, where our wait has closed a circle? What we are to do is mostly innocent: it came
+ * between a read and what that asks of us. Errors: DEADLOCK (it is not). */
+static sp_err readers_judge(struct sp_process *self, struct readers *all, uint64_t token,
+                            int64_t *until)
+{
+    sp_pid last;
+    int64_t asked_until = *until;
+    *until = INT64_MAX;
+    if (!sp__deadlock_found(self, token, &last) || readers_let_in(self, all, last))
+        return SP_OK;
+    int64_t now = sp__now(sp__process_runtime(self));
+    if (asked_until == INT64_MAX && !readers_called_by(last)) {
+        /* Most look at once, and give up. */
+        *until = now + READERS_PATIENCE_NS;
+        sp__deadlock_leave_to(self, last);
+        return SP_OK;
+    }
+    if (asked_until != INT64_MAX && now < asked_until) {
+        *until = asked_until;
+        return SP_OK;
+    }
+    if (asked_until != INT64_MAX && readers_refuse(self, token, last))
+        return SP_OK;
+    return sp__deadlock_closed(self, token) ? SP_ERR_DEADLOCK : SP_OK;
+}
+
+static sp_err reader_wait_judging(struct sp_process *self, struct readers *all, uint64_t token)
+{
+    int64_t until = INT64_MAX; /* when somebody else is to have given way */
+    sp_err err = SP_OK;
+    while (err == SP_OK && !sp__wait_done(&self->actor, token)) {
+        sp_ignore(sp__process_check(self)); /* ends us, or comes back */
+        err = readers_judge(self, all, token, &until);
+        if (err == SP_OK)
+            sp__process_park(self, false, until);
+    }
+    return err == SP_OK || !sp__wait_close(&self->actor, token) ? SP_OK : err;
+}
+
 /* Wait until this one is idle. `held`: whatever comes; a circle then ends the readers.
  *  Errors: DEADLOCK. */
 static sp_err reader_wait(struct sp_process *self, struct reader *reader, bool held)
 {
     struct readers *all = reader->all;
-    struct sp__pending pending = { .slots = NULL, .type = &readers_type };
+    struct sp__pending pending = { .slots = NULL, .type = &readers_type, .judges = !held };
     uint32_t busy = READER_BUSY;
     uint64_t token = sp__wait_open(&self->actor);
     atomic_store_explicit(&all->token, token, memory_order_relaxed); /* the CAS publishes it */
@@ -255,7 +373,7 @@ static sp_err reader_wait(struct sp_process *self, struct reader *reader, bool h
     if (held)
         reader_wait_held(self, all, token);
     else
-        err = sp__process_wait(self, token, INT64_MAX);
+        err = reader_wait_judging(self, all, token);
     sp__edge_end(self);
     return err;
 }
@@ -267,11 +385,15 @@ static sp_err readers_wait(struct readers *all, bool held)
     struct sp_process *self = sp__process_self();
     sp_err err = SP_OK;
     bool before = sp_shield(true);
-    for (uint32_t i = 0; i < all->count && err == SP_OK; i++)
+    for (uint32_t i = 0; i < all->count && err == SP_OK;) {
         /* acquire: what it read is read. */
-        while (err == SP_OK &&
-               atomic_load_explicit(&all->readers[i].busy, memory_order_acquire) != READER_IDLE)
-            err = reader_wait(self, &all->readers[i], held);
+        if (atomic_load_explicit(&all->readers[i].busy, memory_order_acquire) == READER_IDLE) {
+            i++;
+            continue;
+        }
+        err = reader_wait(self, &all->readers[i], held);
+        i = 0; /* while we waited, others may have been let in */
+    }
     (void)sp_shield(before);
     return err;
 }

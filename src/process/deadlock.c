@@ -35,7 +35,8 @@ void sp__edge_begin(struct sp_process *self, struct sp__pending *pending, sp_pid
     pending->kind = kind;
     pending->since = runtime->ops->now_coarse(runtime);
     self->pending = pending;
-    uint32_t slot = to.slot | (kind == SP_WAIT_GROUP ? SP__WAITS_GROUP : 0);
+    uint32_t slot = to.slot | (kind == SP_WAIT_GROUP ? SP__WAITS_GROUP : 0) |
+                    (pending->judges ? SP__WAITS_JUDGES : 0);
     /* release: as in sp__edge_of_call(); the last one also goes before all that follows. */
     atomic_store_explicit(&self->waits_slot, slot, memory_order_release);
     atomic_store_explicit(&self->waits_serial, (uint32_t)to.serial, memory_order_release);
@@ -44,20 +45,38 @@ void sp__edge_begin(struct sp_process *self, struct sp__pending *pending, sp_pid
         edge_mark(runtime, to);
 }
 
-void sp__edge_loosen(const struct sp__reply_to *to)
+/* `to` NULL: somebody else may answer. */
+static void edge_change(const struct sp__reply_to *request, const sp_pid *to)
 {
     struct sp__context *context = sp__context();
     sp__epoch_enter(&context->epoch);
-    struct sp_process *caller = sp__process_lookup(context->runtime, to->caller);
-    if (caller != NULL && (to->flags & SP__REPLY_SINGLE) &&
-        sp__wait_claim(&caller->actor, to->token)) {
-        /* seq_cst: as every edge. The claim keeps the wait open. */
-        atomic_fetch_or_explicit(&caller->waits_slot, SP__WAITS_DEFERRED, memory_order_seq_cst);
-        sp__wait_release(&caller->actor, to->token);
-    } else if (caller != NULL && (to->flags & SP__REPLY_SINGLE)) {
-        sp__aside_defer(caller, to, true);
+    struct sp_process *caller = sp__process_lookup(context->runtime, request->caller);
+    if (caller != NULL && (request->flags & SP__REPLY_SINGLE) &&
+        sp__wait_claim(&caller->actor, request->token)) {
+        /* seq_cst: as every edge. The claim keeps the wait open. Who reads one half as it was finds no
+         * edge: nobody waits for anybody by way of `to`, which is idle. */
+        if (to == NULL) {
+            atomic_fetch_or_explicit(&caller->waits_slot, SP__WAITS_DEFERRED, memory_order_seq_cst);
+        } else {
+            atomic_store_explicit(&caller->waits_slot, to->slot, memory_order_seq_cst);
+            atomic_store_explicit(&caller->waits_serial, (uint32_t)to->serial,
+                                  memory_order_seq_cst);
+        }
+        sp__wait_release(&caller->actor, request->token);
+    } else if (caller != NULL && (request->flags & SP__REPLY_SINGLE)) {
+        sp__aside_defer(caller, request, true);
     }
     sp__epoch_leave(&context->epoch);
+}
+
+void sp__edge_loosen(const struct sp__reply_to *to)
+{
+    edge_change(to, NULL);
+}
+
+void sp__edge_redirect(const struct sp__reply_to *request, sp_pid to)
+{
+    edge_change(request, &to);
 }
 
 /* ---- reading ---- */
@@ -128,24 +147,46 @@ enum walk {
     WALK_UNSURE, /* it closes, if they all come to stand */
 };
 
+static void process_wake(struct sp_process *process)
+{
+    sp__process_enter();
+    if (sp__process_lookup(sp__process_runtime(process), sp__process_pid(process)) == process)
+        sp__actor_wake(&process->actor);
+    sp__process_leave();
+}
+
+/* Whose circle is it? Not ours, where one judges and we do not. */
+static enum walk walk_judged(struct sp_process *self, struct sp_process *judge, enum walk closes)
+{
+    /* relaxed: our own. */
+    if (judge == NULL ||
+        (atomic_load_explicit(&self->waits_slot, memory_order_relaxed) & SP__WAITS_JUDGES))
+        return closes;
+    process_wake(judge);
+    return WALK_ENDS;
+}
+
 /* From `at` to the running process? `*out_sum` stands for all the waits on the way. */
 static enum walk walk(struct sp_process *self, struct sp_process *at, uint64_t *out_sum)
 {
     uint64_t sum = 0;
     enum walk closes = WALK_CLOSES;
+    struct sp_process *judge = NULL;
     for (uint32_t steps = 0; steps < DEADLOCK_STEPS_MAX; steps++) {
         struct edge edge;
         *out_sum = sum;
         if (at == self)
-            return closes;
+            return walk_judged(self, judge, closes);
         if (!edge_read(at, &edge) || (edge.slot & SP__WAITS_DEFERRED) || sp__process_cancelled(at))
             return WALK_ENDS;
         if (!edge.stands)
             closes = WALK_UNSURE;
         sum = (sum ^ edge.wait) * UINT64_C(0x9e3779b97f4a7c15) + at->slot;
         *out_sum = sum;
+        if (edge.slot & SP__WAITS_JUDGES)
+            judge = at;
         if (edge_is_for_child(&edge, self))
-            return closes;
+            return walk_judged(self, judge, closes);
         at = edge.to;
     }
     return WALK_ENDS;
@@ -288,7 +329,7 @@ static void circle_tell(struct sp_process *self, struct sp_process *first)
     extra->call_reason = sp_reason_error(SP_ERR_DEADLOCK, "%s", buffer);
 }
 
-static bool deadlock_closed(struct sp_process *self, struct sp_process *first)
+static bool deadlock_found(struct sp_process *self, struct sp_process *first)
 {
     uint64_t sum;
     if (walk(self, first, &sum) == WALK_ENDS)
@@ -297,9 +338,53 @@ static bool deadlock_closed(struct sp_process *self, struct sp_process *first)
     atomic_fetch_or_explicit(&self->waits_slot, SP__WAITS_LOOKING, memory_order_seq_cst);
     bool closed = walk_is_certain(self, first);
     atomic_fetch_and_explicit(&self->waits_slot, ~SP__WAITS_LOOKING, memory_order_seq_cst);
+    return closed;
+}
+
+static bool deadlock_closed(struct sp_process *self, struct sp_process *first)
+{
+    bool closed = deadlock_found(self, first);
     if (closed)
         circle_tell(self, first);
     return closed;
+}
+
+/* The process in a circle whose edge leads to us, or the parent we belong to. */
+static bool deadlock_last(struct sp_process *self, struct sp_process *first, sp_pid *out_last)
+{
+    struct sp_process *at = first;
+    for (uint32_t steps = 0; steps < DEADLOCK_STEPS_MAX; steps++) {
+        struct edge edge;
+        if (!edge_read(at, &edge))
+            return false;
+        if (edge.to == self || edge_is_for_child(&edge, self)) {
+            *out_last = sp__process_pid(at);
+            return true;
+        }
+        at = edge.to;
+    }
+    return false;
+}
+
+bool sp__deadlock_found(struct sp_process *self, uint64_t token, sp_pid *out_last)
+{
+    struct edge edge;
+    /* relaxed: our own. */
+    return atomic_load_explicit(&self->waits_token, memory_order_relaxed) == (uint32_t)token &&
+           edge_read(self, &edge) && deadlock_found(self, edge.to) &&
+           deadlock_last(self, edge.to, out_last);
+}
+
+void sp__deadlock_leave_to(struct sp_process *self, sp_pid last)
+{
+    /* seq_cst: as every edge. */
+    atomic_fetch_and_explicit(&self->waits_slot, ~SP__WAITS_JUDGES, memory_order_seq_cst);
+    edge_mark(sp__process_runtime(self), last);
+    sp__process_enter();
+    struct sp_process *process = sp__process_lookup(sp__process_runtime(self), last);
+    if (process != NULL)
+        sp__actor_wake(&process->actor);
+    sp__process_leave();
 }
 
 bool sp__deadlock_closed(struct sp_process *self, uint64_t token)

@@ -21,8 +21,11 @@
  * with that. All others must be parked, or be looking too; who is on the way to either is waited
  * for, which is some instructions.
  *
- * Threads: the edge is its owner's, but for WAITS_DEFERRED, which is set by who has claimed the
- * wait; anybody reads. Neighbours: wait.c, control.c, reply.h, behaviour/call.c.
+ * A server that waits for its readers judges its circles: it may let in what one of them asks of
+ * it, so that there is none any more. Whoever else sees such a circle wakes it, and does not count it.
+ *
+ * Threads: the edge is its owner's, but for WAITS_DEFERRED and for a redirected call, which are written
+ * by who has claimed the wait; anybody reads. Neighbours: wait.c, control.c, reply.h, behaviour/call.c.
  */
 #ifndef SPAWNED_PROCESS_DEADLOCK_H
 #define SPAWNED_PROCESS_DEADLOCK_H
@@ -34,7 +37,8 @@
 #define SP__WAITS_DEFERRED UINT32_C(0x80000000) /* somebody else may answer */
 #define SP__WAITS_GROUP UINT32_C(0x40000000)    /* for all children of the process */
 #define SP__WAITS_LOOKING UINT32_C(0x20000000)  /* it is looking for a circle just now */
-#define SP__WAITS_SLOT UINT32_C(0x1fffffff)
+#define SP__WAITS_JUDGES UINT32_C(0x10000000)   /* it decides itself who of its circles gives way */
+#define SP__WAITS_SLOT UINT32_C(0x0fffffff)
 
 /* The store that must be over before a call looks at others; see the top. */
 #if defined(__x86_64__)
@@ -67,6 +71,10 @@ static inline void sp__edge_end(struct sp_process *self)
 /** Somebody else may answer the request of this caller. Context: any with a context. */
 void sp__edge_loosen(const struct sp__reply_to *to) SP_NONNULL;
 
+/** The request of this caller is `to`'s now, which has done nothing for it yet. Context: any with a
+ *  context. */
+void sp__edge_redirect(const struct sp__reply_to *request, sp_pid to) SP_NONNULL;
+
 /** May an edge to `to` close a circle: does it wait itself? Context: any with a context. */
 static inline bool sp__edge_may_close(struct sp_runtime *runtime, sp_pid to)
 {
@@ -79,6 +87,13 @@ static inline bool sp__edge_may_close(struct sp_runtime *runtime, sp_pid to)
 /** Has the running process's wait `token` closed a circle? Then the outcome names it, and so does
  *  the log. Context: the owner; a point. */
 SP_NODISCARD bool sp__deadlock_closed(struct sp_process *self, uint64_t token) SP_NONNULL;
+
+/** The same, but nobody is told yet: `*out_last` is who waits for us in it. */
+SP_NODISCARD bool sp__deadlock_found(struct sp_process *self, uint64_t token, sp_pid *out_last)
+    SP_NONNULL;
+
+/** We, who judge, do not help `last` with this circle: it is to look for itself. Context: the owner. */
+void sp__deadlock_leave_to(struct sp_process *self, sp_pid last) SP_NONNULL;
 
 /** The same for a wait for several, of which `to` is one. */
 SP_NODISCARD bool sp__deadlock_closed_by(struct sp_process *self, sp_pid to) SP_NONNULL;

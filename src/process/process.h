@@ -516,6 +516,12 @@ void sp__process_keep(struct sp_process *self, struct sp_message *moved) SP_NONN
  *  Context: the owner. */
 void sp__process_append(struct sp_process *self, struct sp_message *moved, bool first) SP_NONNULL;
 
+/** Fetch all messages, and take the first that matches, as sp__process_next() does the first; or NULL.
+ *  Context: the owner. */
+struct sp_message *sp__process_take_if(struct sp_process *self,
+                                       bool (*match)(struct sp_message *message, void *arg),
+                                       void *arg) SP_NONNULL_ARGS(1, 2);
+
 /** Unlink all saved messages that match; destroys them. Context: the owner. */
 void sp__process_purge(struct sp_process *self,
                        bool (*match)(struct sp_message *message, const void *arg), const void *arg)

@@ -132,6 +132,23 @@ void sp__process_purge(struct sp_process *self,
     }
 }
 
+struct sp_message *sp__process_take_if(struct sp_process *self,
+                                       bool (*match)(struct sp_message *message, void *arg),
+                                       void *arg)
+{
+    sp__process_fetch_all(self);
+    struct sp_message *last = self->saved;
+    struct sp_message *before = last;
+    for (bool more = last != NULL; more;) {
+        struct sp_message *message = sp__message_next(before);
+        if (match(message, arg))
+            return saved_remove_after(self, before);
+        more = message != last;
+        before = message;
+    }
+    return NULL;
+}
+
 /* ---- what the process has in hand ---- */
 
 static void received_add(struct sp_process *self, struct sp_message *message)

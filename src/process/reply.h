@@ -36,6 +36,7 @@ struct sp__pending {
     int64_t until;        /* and the instant it says */
     int64_t since;        /* other waits: when it began */
     bool first;           /* one success is enough */
+    bool judges;          /* see SP__WAITS_JUDGES */
 };
 
 /** An answer. */

@@ -9,7 +9,8 @@ struct errand {
     int client;
     int value;
     sp_pid via; /* it calls this one, */
-    char back;  /* which calls the server: 'r' a read, 'w' a write, 0 nobody */
+    char back;  /* which calls the server: 'r' a read, 'w' a write, 'p' a cast, 'c' a read that
+                 * calls it back, 'k' a write by way of a reentrant server, 0 nobody */
     bool dies;
 };
 
@@ -21,6 +22,10 @@ SP_CAST(book, put, struct errand);
 /* In between: calls back where it is told. */
 SP_SERVER(mid, sp_empty);
 SP_CALL(mid, relay, struct errand, int);
+
+/* The same, and takes other messages while it waits. */
+SP_SERVER(knot, sp_empty);
+SP_CALL(knot, tie, struct errand, int);
 
 struct book {
     int of[CLIENTS];
@@ -36,6 +41,7 @@ static bool terminated;
 static bool killing; /* reads may be left without an end */
 static book_ref server;
 static mid_ref mid;
+static knot_ref knot;
 
 static void write_alone(void)
 {
@@ -65,6 +71,8 @@ static sp_err read_more(const struct errand *in, int *out)
 {
     if (in->dies)
         accept_die("a read dies");
+    if (in->back == 'k')
+        return knot_tie(knot, in, out, sp_never());
     if (in->back != 0)
         return mid_relay(mid, in, out, sp_never());
     sp_yield();
@@ -131,6 +139,8 @@ static sp_err mid_on_relay(int *state, const struct errand *in, int *out)
     struct errand errand = { .client = in->client, .value = in->value };
     if (in->back == 'p')
         return book_put(server, &errand);
+    if (in->back == 'c')
+        errand.back = 'r';
     return in->back == 'w' ? book_set(server, &errand, out, sp_never())
                            : book_get(server, &errand, out, sp_never());
 }
@@ -138,6 +148,17 @@ static sp_err mid_on_relay(int *state, const struct errand *in, int *out)
 SP_STATE(mid, int);
 SP_ON_CALL(mid, relay);
 SP_CLASS(mid);
+
+static sp_err knot_on_tie(int *state, const struct errand *in, int *out)
+{
+    (void)state;
+    struct errand errand = { .client = in->client, .value = in->value };
+    return book_set(server, &errand, out, sp_never());
+}
+
+SP_STATE(knot, int);
+SP_ON_CALL(knot, tie);
+SP_CLASS(knot, .reentrancy = SP_REENTRANCY_FULL);
 
 static void begin(void)
 {
@@ -376,3 +397,79 @@ static void circle_at_the_end_main(void *unused)
     EXPECT(gone && terminated);
 }
 ACCEPT(a_circle_does_not_hold_up_the_end, circle_at_the_end_main, .deadlocks = true);
+
+/* ---- who is innocent of a circle ---- */
+
+static void writer_main(void *unused)
+{
+    int out;
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        EXPECT(book_set(server, &(struct errand){ .client = 1, .value = i }, &out, sp_never()) ==
+               SP_OK);
+        EXPECT(book_put(server, &(struct errand){ .client = 2, .value = i }) == SP_OK);
+    }
+}
+
+/* Writers that come between a read and the read it leads to: the second one is let in before them. */
+static void between_main(void *unused)
+{
+    int out;
+    (void)unused;
+    begin();
+    sp_pid writer = accept_spawn(NULL, writer_main, NULL);
+    EXPECT(get(&(struct errand){ .back = 'r' }, &out) == SP_OK);
+    EXPECT(get(&(struct errand){ .back = 'r' }, &out) == SP_OK);
+    accept_join(writer);
+    EXPECT(sp_is_alive(server.pid));
+    accept_settle();
+    EXPECT(get(&(struct errand){ .client = 2 }, &out) == SP_OK && out == 1);
+    EXPECT(book_stop(server, sp_never()) == SP_OK && terminated);
+}
+ACCEPT(a_writer_between_two_reads_of_one_chain, between_main);
+
+/* The read that leads to a write gives way, whoever else writes. */
+static void innocent_main(void *unused)
+{
+    static int zero;
+    int out;
+    (void)unused;
+    begin();
+    circles = 0;
+    sp_pid writer = accept_spawn(NULL, writer_main, NULL);
+    sp_pid guilty = accept_spawn(NULL, circle_client_main, &zero);
+    EXPECT(get(&(struct errand){ .client = 1 }, &out) == SP_OK);
+    accept_join(guilty);
+    accept_join(writer);
+    EXPECT(circles == 1 && sp_is_alive(server.pid));
+    accept_settle();
+    EXPECT(get(&(struct errand){ .client = 2 }, &out) == SP_OK && out == 1);
+}
+ACCEPT(a_writer_is_innocent_of_a_circle, innocent_main, .deadlocks = true);
+
+/* A read that calls who waits for it: the caller waits for the reader, not for the server. */
+static void callback_main(void *unused)
+{
+    int out;
+    (void)unused;
+    begin();
+    sp_pid writer = accept_spawn(NULL, writer_main, NULL);
+    EXPECT(mid_relay(mid, &(struct errand){ .back = 'c' }, &out, sp_never()) == SP_ERR_DEADLOCK);
+    accept_join(writer);
+    EXPECT(get(&(struct errand){ .client = 2 }, &out) == SP_OK && out == 1);
+}
+ACCEPT(a_read_that_calls_its_caller_is_a_deadlock, callback_main, .deadlocks = true);
+
+/* Who waits put aside may not look for itself. */
+static void aside_main(void *unused)
+{
+    int out;
+    (void)unused;
+    begin();
+    EXPECT(knot_start(NULL, NULL, &knot) == SP_OK);
+    sp_pid writer = accept_spawn(NULL, writer_main, NULL);
+    EXPECT(get(&(struct errand){ .back = 'k' }, &out) == SP_ERR_DEADLOCK);
+    accept_join(writer);
+    EXPECT(get(&(struct errand){ .client = 2 }, &out) == SP_OK && out == 1);
+}
+ACCEPT(a_writer_is_innocent_of_a_reentrant_circle, aside_main, .deadlocks = true);
