@@ -1,8 +1,9 @@
-/* Deadlines of callbacks that are for no message: on_timeout, terminate, and those of attached
- * streams. docs/scheduling.md.
+/* Deadlines of callbacks that are for no message: on_timeout, terminate, health, deferred functions,
+ * and those of attached streams. docs/scheduling.md.
  */
 #include "spawned/scheduling.h"
 
+#include "spawned/health.h"
 #include "spawned/server.h"
 #include "support/io.h"
 
@@ -32,6 +33,8 @@ SP_SERVER(late, struct late_args);
 /** Its inactivity timeout comes at once. */
 SP_CALL(late, idle, sp_empty, sp_empty);
 SP_CALL(late, ask, sp_empty, bool);
+/** Two functions that sleep are deferred. */
+SP_CALL(late, defer, sp_empty, sp_empty);
 
 static void late_sleep(void)
 {
@@ -89,6 +92,28 @@ static sp_err late_on_ask(struct late *self, const sp_empty *in, bool *out)
     return SP_OK;
 }
 
+static void late_deferred(void *unused)
+{
+    (void)unused;
+    late_sleep();
+}
+
+static sp_err late_on_defer(struct late *self, const sp_empty *in, sp_empty *out)
+{
+    (void)self;
+    (void)in;
+    (void)out;
+    CHECK_OK(sp_defer(late_deferred, NULL));
+    return sp_defer(late_deferred, NULL);
+}
+
+static void late_health(const struct late *self, struct sp_health *out)
+{
+    (void)self;
+    late_sleep();
+    out->status = SP_DEGRADED;
+}
+
 static void late_timeout(struct late *self)
 {
     (void)self;
@@ -106,9 +131,12 @@ SP_STATE(late, struct late);
 SP_ON_INIT(late);
 SP_ON_CALL(late, idle);
 SP_ON_CALL(late, ask);
+SP_ON_CALL(late, defer);
+SP_ON_HEALTH(late);
 SP_ON_TIMEOUT(late);
 SP_ON_TERMINATE(late);
-SP_CLASS(late, .init = late__init, .on_timeout = late__timeout, .terminate = late__terminate);
+SP_CLASS(late, .init = late__init, .on_timeout = late__timeout, .terminate = late__terminate,
+         .health = late__health);
 
 static void log_line(void *context, const struct sp_log_record *record)
 {
@@ -252,6 +280,71 @@ TEST(a_late_terminate_that_is_only_told_is_ended_by_a_kill)
     struct sp_message *message = expect_message();
     CHECK_INT(sp_reason_kind(sp_message_down(message)->reason), SP_REASON_KILLED);
     sp_message_free(message);
+    io_close();
+}
+
+/* ---- deferred functions ---- */
+
+/* Each has its own deadline, after that of terminate. */
+static void late_deferred_end(enum sp_overrun on_overrun, int cancelled)
+{
+    late_open();
+    late_ref late = late_begin(on_overrun, NULL);
+    sp_monitor_ref monitor;
+    CHECK_OK(late_defer(late, &(sp_empty){ 0 }, &(sp_empty){ 0 }, IO_PATIENCE));
+    CHECK_OK(sp_monitor(late.pid, &monitor));
+    CHECK_OK(sp_stop(late.pid, sp_reason_shutdown(), IO_PATIENCE));
+    struct sp_message *message = expect_message();
+    CHECK_INT(sp_reason_kind(sp_message_down(message)->reason), SP_REASON_SHUTDOWN);
+    sp_message_free(message);
+    CHECK_INT(overruns(), 3);
+    CHECK_INT(atomic_load(&books.began), 3);
+    CHECK_INT(atomic_load(&books.cancelled), cancelled);
+    io_close();
+}
+
+TEST(late_deferred_functions_are_cancelled)
+{
+    late_deferred_end(SP_OVERRUN_CANCEL, 3);
+    CHECK_STR(atomic_load(&books.slow), "a deferred function");
+}
+
+TEST(late_deferred_functions_are_stopped)
+{
+    late_deferred_end(SP_OVERRUN_STOP, 0);
+}
+
+TEST(a_late_deferred_function_of_one_that_was_killed_is_stopped)
+{
+    late_open();
+    late_ref late = late_begin(SP_OVERRUN_STOP, NULL);
+    sp_monitor_ref monitor;
+    CHECK_OK(late_defer(late, &(sp_empty){ 0 }, &(sp_empty){ 0 }, IO_PATIENCE));
+    CHECK_OK(sp_monitor(late.pid, &monitor));
+    CHECK_OK(sp_kill(late.pid));
+    struct sp_message *message = expect_message();
+    CHECK_INT(sp_reason_kind(sp_message_down(message)->reason), SP_REASON_KILLED);
+    sp_message_free(message);
+    CHECK_INT(overruns(), 2);
+    CHECK_INT(atomic_load(&books.began), 2);
+    io_close();
+}
+
+/* ---- health ---- */
+
+TEST(a_late_health_is_cancelled)
+{
+    struct sp_health_options options = { .limit = sp_sec(60) };
+    struct sp_health_report report;
+    struct sp_health_check check;
+    late_open();
+    late_ref late = late_begin(SP_OVERRUN_CANCEL, NULL);
+    CHECK_OK(sp_health(&options, &check, 1, &report));
+    CHECK_INT(report.count, 1);
+    CHECK_INT(check.health.status, SP_DEGRADED);
+    CHECK_INT(atomic_load(&books.cancelled), 1);
+    check_line("its handler of health has not returned after");
+    CHECK_OK(sp_kill(late.pid));
     io_close();
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "behaviour/server.h"
+#include "process/scheduling.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +56,10 @@ static void health_answer(struct sp_process *self, struct sp_health *out)
         *out = (struct sp_health){ SP_DEGRADED, "starting" };
         return;
     }
+    bool timed = sp__schedule_enter(self, "health");
     server->class->health(server->state, out);
+    if (timed)
+        sp__schedule_exit(self);
     out->text[SP_HEALTH_TEXT_MAX - 1] = '\0';
     if ((unsigned)out->status > SP_UNHEALTHY)
         out->status = SP_UNHEALTHY;

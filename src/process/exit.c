@@ -192,12 +192,12 @@ static void exit_run_stages(struct sp_process *self)
             self->behaviour->quiesce(self);
         if (self->behaviour->terminate != NULL && !(self->flags & SP__PROCESS_NO_TERMINATE))
             self->behaviour->terminate(self, self->exit);
-        if (self->attention & SP__ATTEND_SCHEDULE)
-            sp__schedule_leave(self);
     }
     if (self->stage <= SP__EXIT_RELEASE) {
         self->stage = SP__EXIT_RELEASE;
         exit_release(self, false);
+        if (self->attention & SP__ATTEND_SCHEDULE)
+            sp__schedule_leave(self);
         self->stage = SP__EXIT_LOG;
         self->exit = sp__reason_of(self->exit, sp__process_pid(self));
         exit_log(self);
@@ -266,10 +266,8 @@ void sp__process_set_exit(struct sp_process *self, const struct sp_reason *moved
 
 void sp__process_exit(struct sp_process *self, const struct sp_reason *moved_reason)
 {
-    if ((self->attention & SP__ATTEND_SCHEDULE) && self->stage == SP__EXIT_NOT)
+    if (self->attention & SP__ATTEND_SCHEDULE)
         sp__schedule_break(self);
-    else if (self->attention & SP__ATTEND_SCHEDULE)
-        sp__schedule_leave(self);
     /* It waits for nobody any more; see deadlock.h. No wait has the token 0. */
     atomic_store_explicit(&self->waits_token, 0, memory_order_release);
     if (self->stage == SP__EXIT_NOT) {

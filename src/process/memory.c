@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "process/leaks.h"
 #include "process/resource.h"
+#include "process/scheduling.h"
 
 #include <string.h>
 
@@ -141,7 +142,11 @@ static void deferred_release(struct sp__resource *resource)
     void (*fn)(void *arg) = deferred->fn;
     void *arg = deferred->arg;
     sp__free(deferred); /* first: the function may not come back */
+    struct sp_process *self = sp__process_self();
+    bool timed = sp__schedule_enter(self, "a deferred function");
     fn(arg);
+    if (timed)
+        sp__schedule_end(self);
 }
 
 sp_err sp_defer(void (*fn)(void *arg), void *arg)

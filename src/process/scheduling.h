@@ -70,7 +70,7 @@ void sp__schedule_exit(struct sp_process *self) SP_NONNULL;
 /** Is what runs late, and to be stopped? Context: the owner, with a record or without. */
 bool sp__schedule_stops(struct sp_process *self) SP_NONNULL;
 
-/** The exit begins: what ran is over, the terminate callback may begin. Context: the owner, with
+/** The exit begins, or goes on: what ran is over, the next callback of the exit may begin. Context: the owner, with
  *  SP__ATTEND_SCHEDULE. */
 void sp__schedule_break(struct sp_process *self) SP_NONNULL;
 
