@@ -138,3 +138,18 @@ SP_SIM_TEST(taken_and_answered_by_another_in_time)
 {
     office_run(s, QUESTION_LATE, sp_after(sp_sec(3)));
 }
+
+static void kill_bert(sp_sim *s, void *node)
+{
+    sp_sim_check(s, sp_sim_kill(node, "bert"), "there is no bert");
+}
+
+/* Not planted either: the test itself opens the circle. */
+SP_SIM_TEST(taken_and_asked_back_until_one_is_killed)
+{
+    office.question = QUESTION_BACK;
+    office.deadline = sp_never();
+    sp_sim_node *node = sp_sim_start(s, "office", office_main, NULL);
+    sp_sim_at(s, (sp_time){ sp_sec(1).ns }, kill_bert, node);
+    sp_sim_run(s);
+}
