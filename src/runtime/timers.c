@@ -213,22 +213,30 @@ struct timers_armed {
     size_t max;
 };
 
+/* False: of a wait that is over. */
+static bool timers_read(struct sp_runtime *runtime, struct sp__timer_node *node,
+                        struct sp__timer_armed *out)
+{
+    unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
+    *out = (struct sp__timer_armed){ .node = node, .owner = node, .due_ns = node->expiry_ns };
+    if (kind == SP__TIMER_MESSAGE) {
+        out->owner = runtime->timer_actor(node);
+    } else if (kind == SP__TIMER_ACTOR) {
+        struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
+        out->owner = timer->actor;
+        /* relaxed: one thread. */
+        out->due_ns = atomic_load_explicit(&timer->deadline, memory_order_relaxed);
+    }
+    return out->due_ns != INT64_MAX;
+}
+
 /* The earliest so far, sorted; of those due at one instant, who was seen first. */
 static void timers_see(void *arg, struct sp__timer_node *node)
 {
     struct timers_armed *armed = arg;
-    struct sp__timer_armed one = { .node = node, .owner = node, .due_ns = node->expiry_ns };
-    unsigned kind = node->owner_bits & TIMERS_KIND_MASK;
-    if (kind == SP__TIMER_MESSAGE) {
-        one.owner = armed->runtime->timer_actor(node);
-    } else if (kind == SP__TIMER_ACTOR) {
-        struct sp__wait_timer *timer = sp__container_of(node, struct sp__wait_timer, node);
-        one.owner = timer->actor;
-        /* relaxed: one thread. */
-        one.due_ns = atomic_load_explicit(&timer->deadline, memory_order_relaxed);
-    }
-    if (one.due_ns == INT64_MAX)
-        return; /* of a wait that is over */
+    struct sp__timer_armed one;
+    if (!timers_read(armed->runtime, node, &one))
+        return;
     size_t at = armed->count < armed->max ? armed->count++ : armed->max;
     for (; at > 0 && armed->out[at - 1].due_ns > one.due_ns; at--)
         if (at < armed->max)
@@ -243,6 +251,32 @@ static bool timers_owned(const struct timers_armed *armed, size_t before, const 
         if (armed->out[i].owner == owner)
             return true;
     return false;
+}
+
+struct timers_each {
+    struct sp_runtime *runtime;
+    void (*see)(void *arg, const void *owner);
+    void *arg;
+};
+
+static void timers_each_see(void *arg, struct sp__timer_node *node)
+{
+    struct timers_each *each = arg;
+    struct sp__timer_armed one;
+    if (timers_read(each->runtime, node, &one))
+        each->see(each->arg, one.owner);
+}
+
+void sp__timers_each(struct sp_runtime *runtime, void (*see)(void *arg, const void *owner),
+                     void *arg)
+{
+    struct timers_each each = { .runtime = runtime, .see = see, .arg = arg };
+    struct sp__timers *timers = runtime->timers;
+    for (uint32_t i = 0; i < timers->shard_count; i++) {
+        sp__lock_lock(&timers->shards[i].lock);
+        sp__wheel_each(&timers->shards[i].wheel, timers_each_see, &each);
+        sp__lock_unlock(&timers->shards[i].lock);
+    }
 }
 
 size_t sp__timers_armed(struct sp_runtime *runtime, struct sp__timer_armed *out, size_t max)

@@ -87,6 +87,11 @@ struct sp__timer_armed {
 size_t sp__timers_armed(struct sp_runtime *runtime, struct sp__timer_armed *out, size_t max)
     SP_NONNULL;
 
+/** See the owner of each timer that is armed and will do something, as in sp__timer_armed, in no
+ *  order. `see` does nothing with timers. Context: as above. */
+void sp__timers_each(struct sp_runtime *runtime, void (*see)(void *arg, const void *owner),
+                     void *arg) SP_NONNULL_ARGS(1, 2);
+
 /** Fire an armed timer, and no other. Context: as above, where the clock is at its `due_ns`. */
 void sp__timers_fire_one(struct sp_runtime *runtime, struct sp__timer_node *node) SP_NONNULL;
 

@@ -19,10 +19,6 @@
 #include "sim/inside.h"
 #include "sim/memory.h"
 
-enum {
-    CIRCLE_TIMERS_MAX = 64, /* of a node; where it has more, nothing is certain */
-};
-
 /* An edge: the wait of `from`. */
 struct circle_edge {
     struct sp_process *to;             /* who can end it */
@@ -74,36 +70,40 @@ static struct sp_process *circle_process(const struct sp__task *task)
     return task->actor == NULL ? NULL : (struct sp_process *)(void *)task->actor;
 }
 
-/* Is it the end of a wait that leads into a circle? */
-static bool timer_is_idle(const struct sp__timer_armed *timer, struct sp__list *tasks, size_t count)
+struct circle_look {
+    struct sp__list *tasks;
+    size_t count;
+    bool may_open;
+};
+
+/* A timer: is it the end of a wait that leads into a circle? */
+static void circle_see_timer(void *arg, const void *owner)
 {
-    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+    struct circle_look *look = arg;
+    for (struct sp__list *at = sp__list_first(look->tasks); at != NULL;
+         at = sp__list_next(look->tasks, at)) {
         const struct sp__task *task = sp__container_of(at, struct sp__task, link);
-        if (task->actor != NULL && task->actor == timer->owner)
-            return circle_ahead(circle_process(task), count);
+        if (task->actor != NULL && task->actor == owner &&
+            circle_ahead(circle_process(task), look->count))
+            return;
     }
-    return false;
+    look->may_open = true;
 }
 
 /* Could anything come that is not the end of such a wait? */
 static bool circle_may_open(struct sp_sim *s, size_t count)
 {
-    struct sp__timer_armed armed[CIRCLE_TIMERS_MAX];
     struct sp__list *tasks = sp__world_tasks(s->world);
-    if (sp__world_expects(s->world))
-        return true;
-    for (struct sp__list *at = sp__list_first(tasks); at != NULL; at = sp__list_next(tasks, at)) {
+    struct circle_look look = { .tasks = tasks,
+                                .count = count,
+                                .may_open = sp__world_expects(s->world) };
+    for (struct sp__list *at = sp__list_first(tasks); at != NULL && !look.may_open;
+         at = sp__list_next(tasks, at)) {
         const struct sp__task *task = sp__container_of(at, struct sp__task, link);
-        if (task->kind != SP__TASK_TIMERS)
-            continue;
-        size_t timers = sp__timers_armed(sp__node_runtime(task->node), armed, CIRCLE_TIMERS_MAX);
-        if (timers == CIRCLE_TIMERS_MAX)
-            return true;
-        for (size_t i = 0; i < timers; i++)
-            if (!timer_is_idle(&armed[i], tasks, count))
-                return true;
+        if (task->kind == SP__TASK_TIMERS)
+            sp__timers_each(sp__node_runtime(task->node), circle_see_timer, &look);
     }
-    return false;
+    return look.may_open;
 }
 
 /* ---- telling ---- */
