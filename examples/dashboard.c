@@ -28,9 +28,16 @@ static void worker_on_add(struct worker *self, const int *number)
     self->total += *number;
 }
 
+/* What `spawned state` and the dashboard show of it. */
+static void worker_format(const struct worker *self, char *text, size_t size)
+{
+    (void)snprintf(text, size, "total of its jobs: %lld", (long long)self->total);
+}
+
 SP_STATE(worker, struct worker);
 SP_ON_CAST(worker, add);
-SP_CLASS(worker);
+SP_ON_FORMAT(worker);
+SP_CLASS(worker, .format = worker__format);
 
 /* ---- who gives them work, and who drops everything now and then ---- */
 

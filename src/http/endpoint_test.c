@@ -505,6 +505,73 @@ TEST(http_kills_what_its_supervisor_starts_again)
     io_close();
 }
 
+SP_SERVER(vault, int);
+SP_CALL(vault, count, sp_empty, int);
+
+static sp_err vault_init(int *coins, const int *args)
+{
+    *coins = *args;
+    return SP_OK;
+}
+
+static sp_err vault_on_count(int *coins, const sp_empty *in, int *out)
+{
+    (void)in;
+    *out = *coins;
+    return SP_OK;
+}
+
+static void vault_format(const int *coins, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%d \"coins\"\n", *coins);
+}
+
+SP_STATE(vault, int);
+SP_ON_INIT(vault);
+SP_ON_CALL(vault, count);
+SP_ON_FORMAT(vault);
+SP_CLASS(vault, .init = vault__init, .format = vault__format);
+
+static void acts(const char *how, sp_pid pid, const char *what, int expected)
+{
+    char path[128];
+    CHECK_INT(status(ask(pid_path(path, how, pid, what), "Spawned-Action: 1\r\n")), expected);
+}
+
+TEST(http_looks_into_servers_and_holds_them)
+{
+    vault_ref vault;
+    int out;
+    io_open(NULL);
+    http_open(&(struct sp_http_options){ .control = true });
+    CHECK_OK(vault_start(&(int){ 7 }, NULL, &vault));
+    acts("GET", vault.pid, "/state", 200);
+    CHECK_CONTAINS(reply, "\"state\":\"7 \\\"coins\\\"\\u000a\"");
+    acts("GET", vault.pid, "/statistics", 409);
+    acts("POST", vault.pid, "/measure?on=maybe", 400);
+    acts("POST", vault.pid, "/measure", 200);
+    CHECK_OK(vault_count(vault, &(sp_empty){ 0 }, &out, WORLD_PATIENCE));
+    acts("GET", vault.pid, "/statistics", 200);
+    CHECK_CONTAINS(reply, "\"handled\":1,\"failed\":0,");
+    CHECK_CONTAINS(reply, "\"longest_operation\":\"count\"");
+    acts("POST", vault.pid, "/measure?on=no", 200);
+    acts("GET", vault.pid, "/statistics", 409);
+    acts("POST", vault.pid, "/suspend", 200);
+    CHECK_CONTAINS(reply, "\"suspended\":true");
+    acts("GET", vault.pid, "", 200);
+    CHECK_CONTAINS(reply, "\"status\":\"suspended\"");
+    CHECK_INT(status(ask("GET /api/processes?status=suspended", "")), 200);
+    CHECK_CONTAINS(reply, "\"matched\":1");
+    acts("POST", vault.pid, "/resume", 200);
+    CHECK_OK(vault_count(vault, &(sp_empty){ 0 }, &out, WORLD_PATIENCE));
+    acts("GET", puppet_start(NULL), "/state", 409);
+    acts("GET", vault.pid, "/suspend", 405);
+    CHECK_OK(sp_stop(vault.pid, NULL, WORLD_PATIENCE));
+    acts("POST", vault.pid, "/suspend", 404);
+    http_close();
+    io_close();
+}
+
 TEST(http_changes_are_refused_to_other_sites_and_without_control)
 {
     char path[128];

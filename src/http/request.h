@@ -77,6 +77,11 @@ void sp__http_exit_counts(struct sp__json *json, struct sp_runtime *runtime) SP_
 void sp__http_overview(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_processes(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_process(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_state(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_statistics(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_suspend(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_resume(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_measure(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_kill(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_health(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_tree(struct sp__http_ask *ask, struct sp__json *json);

@@ -198,6 +198,22 @@ def kill_ends_a_process_and_its_supervisor_starts_another():
 
 
 @case
+def servers_are_held_and_looked_into():
+    with dashboard() as node:
+        at = {"address": node.address}
+        contains(run("suspend", "worker 1", **at), "suspended ", "worker 1")
+        contains(run("ps", "-S", "suspended", **at), "worker 1", "suspended")
+        contains(run("resume", "worker 1", **at), "resumed ", "worker 1")
+        contains(run("stats", "worker 1", status=1, **at), "not measured")
+        contains(run("measure", "worker 1", **at), "measured: ", "worker 1")
+        contains(run("stats", "worker 1", **at), "in handlers", "longest")
+        assert json.loads(run("stats", "--json", "worker 1", **at))["handled"] >= 0
+        contains(run("measure", "--off", "worker 1", **at), "no longer measured: ")
+        contains(run("state", "worker 1", **at), "jobs")
+        assert "jobs" in json.loads(run("state", "worker 1", "--json", **at))["state"]
+
+
+@case
 def graph_tells_waits():
     with tempfile.TemporaryDirectory() as folder, kv(folder) as node:
         at = {"address": node.address}

@@ -177,6 +177,22 @@ def searches_and_opens_with_the_keyboard(page, run):
 
 
 @case
+def holds_a_server_and_shows_its_state(page, run):
+    find(page, "worker 3")
+    page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 3')")
+    click(page, ".processes tbody tr")
+    page.until("document.querySelector('h1')?.textContent.startsWith('worker 3')")
+    click(page, ".server button")
+    page.until("document.querySelector('.server .state')?.textContent.startsWith('total of its jobs')")
+    click(page, ".server button:nth-of-type(2)")
+    page.until("document.querySelector('.status-suspended')")
+    page.until("document.querySelector('.server').textContent.includes('Resume')")
+    run.picture(page, "suspended")
+    click(page, ".server button:nth-of-type(2)")
+    page.until("!document.querySelector('.status-suspended')")
+
+
+@case
 def kills_and_shows_the_restart(page, run):
     find(page, "worker 1")
     page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 1')")

@@ -273,7 +273,7 @@ static enum status client_refused(struct client *client, long status)
         result = client_fail(client, STATUS_ANSWER,
                              "%s answers with status %ld, but is no Spawned endpoint",
                              client->shown, status);
-    else if (strcmp(code, "noproc") == 0)
+    else if (strcmp(code, "noproc") == 0 || strcmp(code, "unmeasured") == 0)
         result = client_fail(client, STATUS_NOTFOUND, "%s", text);
     else if (strcmp(code, "notfound") == 0)
         result = client_fail(client, STATUS_ANSWER,

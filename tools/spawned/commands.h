@@ -13,6 +13,11 @@ enum status metrics_run(const struct options *options, struct client *client);
 enum status health_run(const struct options *options, struct client *client);
 enum status trace_run(const struct options *options, struct client *client);
 enum status dump_run(const struct options *options, struct client *client);
+enum status suspend_run(const struct options *options, struct client *client);
+enum status resume_run(const struct options *options, struct client *client);
+enum status measure_run(const struct options *options, struct client *client);
+enum status state_run(const struct options *options, struct client *client);
+enum status stats_run(const struct options *options, struct client *client);
 enum status kill_run(const struct options *options, struct client *client);
 
 #endif

@@ -22,6 +22,11 @@ static const struct command main_commands[] = {
       metrics_run },
     { "health", "", NULL, "Tells whether the program is well and ready.", health_run },
     { "dump", "of", NULL, "Writes what the flight recorder has into a file.", dump_run },
+    { "state", "", "PID|NAME", "Tells a server's state in its own words.", state_run },
+    { "measure", "O", "PID|NAME", "Measures a server from now on.", measure_run },
+    { "stats", "", "PID|NAME", "Tells what was measured.", stats_run },
+    { "suspend", "", "PID|NAME", "Holds a server: its messages wait.", suspend_run },
+    { "resume", "", "PID|NAME", "Lets it go on.", resume_run },
     { "kill", "", "PID|NAME", "Ends a process.", kill_run },
 };
 

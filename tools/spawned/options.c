@@ -39,6 +39,7 @@ static const struct options_known options_known[] = {
     { '1', "once", NULL, "one look, and no more" },
     { 'o', "output", "FILE", "where to; - for standard output" },
     { 'f', "force", NULL, "overwrite the file" },
+    { 'O', "off", NULL, "no longer" },
     { 'D', "dot", NULL, "for graphviz" },
     { 'l', "links", NULL, "links and monitors, too" },
     { 'p', "type", "TYPE", "only what begins with this type" },
@@ -157,6 +158,7 @@ static bool options_flag(char letter, struct options *out)
                  : letter == 'D' ? &out->dot
                  : letter == 'l' ? &out->links
                  : letter == 'f' ? &out->force
+                 : letter == 'O' ? &out->off
                                  : &out->once;
     *flag = true;
     return true;

@@ -35,6 +35,7 @@ struct options {
     bool dot;
     bool links;
     bool force;
+    bool off;
     bool once;
 };
 

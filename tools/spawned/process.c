@@ -10,7 +10,7 @@
 enum {
     PROCESS_NAME_MAX = 1024,
     PROCESS_PID = 14,
-    PROCESS_FIXED = PROCESS_PID + 47, /* columns of a row without the name */
+    PROCESS_FIXED = PROCESS_PID + 48, /* columns of a row without the name */
     PROCESS_NAME_LEAST = 12,
     PROCESS_NAME_OPEN = 40, /* where the line has no end */
     PROCESS_PAGE = 1000,
@@ -134,7 +134,7 @@ static size_t process_name_columns(size_t columns)
 void process_heading(size_t columns, const char *extra)
 {
     char line[1024];
-    snprintf(line, sizeof(line), "%-*s %-*s %-8s %7s %7s %9s %7s", PROCESS_PID, "PID",
+    snprintf(line, sizeof(line), "%-*s %-*s %-9s %7s %7s %9s %7s", PROCESS_PID, "PID",
              (int)process_name_columns(columns), "NAME", "STATUS", "MAILBOX", "MEMORY", extra,
              "UPTIME");
     print("%s%s%s", print_sgr(PRINT_BOLD), line, print_sgr(PRINT_PLAIN));
@@ -172,7 +172,7 @@ void process_row(const json_t *process, size_t columns, const char *extra)
     print(" ");
     print_cell(PRINT_PLAIN, name, wide);
     print(" ");
-    print_cell(process_color(process), value_text(process, "status"), 8);
+    print_cell(process_color(process), value_text(process, "status"), 9);
     print(" %7s %7s %9s %7s", value_format_count(text[0], value_number(process, "mailbox")),
           value_format_bytes(text[1], value_number(process, "memory")), extra,
           value_format_ms(text[2], value_number(process, "uptime_ms")));

@@ -57,6 +57,31 @@ function Kill({ process, control, self }) {
     );
 }
 
+// A server held, or looked into: docs/sys.md. Other processes refuse, and say why.
+function Server({ process, control }) {
+    const [said, setSaid] = useState(null);
+    const [state, setState] = useState(null);
+    const held = process.status === 'suspended';
+    const act = (what) =>
+        post(`/api/processes/${process.pid}/${what}`).then(
+            () => setSaid(what === 'suspend' ? 'Its messages wait.' : 'It goes on.'),
+            (error) => setSaid(error.message),
+        );
+    const look = () =>
+        get(`/api/processes/${process.pid}/state`).then(
+            (answer) => { setState(answer.state); setSaid(null); },
+            (error) => setSaid(error.message),
+        );
+    return (
+        <div class="server">
+            <button type="button" onClick={look}>State</button>
+            {control ? <button type="button" onClick={() => act(held ? 'resume' : 'suspend')}>{held ? 'Resume' : 'Suspend'}</button> : null}
+            <span role="status">{said}</span>
+            {state === null ? null : <pre class="state">{state}</pre>}
+        </div>
+    );
+}
+
 function PidList({ title, pids, names, total, all }) {
     const more = total === undefined && pids.length === LIST_MAX;
     return (
@@ -180,6 +205,9 @@ export function Process({ pid, overview }) {
                     <Spark label="Messages handled a second" values={rate.length ? rate : [0]} />
                 </section>
             </div>
+            {gone || !known.kind || known.kind === 'plain' || known.kind === 'thread' || known.kind === 'task' ? null : (
+                <Server key={known.pid} process={known} control={overview && overview.control} />
+            )}
             {gone ? null : <Kill process={known} control={overview && overview.control} self={overview && overview.self} />}
             <div class="columns">
                 {LISTS.map(([member, title]) => (known[member] ? <PidList key={member} title={title} pids={known[member]} names={known.names} /> : null))}

@@ -10,7 +10,7 @@ _spawned() {
     local common="--address --token --token-file --timeout --json --color --help" own=""
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "ps top tree info trace graph metrics health dump kill --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "ps top tree info trace graph metrics health dump state measure stats suspend resume kill --help --version" -- "$word")
         return
     fi
     case $before in
@@ -35,10 +35,11 @@ _spawned() {
         trace) own="--limit --type --delay --once" ;;
         graph) own="--limit --dot --links" ;;
         dump) own="--output --force" ;;
+        measure) own="--off" ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$common $own" -- "$word")
-    elif [[ $command == info || $command == trace || $command == kill || $command == tree ]]; then
+    elif [[ $command =~ ^(info|trace|kill|tree|state|measure|stats|suspend|resume)$ ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_spawned_names)" -- "$word")
     fi
 }
