@@ -42,7 +42,7 @@ void sp_server_continue(void)
 void sp_server_idle_after(sp_duration d)
 {
     struct sp_process *self = sp__process_self();
-    if (sp__server_self() == NULL || (d.ns == 0 && self->extra == NULL))
+    if (self == NULL || sp__server_self() == NULL || (d.ns == 0 && self->extra == NULL))
         return;
     struct sp__extra *extra = sp__process_extra(self);
     if (extra == NULL)
