@@ -1,5 +1,7 @@
 /* Looking into servers, and holding them: ahead of what waits in the mailbox, between two messages, and
  * without harm to anybody. */
+#include "behaviour/sys.h"
+#include "process/process.h"
 #include "support/puppet.h"
 
 #include <stdatomic.h>
@@ -218,6 +220,37 @@ TEST(one_whose_handler_does_not_return_is_asked_in_vain_and_not_later_either)
     atomic_store(&gate.open, true);
     CHECK_STR(state_of(till.pid), "3 coins"); /* it was not suspended */
     CHECK(status_of(till.pid) != SP_STATUS_SUSPENDED);
+    world_close();
+}
+
+/* Questions that its process has not come to yet. */
+static size_t questions_of(sp_pid pid)
+{
+    size_t count = 0;
+    sp__process_enter();
+    struct sp_process *process = sp__process_lookup(sp_runtime_current(), pid);
+    struct sp__sys *sys = atomic_load(&atomic_load(&process->extra)->sys);
+    sp__lock_lock(&sys->lock);
+    count = sp__list_count(&sys->requests);
+    sp__lock_unlock(&sys->lock);
+    sp__process_leave();
+    return count;
+}
+
+TEST(questions_that_were_given_up_do_not_wait_for_a_handler_that_does_not_return)
+{
+    struct gate gate = { .open = false };
+    char text[64];
+    world_open(NULL);
+    till_ref till = till_new(3, &gate);
+    CHECK_OK(till_hang(till, &(sp_empty){ 0 }));
+    while (!atomic_load(&gate.entered))
+        sp_yield();
+    for (int i = 0; i < 100; i++)
+        CHECK_ERR(sp_sys_state(till.pid, text, sizeof(text), sp_nowait()), SP_ERR_TIMEOUT);
+    CHECK_INT(questions_of(till.pid), 0);
+    atomic_store(&gate.open, true);
+    CHECK_STR(state_of(till.pid), "3 coins");
     world_close();
 }
 

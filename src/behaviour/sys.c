@@ -40,10 +40,10 @@ static void sys_come(struct sp__callback *callback)
     sp__process_self()->attention |= SP__ATTEND_SYS;
 }
 
-static struct sp__sys *sys_self(struct sp_process *self)
+static struct sp__sys *sys_known(struct sp_process *process)
 {
-    struct sp__extra *extra = self->extra;
-    /* acquire: pairs with the swap in sys_of(). */
+    /* acquire, both: pair with who allocated it, and the swap in sys_of(). */
+    struct sp__extra *extra = atomic_load_explicit(&process->extra, memory_order_acquire);
     return extra == NULL ? NULL : atomic_load_explicit(&extra->sys, memory_order_acquire);
 }
 
@@ -160,7 +160,7 @@ static bool sys_is_ended(const struct sp_process *self)
 
 void sp__sys_run(struct sp_process *self)
 {
-    struct sp__sys *sys = sys_self(self);
+    struct sp__sys *sys = sys_known(self);
     sys_do_all(self, sys);
     while (sys->suspended && !sys_is_ended(self) && sp__process_check(self)) {
         if (self->attention & SP__ATTEND_SYS)
@@ -172,7 +172,7 @@ void sp__sys_run(struct sp_process *self)
 
 void sp__sys_finish(struct sp_process *self)
 {
-    struct sp__sys *sys = sys_self(self);
+    struct sp__sys *sys = sys_known(self);
     struct sys_request *request;
     if (sys == NULL)
         return;
@@ -213,6 +213,23 @@ static struct sp__sys *sys_of(struct sp_process *process)
     return sys;
 }
 
+/* What the server has not come to yet; NULL: it has answered, or is about to. */
+static struct sys_request *sys_take_back(struct sp__sys *sys, struct sp__reply_to to)
+{
+    struct sys_request *found = NULL;
+    sp__lock_lock(&sys->lock);
+    for (struct sp__list *at = sp__list_first(&sys->requests); at != NULL && found == NULL;
+         at = sp__list_next(&sys->requests, at)) {
+        struct sys_request *request = sp__container_of(at, struct sys_request, link);
+        if (request->to.token == to.token && sp_pid_equal(request->to.caller, to.caller))
+            found = request;
+    }
+    if (found != NULL)
+        sp__list_remove(&found->link);
+    sp__lock_unlock(&sys->lock);
+    return found;
+}
+
 /* Ownership: the request is the server's on SP_OK. Inside a section. */
 static sp_err sys_post(struct sp_process *process, struct sys_request *request)
 {
@@ -222,6 +239,7 @@ static sp_err sys_post(struct sp_process *process, struct sys_request *request)
     if (sys == NULL)
         return SP_ERR_NOMEM;
     sp__lock_lock(&sys->lock);
+    struct sp__reply_to to = request->to; /* once it is in the list, it may be gone */
     bool closed = sys->closed;
     if (!closed)
         sp__list_push_back(&sys->requests, &request->link);
@@ -231,20 +249,28 @@ static sp_err sys_post(struct sp_process *process, struct sys_request *request)
     if (sp__callback_post(&process->actor, &sys->callback))
         return SP_OK;
     /* It ends. If it has not found the request yet, it will not. */
-    sp__lock_lock(&sys->lock);
-    bool ours = sp__list_linked(&request->link) && !sys->closed;
-    if (ours)
-        sp__list_remove(&request->link);
-    sp__lock_unlock(&sys->lock);
-    return ours ? SP_ERR_NOPROC : SP_OK;
+    return sys_take_back(sys, to) == NULL ? SP_OK : SP_ERR_NOPROC;
+}
+
+/* Nobody waits for it any more: it must not wait in the list of one whose handler does not return. */
+static void sys_give_up(struct sp_process *self, sp_pid pid, struct sp__reply_to to)
+{
+    sp__process_enter();
+    struct sp_process *process = sp__process_lookup(sp__process_runtime(self), pid);
+    struct sp__sys *sys = process == NULL ? NULL : sys_known(process);
+    if (sys != NULL)
+        sp__free(sys_take_back(sys, to));
+    sp__process_leave();
 }
 
 /* Wait for what the server does about it. */
-static sp_err sys_await(struct sp_process *self, uint64_t token, int64_t until)
+static sp_err sys_await(struct sp_process *self, sp_pid pid, struct sp__reply_to to, int64_t until)
 {
     sp_err err = SP_ERR_DEADLOCK;
-    if (!sp__deadlock_closed(self, token) || !sp__wait_close(&self->actor, token))
-        err = sp__process_wait(self, token, until);
+    if (!sp__deadlock_closed(self, to.token) || !sp__wait_close(&self->actor, to.token))
+        err = sp__process_wait(self, to.token, until);
+    if (err != SP_OK && err != SP_ERR_NOTCONTEXT)
+        sys_give_up(self, pid, to);
     return err;
 }
 
@@ -258,7 +284,8 @@ static sp_err sys_ask(sp_pid pid, struct sys_request *moved_request, struct sp__
     int64_t until = sp__scheduler_instant(runtime, deadline, sp_after_sec(5));
     struct sp__pending pending = { .slots = slot, .count = 1, .remaining = 1 };
     uint64_t token = sp__wait_open(&self->actor);
-    moved_request->to = (struct sp__reply_to){ .caller = sp__process_pid(self), .token = token };
+    struct sp__reply_to to = { .caller = sp__process_pid(self), .token = token };
+    moved_request->to = to;
     sp__edge_begin(self, &pending, pid, token, SP_WAIT_SYS);
     sp__process_enter();
     struct sp_process *process = sp__process_lookup(runtime, pid);
@@ -268,7 +295,7 @@ static sp_err sys_ask(sp_pid pid, struct sys_request *moved_request, struct sp__
         sp__wait_close(&self->actor, token);
         sp__free(moved_request);
     } else {
-        err = sys_await(self, token, until);
+        err = sys_await(self, pid, to, until);
     }
     if (err == SP_ERR_NOTCONTEXT) /* it is no process any more */
         return err;
