@@ -238,8 +238,22 @@ static const char *task_running(struct sp_process *self)
     return task == NULL ? "task" : task->type->name;
 }
 
+/* In a group it is beneath that. */
+static void task_prepare(struct sp_process *process)
+{
+    const struct sp__task *task = process->data;
+    if (task->group == NULL)
+        return;
+    process->parent_slot = task->group->pid.slot;
+    process->parent_serial = task->group->pid.serial;
+    /* Who waits for the group waits for its tasks. relaxed: nobody else knows the process. */
+    uint32_t shared = atomic_load_explicit(&process->shared, memory_order_relaxed);
+    atomic_store_explicit(&process->shared, shared | SP__SHARED_JOINED, memory_order_relaxed);
+}
+
 static const struct sp__behaviour task_behaviour = {
     .label = "task",
+    .prepare = task_prepare,
     .turn = task_turn,
     .finish = task_finish,
     .running = task_running,
@@ -347,50 +361,37 @@ static void task_fill(struct sp__task *task, const struct sp__task_start *start,
     sp__list_init(&task->waiters);
 }
 
-/* The process, findable, and not yet running. */
-static sp_err task_process(struct sp__context *context, struct sp__task *task,
-                           const struct sp_spawn_options *options, struct sp_process **out)
+static sp_err task_process(struct sp_process *self, struct sp__task *task,
+                           const struct sp_spawn_options *options)
 {
-    sp_err err = sp__process_create(context->runtime, &task_behaviour, task, options, out);
-    if (err != SP_OK)
-        return err;
-    task->pid = sp__process_pid(*out);
-    if (task->group != NULL) {
-        struct sp_process *process = *out;
-        sp__lock_lock(&process->lock);
-        process->parent_slot = task->group->pid.slot;
-        process->parent_serial = task->group->pid.serial;
-        sp__lock_unlock(&process->lock);
-        /* Who waits for the group waits for its tasks. relaxed: it does not run yet. */
-        atomic_fetch_or_explicit(&process->shared, SP__SHARED_JOINED, memory_order_relaxed);
-    }
-    return SP_OK;
-}
-
-static sp_err task_start(struct sp_process *self, struct sp__task *task,
-                         const struct sp__task_start *start)
-{
-    struct sp_spawn_options options = { .own_thread = false };
-    if (start->options != NULL) {
-        options.own_thread = start->options->own_thread;
-        options.memory_max = start->options->memory_max;
-    }
     struct sp_process *process;
-    sp_err err = task_process(sp__context(), task, &options, &process);
+    sp_err err =
+        sp__process_create(sp__process_runtime(self), &task_behaviour, task, options, &process);
     if (err != SP_OK)
         return err;
+    task->pid = sp__process_pid(process);
     if (task->group == NULL)
         sp__resource_add(self, &task->resource);
     else
         sp__task_group_began(sp__process_runtime(self), task);
     if (sp__point_of(sp__context()) != NULL)
         sp__trace_task(self, process, task->label);
-    err = sp__process_publish(process, &options, NULL);
+    err = sp__process_publish(process, options, NULL);
     if (err != SP_OK && task->group == NULL)
         sp__resource_remove(&task->resource);
     else if (err != SP_OK)
         sp__task_group_failed(task);
     return err;
+}
+
+static sp_err task_start(struct sp_process *self, struct sp__task *task,
+                         const struct sp_task_options *options)
+{
+    if (options == NULL)
+        return task_process(self, task, NULL);
+    struct sp_spawn_options spawn = { .own_thread = options->own_thread,
+                                      .memory_max = options->memory_max };
+    return task_process(self, task, &spawn);
 }
 
 sp_err sp__task_start(struct sp_process *self, const struct sp__task_start *start,
@@ -408,7 +409,7 @@ sp_err sp__task_start(struct sp_process *self, const struct sp__task_start *star
     *out = task;
     sp__spawn_here(start->site);
     if (err == SP_OK)
-        err = task_start(self, task, start);
+        err = task_start(self, task, start->options);
     if (err != SP_OK) {
         sp__spawn_not();
         task_free_block(task->block, task->block_class);

@@ -50,6 +50,8 @@ struct sp__serving {
 /** What a kind of process does. */
 struct sp__behaviour {
     const char *label; /* of plain processes; servers answer with their class */
+    /** A new one is filled in, and nobody can find it yet. Does not suspend. NULL: that was all. */
+    void (*prepare)(struct sp_process *process);
     /** Runs what is to do, up to the throughput. */
     enum sp__turn (*turn)(struct sp__actor *actor);
     /** The exit begins, in whatever way: waits for those who use what it owns. May suspend; a kill

@@ -210,6 +210,8 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
         sp__living_remove(context);
         return err;
     }
+    if (behaviour->prepare != NULL)
+        behaviour->prepare(process);
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_relaxed);
     /* release: pairs with the acquire in lookup. From here on it can be found; it does not run
      * before it is published, because QUEUED is set. */
