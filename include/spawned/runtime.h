@@ -32,6 +32,13 @@ enum sp_leak_report {
     SP_LEAK_REPORT_OFF,
 };
 
+/** A file for each contained fault: signal, address, stack with symbols, what was handled, the mailbox,
+ *  the last events of the flight recorder. See docs/containment.md. */
+struct sp_crash_options {
+    const char *folder; /**< that exists; borrowed while the runtime lives. NULL: no files */
+    uint32_t files_max; /**< so many, then no more; default 100 */
+};
+
 /** Limits and choices of a runtime. Zero means the default named here. */
 struct sp_runtime_options {
     uint32_t workers;       /**< threads that run processes; default: one per CPU */
@@ -58,6 +65,7 @@ struct sp_runtime_options {
     sp_duration poll_spin;
     enum sp_fault_policy on_fault;   /**< default: contain */
     enum sp_leak_report leak_report; /**< default: in debug builds */
+    struct sp_crash_options crash;   /**< default: no files; the log tells of faults in any case */
     uint64_t seed;                   /**< of the runtime's random numbers; default: the system's */
     struct sp_log_options log;       /**< default: none, the library prints nothing */
 };

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/usdt.h"
 #include "process/callback.h"
+#include "process/crash.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
 #include "process/group.h"
@@ -321,6 +322,7 @@ void sp__process_on_fault(struct sp__actor *actor, const struct sp_fault *fault)
     sp__record(sp__context(), SP_RECORD_FAULT, 0, own.handler);
     if (sp__log_on(sp__process_runtime(self), SP_LOG_WARNING))
         sp__recorder_log(sp__context());
+    sp__crash_report(self, &own);
     sp__process_exit(self, sp__reason_fault(&own));
 }
 

@@ -182,6 +182,7 @@ struct sp_runtime {
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */
     struct sp__registry *registry;
     struct sp__dead_letters *_Atomic dead; /* made by the first; NULL: none yet */
+    _Atomic uint32_t crashes;              /* of which there is, or would be, a file */
     struct sp__exits *_Atomic exits;       /* the same */
     struct sp__groups *groups;
     _Atomic uint64_t handoffs; /* workers taken from a stuck handler */

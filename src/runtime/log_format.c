@@ -89,7 +89,7 @@ static void put_pid(struct sp__text *text, sp_pid pid)
 
 /* "2026-11-23T06:30:00.123456Z". Source of the calendar: H. Hinnant, "chrono-Compatible Low-Level
  * Date Algorithms" (2013), civil_from_days. */
-static void put_time(struct sp__text *text, int64_t wall_ns)
+void sp__log_put_time(struct sp__text *text, int64_t wall_ns)
 {
     int64_t us = wall_ns < 0 ? 0 : wall_ns / SP_NS_PER_US;
     int64_t second = us / 1000000;
@@ -266,7 +266,7 @@ static void text_who(struct sp__text *text, const struct sp_log_record *record)
 
 void sp__log_format_text(struct sp__text *text, const struct sp_log_record *record, bool colours)
 {
-    put_time(text, record->wall_ns);
+    sp__log_put_time(text, record->wall_ns);
     put_char(text, ' ');
     text_level(text, record->level, colours);
     text_who(text, record);
@@ -414,7 +414,7 @@ static void json_where(struct sp__text *text, const struct sp_log_record *record
 void sp__log_format_json(struct sp__text *text, const struct sp_log_record *record)
 {
     put(text, "{\"time\":\"");
-    put_time(text, record->wall_ns);
+    sp__log_put_time(text, record->wall_ns);
     put(text, "\",\"level\":\"");
     put(text, sp_log_level_name(record->level));
     put(text, "\",\"module\":");

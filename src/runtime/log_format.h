@@ -25,4 +25,7 @@ void sp__log_format_json(struct sp__text *text, const struct sp_log_record *reco
 void sp__log_format_journal(struct sp__text *text, const struct sp_log_record *record,
                             const char *identifier) SP_NONNULL;
 
+/** Adds "2026-11-23T06:30:00.123456Z". Context: any. */
+void sp__log_put_time(struct sp__text *text, int64_t wall_ns) SP_NONNULL;
+
 #endif

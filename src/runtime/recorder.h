@@ -100,6 +100,11 @@ size_t sp__recorder_copy(const struct sp__record_ring *ring, const struct sp__re
 /** The rings of now: a list that only grows. Context: any. */
 const struct sp__record_ring *sp__recorder_rings(struct sp_runtime *runtime) SP_NONNULL;
 
+/** The last events of the calling thread, a line for each, the oldest first.
+ *  Context: a process. */
+void sp__recorder_last(struct sp__context *context, void (*line)(void *arg, const char *text),
+                       void *arg) SP_NONNULL_ARGS(1, 2);
+
 /** To the log, the last events of the calling thread: after a fault. Context: a process. */
 void sp__recorder_log(struct sp__context *context) SP_NONNULL;
 

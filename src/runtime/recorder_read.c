@@ -10,6 +10,7 @@
 
 enum {
     RECORDER_LOGGED = 8,
+    RECORDER_LINE = 256,
 };
 
 static const char *const record_names[SP_RECORD_COUNT] = {
@@ -73,7 +74,8 @@ size_t sp_recorder_read(struct sp_runtime *runtime, uint64_t *cursor, struct sp_
     return count;
 }
 
-void sp__recorder_log(struct sp__context *context)
+void sp__recorder_last(struct sp__context *context, void (*line)(void *arg, const char *text),
+                       void *arg)
 {
     struct sp_runtime *runtime = context->runtime;
     /* acquire: as in add. */
@@ -88,11 +90,24 @@ void sp__recorder_log(struct sp__context *context)
         const struct sp_record *record = &records[i];
         char process[SP_PID_TEXT_MAX];
         char other[SP_PID_TEXT_MAX];
+        char text[RECORDER_LINE];
         bool concerns = !sp_pid_is_none(record->other);
-        sp__log(runtime, SP_LOG_WARNING, "recorded %.1f us ago: %s %s %s%s%s",
-                (double)(clock.ns - record->at.ns) / 1e3, sp_pid_format(record->process, process),
-                sp_record_name(record->kind), record->what == NULL ? "" : record->what,
-                concerns ? ", " : "", concerns ? sp_pid_format(record->other, other) : "");
+        (void)snprintf(text, sizeof(text), "%.1f us ago: %s %s %s%s%s",
+                       (double)(clock.ns - record->at.ns) / 1e3,
+                       sp_pid_format(record->process, process), sp_record_name(record->kind),
+                       record->what == NULL ? "" : record->what, concerns ? ", " : "",
+                       concerns ? sp_pid_format(record->other, other) : "");
+        line(arg, text);
     }
     sp__free(records);
+}
+
+static void recorder_log_line(void *arg, const char *text)
+{
+    sp__log(arg, SP_LOG_WARNING, "recorded %s", text);
+}
+
+void sp__recorder_log(struct sp__context *context)
+{
+    sp__recorder_last(context, recorder_log_line, context->runtime);
 }
