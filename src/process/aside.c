@@ -57,6 +57,19 @@ void sp__aside_done(struct sp_process *self, struct sp__aside *aside)
     sp__lock_unlock(&self->lock);
 }
 
+bool sp__aside_keeps(struct sp_process *self, const struct sp__pending *pending)
+{
+    struct sp__extra *extra = self->extra;
+    bool keeps = false;
+    if (extra == NULL || extra->aside_count == 0)
+        return false;
+    sp__lock_lock(&self->lock);
+    for (struct sp__list *at = extra->asides.next; at != &extra->asides && !keeps; at = at->next)
+        keeps = sp__container_of(at, struct sp__aside, link)->pending == pending;
+    sp__lock_unlock(&self->lock);
+    return keeps;
+}
+
 struct sp__aside *sp__aside_first_done(struct sp_process *self)
 {
     struct sp__list *asides = &self->extra->asides;

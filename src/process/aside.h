@@ -51,6 +51,11 @@ bool sp__aside_remove(struct sp_process *self, struct sp__aside *aside) SP_NONNU
 /** The actor's wait for it ended as done. Context: the owner. */
 void sp__aside_done(struct sp_process *self, struct sp__aside *aside) SP_NONNULL;
 
+/** Is it of one that is listed? Then its slots are under the lock, and whoever takes that one off the
+ *  list drops what is in them. Context: the owner. */
+SP_NODISCARD bool sp__aside_keeps(struct sp_process *self, const struct sp__pending *pending)
+    SP_NONNULL;
+
 /** The oldest that is done, or NULL. Context: the owner. */
 struct sp__aside *sp__aside_first_done(struct sp_process *self) SP_NONNULL;
 

@@ -15,6 +15,7 @@
  */
 #include "base/alloc.h"
 #include "base/usdt.h"
+#include "process/aside.h"
 #include "process/callback.h"
 #include "process/crash.h"
 #include "process/dead_letter.h"
@@ -252,8 +253,9 @@ static void exit_close_wait(struct sp_process *self)
     uint64_t wait = atomic_load_explicit(&self->actor.wait, memory_order_acquire);
     if ((wait & 3) != SP__WAIT_NONE && (wait & 3) != SP__WAIT_DONE)
         sp__wait_close(&self->actor, wait >> 2);
-    if (self->pending != NULL)
+    if (self->pending != NULL && !sp__aside_keeps(self, self->pending))
         sp__pending_abandon(self);
+    self->pending = NULL;
 }
 
 void sp__process_set_exit(struct sp_process *self, const struct sp_reason *moved_reason)
