@@ -206,6 +206,22 @@ TEST(one_that_is_suspended_ends_when_it_is_told_to)
     world_close(); /* ends the third */
 }
 
+TEST(one_that_is_suspended_and_drained_works_off_its_mailbox_and_is_suspended_no_longer)
+{
+    struct gate gate = { .open = false };
+    world_open(NULL);
+    till_ref till = till_new(0, &gate);
+    CHECK_OK(sp_sys_suspend(till.pid, WORLD_PATIENCE));
+    CHECK_OK(till_hang(till, &(sp_empty){ 0 }));
+    CHECK_ERR(sp_drain(till.pid, sp_nowait()), SP_ERR_TIMEOUT); /* it goes on draining */
+    while (!atomic_load(&gate.entered))
+        sp_yield();
+    CHECK(status_of(till.pid) != SP_STATUS_SUSPENDED);
+    atomic_store(&gate.open, true);
+    CHECK_OK(sp_join(till.pid, WORLD_PATIENCE, NULL));
+    world_close();
+}
+
 TEST(one_whose_handler_does_not_return_is_asked_in_vain_and_not_later_either)
 {
     struct gate gate = { .open = false };

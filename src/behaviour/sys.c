@@ -168,6 +168,8 @@ void sp__sys_run(struct sp_process *self)
         else if (!sys_is_ended(self))
             sp__process_park(self, false, INT64_MAX);
     }
+    if (sys->suspended) /* it is told to end, and does what that takes */
+        sys_hold(self, sys, false);
 }
 
 void sp__sys_finish(struct sp_process *self)
