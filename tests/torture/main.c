@@ -24,6 +24,7 @@ enum {
     COUNT_RUNS = 3,      /* that count; the most of each kind */
     RUN_SECONDS = 120,   /* then it hangs */
     BURST = 12,          /* calls in a row */
+    SETTLE_LOOKS = 300,  /* a millisecond apart, for processes of the lap before */
     SHORT_PER_ERROR = 2, /* points of a kind with one error, in a short run */
     SHORT_PER_MALLOC = 24,
     SHOWN_MAX = 20,
@@ -67,31 +68,50 @@ static int open_files(void)
     return count;
 }
 
-/* The body in a process of its own; how it ended. */
-static void run_body(const struct torture_program *program)
+/* The body in a process of its own. False: it was ended, and did not return. */
+static bool run_body(const struct torture_program *program)
 {
     sp_monitor_ref ref;
     sp_pid pid;
     struct sp_message *message;
     struct sp_spawn_options options = { .out_monitor = &ref, .label = program->name };
     if (!DID(sp_spawn(program->body, NULL, &options, &pid)))
-        return;
+        return true;
     if (!DID(sp_receive(sp_after_sec(60), &message)))
-        return;
+        return false;
     const struct sp_down *down = sp_message_down(message);
     if (down == NULL)
         torture_failed(__FILE__, __LINE__, "a message that is no DOWN");
-    if (torture_strict() && !sp_reason_is_normal(down->reason))
+    bool returned = sp_reason_is_normal(down->reason);
+    if (torture_strict() && !returned)
         torture_failed(__FILE__, __LINE__, "ended by %s, and nothing fails now",
                        sp_reason_text(down->reason));
     sp_message_free(message);
+    return returned;
+}
+
+/* Where the body was ended at once, those linked with it may still be at work, and would find in the
+ * next lap, where nothing may fail, that what they use is gone. Not for ever: what a program left
+ * behind may be stuck. */
+static void run_settle(struct sp_runtime *runtime, uint64_t before)
+{
+    struct sp_stats stats;
+    for (int i = 0; i < SETTLE_LOOKS; i++) {
+        sp_runtime_stats(runtime, &stats);
+        if (stats.processes <= before)
+            break;
+        sp_sleep(sp_ms(1));
+    }
 }
 
 static void run_lap(const struct torture_program *program, struct sp_runtime *runtime)
 {
+    struct sp_stats before;
     if (!DID(sp_thread_attach(runtime)))
         return;
-    run_body(program);
+    sp_runtime_stats(runtime, &before);
+    if (!run_body(program))
+        run_settle(runtime, before.processes);
     sp_thread_detach();
 }
 
