@@ -204,6 +204,16 @@ TEST(http_is_not_ready_once_a_shutdown_has_begun)
     io_close();
 }
 
+/* Until it waits for a message. */
+static void idle_wait(sp_pid pid)
+{
+    struct sp_process_info info;
+    do {
+        sp_yield();
+        CHECK_OK(sp_process_info(pid, &info));
+    } while (info.status != SP_STATUS_IDLE);
+}
+
 TEST(http_pages_sorts_and_searches_the_process_table)
 {
     char name[16];
@@ -211,7 +221,7 @@ TEST(http_pages_sorts_and_searches_the_process_table)
     http_open(&(struct sp_http_options){ .address = "127.0.0.1:0" });
     for (int i = 0; i < 5; i++) {
         snprintf(name, sizeof(name), "Page %d", i);
-        puppet_start(&(struct sp_spawn_options){ .name = name });
+        idle_wait(puppet_start(&(struct sp_spawn_options){ .name = name }));
     }
     CHECK_CONTAINS(ask("GET /api/processes?search=page%20&sort=name&limit=2&offset=1", ""),
                    "\"matched\":5,\"offset\":1,\"limit\":2,\"sort\":\"name\",\"order\":\"asc\"");
