@@ -198,6 +198,17 @@ def kill_ends_a_process_and_its_supervisor_starts_another():
 
 
 @case
+def options_may_come_before_the_command():
+    with dashboard() as node:
+        for first in (["--address", node.address], [f"--address={node.address}"], ["-a", node.address, "--json"]):
+            contains(run(*first, "ps", "-q", "worker 1", address="127.0.0.1:1"), "worker 1")
+        contains(run("--json", "info", "worker 1", address=node.address), '"name":"worker 1"')
+    contains(run("--address", status=2), "no such command")
+    contains(run("--json", status=2), "no such command")
+    contains(run("--nonsense", "ps", status=2), "no such command")
+
+
+@case
 def servers_are_held_and_looked_into():
     with dashboard() as node:
         at = {"address": node.address}

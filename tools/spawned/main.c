@@ -74,6 +74,12 @@ static enum status main_ask(const struct command *command, const struct options 
 static enum status main_command(int count, char **arguments)
 {
     struct options options;
+    int before = options_before(count - 1, arguments + 1);
+    if (before > 0 && before + 1 < count) { /* options may come first: then they follow it */
+        char *name = arguments[before + 1];
+        memmove(&arguments[2], &arguments[1], (size_t)before * sizeof(*arguments));
+        arguments[1] = name;
+    }
     const struct command *command = main_find(arguments[1]);
     if (command == NULL) {
         fprintf(stderr, "spawned: no such command: %s\nTry: spawned --help\n", arguments[1]);

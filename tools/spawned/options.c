@@ -252,6 +252,36 @@ static enum status options_target(const struct command *command, char *argument,
     return STATUS_OK;
 }
 
+/* Is it an option, and is its value the next argument? */
+static bool options_is_one(const char *argument, bool *out_value_follows)
+{
+    bool longer = argument[0] == '-' && argument[1] == '-';
+    *out_value_follows = false;
+    for (size_t i = 0; i < sizeof(options_known) / sizeof(options_known[0]); i++) {
+        const struct options_known *known = &options_known[i];
+        size_t length = strlen(known->name);
+        if (longer && strncmp(argument + 2, known->name, length) == 0 &&
+            (argument[2 + length] == '\0' || argument[2 + length] == '=')) {
+            *out_value_follows = known->value != NULL && argument[2 + length] == '\0';
+            return true;
+        }
+        if (argument[0] == '-' && !longer && argument[1] == known->letter) {
+            *out_value_follows = known->value != NULL && argument[2] == '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+int options_before(int count, char **arguments)
+{
+    int at = 0;
+    bool value_follows;
+    while (at < count && options_is_one(arguments[at], &value_follows))
+        at += value_follows ? 2 : 1;
+    return at;
+}
+
 enum status options_read(const struct command *command, int count, char **arguments,
                          struct options *out)
 {

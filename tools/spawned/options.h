@@ -51,6 +51,9 @@ struct command {
     enum status (*run)(const struct options *options, struct client *client);
 };
 
+/** How many of the arguments are options, with their values, before the first that is none. */
+int options_before(int count, char **arguments);
+
 /** Reads what stands behind the command's name. What is wrong is told on standard error; a token on the command
  *  line is overwritten there at once. */
 enum status options_read(const struct command *command, int count, char **arguments,
