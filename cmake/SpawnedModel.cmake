@@ -35,6 +35,7 @@ spawned_add_model(young_stack runtime/young_stack.c)
 spawned_add_model(search runtime/real/search.c runtime/real/lurk.c runtime/real/ready.c runtime/real/lanes.c
     runtime/run_queue.c runtime/young_stack.c runtime/timers.c runtime/timer_wheel.c runtime/actor.c base/alloc.c)
 spawned_add_model(reply process/reply.c runtime/actor.c)
+spawned_add_model(reader_turn runtime/actor.c)
 spawned_add_model(epoch runtime/epoch.c)
 spawned_add_model(lock base/lock_linux.c)
 spawned_add_model(handoff runtime/real/handoff.c runtime/real/runner.c runtime/real/ready.c

@@ -1,6 +1,7 @@
 #include "behaviour/readers.h"
 
 #include "base/alloc.h"
+#include "behaviour/reader_turn.h"
 #include "behaviour/server.h"
 #include "behaviour/task.h"
 #include "process/deadlock.h"
@@ -10,9 +11,6 @@
 #include "runtime/point.h"
 
 #include <string.h>
-
-/* Of reader.busy. */
-enum { READER_IDLE, READER_BUSY, READER_WAITED };
 
 /* Who closes a circle and is asked to look has so long to give way. Few cannot: reentrant servers. */
 enum { READERS_PATIENCE_NS = 10000000 };
@@ -70,14 +68,10 @@ sp_err sp__readers_check(const struct sp_server_class *server_class)
 /* Its message is done with, as far as the state goes. */
 static void reader_done(struct reader *reader)
 {
-    /* acq_rel: release pairs with the server's acquire: what was read is read; acquire pairs with the
-     * CAS to WAITED: the token is set. */
-    uint32_t was = atomic_exchange_explicit(&reader->busy, READER_IDLE, memory_order_acq_rel);
-    if (was != READER_WAITED)
-        return;
     struct sp__context *context = sp__context();
-    /* relaxed: after the exchange. One of a later wait ends that without need: it looks again. */
-    uint64_t token = atomic_load_explicit(&reader->all->token, memory_order_relaxed);
+    uint64_t token = sp__reader_done(&reader->busy, &reader->all->token);
+    if (token == 0)
+        return;
     sp__epoch_enter(&context->epoch);
     struct sp_process *server = sp__process_lookup(context->runtime, reader->all->server);
     if (server != NULL && sp__wait_claim(&server->actor, token))
@@ -172,7 +166,7 @@ static sp_err reader_push(struct reader *reader, struct sp_message *message)
     uint32_t number;
     sp_err err = SP_ERR_NOPROC;
     /* relaxed: the push publishes it. */
-    atomic_store_explicit(&reader->busy, READER_BUSY, memory_order_relaxed);
+    atomic_store_explicit(&reader->busy, SP__READER_BUSY, memory_order_relaxed);
     message->flags |= SP__MESSAGE_PASSED;
     sp__edge_redirect(sp__message_call(message), reader->pid);
     sp__epoch_enter(&context->epoch);
@@ -184,7 +178,7 @@ static sp_err reader_push(struct reader *reader, struct sp_message *message)
         return SP_OK;
     message->flags &= (uint16_t)~SP__MESSAGE_PASSED;
     sp__edge_redirect(sp__message_call(message), reader->all->server);
-    atomic_store_explicit(&reader->busy, READER_IDLE, memory_order_relaxed);
+    atomic_store_explicit(&reader->busy, SP__READER_IDLE, memory_order_relaxed);
     reader->pid = SP_PID_NONE;
     return err;
 }
@@ -193,7 +187,7 @@ static bool readers_idle(const struct readers *all)
 {
     for (uint32_t i = 0; i < all->count; i++)
         /* relaxed: as in pass. */
-        if (atomic_load_explicit(&all->readers[i].busy, memory_order_relaxed) == READER_IDLE &&
+        if (atomic_load_explicit(&all->readers[i].busy, memory_order_relaxed) == SP__READER_IDLE &&
             !sp_pid_is_none(all->readers[i].pid))
             return true;
     return false;
@@ -206,7 +200,7 @@ static bool readers_pass(struct sp_process *self, struct readers *all, struct sp
         all->last = all->last + 1 == all->count ? 0 : all->last + 1;
         struct reader *reader = &all->readers[all->last];
         /* relaxed: what follows an IDLE that we see too late is seen by the next one. */
-        if (atomic_load_explicit(&reader->busy, memory_order_relaxed) != READER_IDLE ||
+        if (atomic_load_explicit(&reader->busy, memory_order_relaxed) != SP__READER_IDLE ||
             sp_pid_is_none(reader->pid))
             continue;
         sp__point(SP__POINT_SEND, sp__point_pid(reader->pid), message->type->name);
@@ -357,14 +351,8 @@ static sp_err reader_wait(struct sp_process *self, struct reader *reader, bool h
 {
     struct readers *all = reader->all;
     struct sp__pending pending = { .slots = NULL, .type = &readers_type, .judges = !held };
-    uint32_t busy = READER_BUSY;
     uint64_t token = sp__wait_open(&self->actor);
-    atomic_store_explicit(&all->token, token, memory_order_relaxed); /* the CAS publishes it */
-    /* release: pairs with the exchange of who is done: it sees the token. acquire: what it read is
-     * read. */
-    if (!atomic_compare_exchange_strong_explicit(&reader->busy, &busy, READER_WAITED,
-                                                 memory_order_acq_rel, memory_order_acquire) &&
-        busy == READER_IDLE) {
+    if (!sp__reader_await(&reader->busy, &all->token, token)) {
         sp__wait_close(&self->actor, token);
         return SP_OK;
     }
@@ -386,8 +374,7 @@ static sp_err readers_wait(struct readers *all, bool held)
     sp_err err = SP_OK;
     bool before = sp_shield(true);
     for (uint32_t i = 0; i < all->count && err == SP_OK;) {
-        /* acquire: what it read is read. */
-        if (atomic_load_explicit(&all->readers[i].busy, memory_order_acquire) == READER_IDLE) {
+        if (sp__reader_is_idle(&all->readers[i].busy)) {
             i++;
             continue;
         }
