@@ -255,6 +255,29 @@ TEST(a_timer_that_is_replaced)
     expect_ends(replace_keyed_timer, NULL);
 }
 
+/* A timer whose message nobody takes: it is destroyed by nobody's handler. */
+TEST(timers_that_fire_into_a_full_mailbox)
+{
+    world_open(NULL);
+    sp_pid full;
+    CHECK_OK(sp_spawn(deaf_main, NULL, &(struct sp_spawn_options){ .mailbox_max = 1 }, &full));
+    send_note(full, 1);
+    for (int i = 0; i < 10 * HOWS; i++) {
+        struct bomb bomb = bomb_pack((enum how)(i % HOWS));
+        CHECK_OK(sp_timer_start(full, &parcel_type, &bomb,
+                                &(struct sp_timer_options){ .after = sp_us(1 + i / HOWS) }, NULL));
+    }
+    expect_no_bombs();
+    /* The threads that fire timers are as before. */
+    CHECK(sp_sleep(sp_ms(1)));
+    CHECK_OK(sp_kill(full));
+    wait_gone(full);
+    while (accounts().dead_noproc == 0) /* what it leaves is counted after its end is told */
+        sp_yield();
+    accounts_empty();
+    world_close();
+}
+
 static void refuse_timer(enum how how)
 {
     struct bomb bomb = bomb_pack(how);

@@ -1,5 +1,6 @@
 /* The log of a whole runtime: levels, rates, sinks, overload, and what is left after a fault. */
 #include "support/puppet.h"
+#include "support/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define HELLO SP_TEST_BIN_DIR "/hello"
 
 /* ---- what a callback got ---- */
 
@@ -211,6 +214,34 @@ TEST(levels_come_from_a_text)
     CHECK_OK(sp_log_levels_env(runtime));
     CHECK_INT(sp_log_level_get(runtime, NULL), SP_LOG_ERROR);
     world_close();
+}
+
+/* What `hello` with this SPAWNED_LOG says on stderr, besides its assertion. */
+static void hello_says(const char *env, struct sp_test_output *out)
+{
+    if (access(HELLO, X_OK) != 0)
+        SKIP("built without the examples");
+    const struct sp_test_command command = { .program = HELLO,
+                                             .env = (const char *const[]){ env, NULL } };
+    sp_test_run(&command, out);
+    CHECK_INT(out->status, 0);
+}
+
+TEST(log_that_nobody_set_up_comes_when_the_environment_asks)
+{
+    struct sp_test_output out;
+    hello_says("SPAWNED_LOG=info", &out);
+    CHECK_CONTAINS(out.err, "ended: fault: SIGABRT in add");
+    sp_test_output_free(&out);
+    hello_says("SPAWNED_LOG=loud", &out);
+    CHECK_CONTAINS(out.err, "SPAWNED_LOG is not understood");
+    sp_test_output_free(&out);
+    static const char *const silent[] = { "SPAWNED_LOG=", "SPAWNED_LOG=off" };
+    for (size_t i = 0; i < 2; i++) {
+        hello_says(silent[i], &out);
+        CHECK(strstr(out.err, "spawned") == NULL);
+        sp_test_output_free(&out);
+    }
 }
 
 TEST(without_a_log_everything_is_accepted_and_nothing_written)

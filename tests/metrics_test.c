@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- text ---- */
 
@@ -357,6 +358,31 @@ static void check_histogram(void)
 TEST(histograms_are_written_as_buckets_that_add_up)
 {
     run(check_histogram);
+}
+
+/* Of the whole program, and of the poller; each moves when something is done. */
+static void check_usage(void)
+{
+    const char *text = scrape(SP_METRICS_PROMETHEUS);
+    double files = text_value(text, "\nprocess_open_fds ");
+    double looks = text_value(text, "\nspawned_poller_looks_total ");
+    CHECK(files > 2 && text_value(text, "\nprocess_max_fds ") >= files);
+    CHECK(text_value(text, "\nprocess_resident_memory_bytes ") > 100000);
+    CHECK(text_value(text, "\nprocess_cpu_seconds_total ") > 0);
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK_INT((int)text_value(scrape(SP_METRICS_PROMETHEUS), "\nprocess_open_fds "),
+              (int)files + 2);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    do
+        CHECK(sp_sleep(sp_ms(1)));
+    while (text_value(scrape(SP_METRICS_PROMETHEUS), "\nspawned_poller_looks_total ") <= looks);
+}
+
+TEST(the_program_and_the_poller_are_counted)
+{
+    run(check_usage);
 }
 
 static bool text_refuse(void *arg, const char *bytes, size_t size)

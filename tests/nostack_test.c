@@ -1,5 +1,5 @@
 /* No stack to suspend on: address space runs out. Who would have to suspend ends, out of memory; the
- * others, and the runtime, go on.
+ * others, and the runtime, go on. And a limit on address space from the start (`ulimit -v`).
  */
 #include "support/stress.h"
 
@@ -131,4 +131,31 @@ TEST(without_a_stack_on_the_only_worker_a_process_ends_alone)
 TEST(without_a_stack_for_its_own_thread_a_process_ends_alone)
 {
     run_out(NULL, true);
+}
+
+/* As docs/limits.md says it. */
+static const rlim_t ulimit_2000000 = (rlim_t)2000000 * 1024;
+
+TEST(without_the_address_space_for_all_slots_no_runtime_starts)
+{
+    if (SANITIZED || sp_test_slow())
+        SKIP("needs its address space for itself");
+    struct sp_runtime *runtime = NULL;
+    rlim_t before = limit_address_space(ulimit_2000000);
+    sp_err err = sp_runtime_create(NULL, &runtime);
+    limit_address_space(before);
+    CHECK_ERR(err, SP_ERR_NOMEM);
+    CHECK_PTR(runtime, NULL);
+}
+
+TEST(with_fewer_slots_a_runtime_works_in_little_address_space)
+{
+    if (SANITIZED || sp_test_slow())
+        SKIP("needs its address space for itself");
+    rlim_t before = limit_address_space(ulimit_2000000);
+    world_open(&(struct sp_runtime_options){ .workers = 2, .processes_max = 1000000 });
+    check_world_works();
+    stress_settle();
+    world_close();
+    limit_address_space(before);
 }

@@ -261,6 +261,39 @@ TEST(the_smallest_of_all_mailboxes_is_taken)
     idle_is_preferred(SP_ROUTE_SMALLEST_OF_ALL);
 }
 
+/* All are busy, and have different numbers of messages: casts level them, to the last one. Among them is
+ * one that has died and looks emptier than all. */
+TEST(the_smallest_of_all_levels_what_waits)
+{
+    enum { LEVELLED = 21, STEP = 7 }; /* STEP and LEVELLED + 1 have no common factor */
+    world_open(NULL);
+    worker_ref workers[LEVELLED + 1];
+    int64_t counts[LEVELLED + 1] = { 0 };
+    gate_ref gate = gate_begin();
+    int64_t to_route = 0;
+    worker_router router = router_begin(
+        (struct sp_router_options){ .strategy = SP_ROUTE_SMALLEST_OF_ALL }, workers, LEVELLED + 1);
+    CHECK_ERR(worker_stop(workers[LEVELLED], WORLD_PATIENCE), SP_OK);
+    for (int i = 0; i < LEVELLED; i++) {
+        CHECK_ERR(worker_hold(workers[i], &gate), SP_OK);
+        CHECK_INT(expect_note(), GATE_ARRIVED);
+    }
+    for (int i = 0; i < LEVELLED; i++) {
+        int waiting = (i + 1) * STEP % (LEVELLED + 1);
+        for (int j = 0; j < waiting; j++)
+            CHECK_ERR(worker_note(workers[i], &(int64_t){ 7 }), SP_OK);
+        to_route += LEVELLED - waiting;
+    }
+    for (int64_t i = 0; i < to_route; i++)
+        CHECK_ERR(worker_route_note(router, &(int64_t){ 7 }), SP_OK);
+    CHECK_ERR(gate_open(gate, &nothing), SP_OK);
+    for (int i = 0; i < LEVELLED * LEVELLED; i++)
+        counts[expect_note() / 1000]++;
+    for (int i = 0; i < LEVELLED; i++)
+        CHECK_INT(counts[i], LEVELLED);
+    world_close();
+}
+
 TEST(a_key_always_goes_to_the_same_routee)
 {
     enum { KEYS = 300 };

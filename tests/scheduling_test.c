@@ -204,10 +204,13 @@ TEST(a_plain_process_that_is_never_without_messages_gives_way)
     world_close();
 }
 
+static _Atomic bool computing;
+
 static void computes(void *arg)
 {
     struct sp_yield_budget budget = { .every = 10 };
     _Atomic int *yields = arg;
+    atomic_store(&computing, true);
     while (atomic_load(&books.endless))
         if (sp_yield_every(&budget))
             atomic_fetch_add(yields, 1);
@@ -219,7 +222,10 @@ TEST(a_loop_that_counts_its_rounds_gives_way)
     _Atomic int yields = 0;
     atomic_store(&books.endless, true);
     sp_pid computer;
+    atomic_store(&computing, false);
     CHECK_OK(sp_spawn(computes, &yields, NULL, &computer));
+    while (!atomic_load(&computing))
+        sp_yield();
     sp_pid other = other_begin(0, NULL);
     CHECK_OK(other_note((other_ref){ other }, &(int){ 0 }));
     wait_gone(computer);

@@ -433,6 +433,35 @@ TEST(trace_follows_the_share_that_was_asked_for)
     run(sampling_main);
 }
 
+/* By each who begins requests itself: who has had its turn begins with whole gaps again. */
+static int changing_main(void *arg)
+{
+    enum { ROUNDS = 300 };
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    struct shop shop = shop_open(0);
+    struct sp_trace_stats stats;
+    for (int i = 0; i < ROUNDS; i++)
+        CHECK_OK(shop_order(&shop, HOW_WELL));
+    sp_trace_stats(runtime, &stats);
+    CHECK_INT((int)stats.recorded, 0);
+    CHECK_OK(sp_trace_sample(runtime, 1)); /* though the next was to have a number */
+    CHECK_OK(shop_order(&shop, HOW_WELL));
+    sp_trace_stats(runtime, &stats);
+    CHECK_INT((int)stats.recorded, 2);
+    CHECK_OK(sp_trace_sample(runtime, 0));
+    for (int i = 0; i < ROUNDS; i++)
+        CHECK_OK(shop_order(&shop, HOW_WELL));
+    sp_trace_stats(runtime, &stats);
+    CHECK_INT((int)stats.recorded, 2);
+    return 0;
+}
+
+TEST(trace_follows_from_the_first_request_after_a_change)
+{
+    run(changing_main);
+}
+
 static int bounded_main(void *arg)
 {
     (void)arg;

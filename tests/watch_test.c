@@ -3,6 +3,8 @@
 
 #include "support/test.h"
 
+#include "runtime/recorder.h"
+
 #include <spawned/spawned.h>
 #include <string.h>
 
@@ -182,4 +184,76 @@ static int recorded_main(void *arg)
 TEST(the_recorder_sees_them_too)
 {
     CHECK_INT(sp_main(recorded_main, NULL, NULL), 0);
+}
+
+/* ---- what is at the point of those who send ---- */
+
+static sp__point_fn point_now(void)
+{
+    return sp__point_of(sp__context());
+}
+
+/* Each may be switched on and off while the others are on. */
+static int points_main(void *arg)
+{
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    struct sp__context *context = sp__context();
+    CHECK(point_now() == NULL);
+    CHECK_OK(sp_trace_start(runtime, &(struct sp_trace_options){ 0 }));
+    CHECK(point_now() == sp__point_ids);
+    sp__lock_lock(&runtime->contexts_lock);
+    sp__watch_deviate(context, context->current);
+    CHECK(point_now() == sp__point_nothing);
+    sp__watch_deviate(context, NULL);
+    sp__lock_unlock(&runtime->contexts_lock);
+    CHECK(point_now() == sp__point_ids);
+    CHECK_OK(sp__watch_start(runtime, 100000, 64));
+    CHECK(point_now() == sp__point_nothing); /* the first that is sent is stamped */
+    sp_trace_stop(runtime);
+    CHECK(point_now() == sp__point_nothing);
+    sp__watch_stop(runtime);
+    CHECK(point_now() == NULL);
+    CHECK(!sp__point_acts(context));
+    CHECK_OK(sp_recorder_start(runtime, &(struct sp_recorder_options){ .events = 128 }));
+    CHECK(sp__point_acts(context));
+    CHECK_OK(sp_trace_start(runtime, &(struct sp_trace_options){ 0 }));
+    CHECK(sp__point_acts(context) && point_now() != sp__point_ids);
+    sp_recorder_stop(runtime);
+    CHECK(point_now() == sp__point_ids && !sp__point_acts(context));
+    sp_trace_stop(runtime);
+    CHECK(point_now() == NULL);
+    return 0;
+}
+
+TEST(each_who_looks_at_sends_may_come_and_go)
+{
+    CHECK_INT(sp_main(points_main, NULL, NULL), 0);
+}
+
+/* A stamp is due now and then, and what is sent has its number again after it. */
+static int stamped_main(void *arg)
+{
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    sink_ref sink;
+    int64_t out;
+    CHECK_OK(sink_start(&(sp_empty){ 0 }, NULL, &sink));
+    CHECK_OK(sp_trace_start(runtime, &(struct sp_trace_options){ 0 }));
+    CHECK_OK(sp__watch_start(runtime, 100000, 64));
+    unsigned numbered = 0;
+    for (int i = 0; i < 100000; i++) {
+        CHECK_OK(sink_ask(sink, &(int64_t){ 1 }, &out, sp_never()));
+        numbered += point_now() == sp__point_ids;
+    }
+    CHECK(numbered > 0);
+    sp__watch_stop(runtime);
+    sp_trace_stop(runtime);
+    return 0;
+}
+
+TEST(numbers_go_on_between_two_stamps)
+{
+    struct sp_runtime_options options = { .workers = 1 };
+    CHECK_INT(sp_main(stamped_main, NULL, &options), 0);
 }

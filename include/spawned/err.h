@@ -51,7 +51,8 @@ SP_EXTERN_C_BEGIN
     X(35, RUNNING,         "still running")                                               \
     X(36, STALE,           "the timer had fired or was cancelled before")                  \
     X(37, OVERLOAD,        "overloaded: those before it wait too long")             \
-    X(38, NOROUTEE,        "the router has no living routee")
+    X(38, NOROUTEE,        "the router has no living routee")                             \
+    X(39, ABANDONED,       "given up: a handler of it did not return")
 /* clang-format on */
 
 /** What can go wrong. Text: sp_err_text(). */

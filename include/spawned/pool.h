@@ -83,7 +83,8 @@ struct sp_pool_options {
     uint32_t min;                    /**< workers; default: as many as the runtime's */
     uint32_t max;                    /**< default: `min` */
     struct sp_pool_scaling scaling;
-    uint32_t window; /**< jobs given to a worker at a time; default 1 */
+    uint32_t window; /**< jobs given to a worker at a time; default: 1, and up to 16 while its jobs
+                          are short, unless `begin_within` or a rate is set */
 
     uint32_t queue_max;       /**< jobs that wait; default 65,536; at most 2^30 */
     enum sp_pool_full full;   /**< default: refuse */

@@ -71,8 +71,8 @@ struct sp_runtime_options {
 };
 
 /** Start a runtime. `options` NULL: all defaults.
- *  Errors: NOMEM; INVALID (an option out of range); LIMIT (the system gives no thread);
- *  IO (no poller).
+ *  Errors: NOMEM (or no address space for `processes_max`); INVALID (an option out of range);
+ *  LIMIT (the system gives no thread); IO (no poller).
  *  Ownership: the caller ends it with sp_runtime_destroy().
  *  Context: any thread that is not a process of a runtime. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err
@@ -118,7 +118,9 @@ typedef int (*sp_main_fn)(void *arg);
 
 /** Create a runtime, run `fn(arg)` in a process called "main", stop everything when it
  *  returns, and give back its result: the whole of many a `main`. Dies of an abnormal
- *  reason or fails to start: EXIT_FAILURE, and the reason goes to the log.
+ *  reason or fails to start: EXIT_FAILURE, and the reason goes to the log. Where the options
+ *  have none, SPAWNED_LOG in the environment turns one on, to the standard error:
+ *  `SPAWNED_LOG=info program`, with levels as in sp_log_levels_parse().
  *  Context: any thread that is not a process. */
 SP_API SP_NONNULL_ARGS(1) int sp_main(sp_main_fn fn, void *arg,
                                       const struct sp_runtime_options *options);
@@ -166,8 +168,14 @@ struct sp_stats {
     uint64_t handoffs;      /**< times a worker went on without the thread of a stuck handler */
     uint64_t starvations;   /**< warnings of sp_starvation_start(), */
     uint64_t starvations_critical; /**< and those that became critical */
-    uint64_t overruns; /**< handlers that passed their deadline, see spawned/scheduling.h */
-    uint64_t threads;  /**< that run processes now: of workers, of stuck handlers, spare */
+    uint64_t overruns;    /**< handlers that passed their deadline, see spawned/scheduling.h */
+    uint64_t polls;       /**< looks for events of sockets, */
+    uint64_t poll_events; /**< those found, */
+    uint64_t poll_wakes;  /**< and waits for them that were ended because of something else */
+    uint64_t abandoned;   /**< processes given up because of that; */
+    uint64_t
+        abandoned_left; /**< of these, whose handler has not returned yet: they count as alive */
+    uint64_t threads;   /**< that run processes now: of workers, of stuck handlers, spare */
 };
 
 /** Read the counters. Exact when nothing runs meanwhile.

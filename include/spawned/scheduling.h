@@ -31,6 +31,10 @@ enum sp_overrun {
     SP_OVERRUN_STOP,     /**< its process ends with reason error(TIMEOUT), when the handler
                             waits for something or returns; a late `terminate` is ended when it
                             waits, and the reason stays as it was */
+    SP_OVERRUN_ABANDON, /**< as STOP; but if the handler still runs `abandon_after` later, the process
+                            is given up: for all others it ends, with reason error(ABANDONED). Its
+                            name is free, callers are told, a supervisor restarts it. What it sends
+                            from then on is discarded, and it ends when its handler returns */
 };
 
 /** A handler that took long. */
@@ -54,6 +58,8 @@ struct sp_scheduling {
     enum sp_priority priority;    /**< has no meaning where the process has its own thread */
     sp_duration handler_deadline; /**< for one handler, with what it waits for; default: none */
     enum sp_overrun on_overrun;   /**< what happens then */
+    sp_duration abandon_after;    /**< with SP_OVERRUN_ABANDON: how long it has to end by itself;
+                                  default 100 ms; negative: no time */
     sp_duration slow_after;       /**< handlers that take so long are told; default: none */
     sp_slow_handler_fn on_slow;
     void *on_slow_arg;

@@ -5,6 +5,7 @@
 #include "behaviour/reentrant.h"
 #include "behaviour/server.h"
 #include "process/deadlock.h"
+#include "process/give_up.h"
 #include "process/send.h"
 #include "process/send_fast.h"
 #include "process/trace.h"
@@ -31,6 +32,13 @@ enum call_by {
     CALL_BY_PROCESS,
     CALL_BY_SERVER,
     CALL_BY_REENTRANT, /* a server that handles other messages meanwhile */
+};
+
+/* What its request has besides. */
+enum call_way {
+    CALL_PLAIN,    /* nothing: nobody looks */
+    CALL_NUMBERED, /* the number of its request: see sp__trace_number() */
+    CALL_POINTED,  /* it is past a point: whatever is wanted there */
 };
 
 _Static_assert(SP__STAGE_DEADLOCKED == SP_CALL_DEADLOCKED, "as process/deadlock.c sets it");
@@ -162,19 +170,20 @@ static SP_NOINLINE sp_err call_send_slow(struct call_target *target, struct sp_m
     return err;
 }
 
-/* `pointed`: past a point. Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
-__attribute__((always_inline)) static inline sp_err call_send(struct sp__context *context,
-                                                              struct sp_process *self,
-                                                              struct call_target *target,
-                                                              const struct sp_op *op,
-                                                              const void *in, bool pointed)
+/* `way` is a constant. Errors: NOMEM, NOPROC, FULL. The payload is the caller's on failure. */
+__attribute__((always_inline)) static inline sp_err call_send(
+    struct sp__context *context, struct sp_process *self, struct call_target *target,
+    const struct sp_op *op, const void *in, enum call_way way, uint64_t request)
 {
     sp_pid from = sp__process_pid(self);
     struct sp_message *message =
-        pointed ? sp__trace_take(context, self, &op->in, op->in.size, SP__MESSAGE_CALL)
-                : sp__message_take(context, &op->in, op->in.size, SP__MESSAGE_CALL, from);
+        way == CALL_POINTED
+            ? sp__trace_take(context, self, &op->in, op->in.size, SP__MESSAGE_CALL)
+            : sp__message_take(context, &op->in, op->in.size, SP__MESSAGE_CALL, from);
     if (message == NULL)
         return SP_ERR_NOMEM;
+    if (way == CALL_NUMBERED)
+        message->aux = request;
     *sp__message_call(message) = (struct sp__reply_to){ .caller = from,
                                                         .token = target->token,
                                                         .deadline_ns = target->until,
@@ -183,7 +192,7 @@ __attribute__((always_inline)) static inline sp_err call_send(struct sp__context
     if (target->flags & SP__REPLY_CHAINED)
         *sp__message_chain(message) = target->chain;
     sp__payload_copy(sp__message_payload(message), in, op->in.size);
-    if (pointed)
+    if (way == CALL_POINTED)
         sp__watched_send(context, target->pid, message);
     return sp__send_fast(context, target->pid, message, &target->number)
                ? SP_OK
@@ -237,7 +246,7 @@ static void call_begin_strand(struct sp_process *self, struct call_target *targe
     struct sp__strand *strand = target->strand;
     strand->aside.token = target->token;
     strand->aside.pending = pending;
-    strand->to = target->pid;
+    strand->aside.to = target->pid;
     strand->until = target->until;
     target->flags |= SP__REPLY_CHAINED;
     target->chain = sp__reentrant_begin(self, strand);
@@ -250,17 +259,17 @@ static inline sp_err call_wait(struct sp_process *self, const struct call_target
                                    : sp__process_wait(self, target->token, target->until);
 }
 
-/* The rest of a call whose wait is open. `by` and `pointed` are constants: what others call
+/* The rest of a call whose wait is open. `by` and `way` are constants: what others call
  * costs them nothing of what is for servers, or where somebody looks. */
 __attribute__((always_inline)) static inline sp_err call_open(
     struct sp__context *context, struct sp_process *self, struct sp__pending *pending,
     struct call_target *target, const struct sp_op *op, const void *in, enum call_by by,
-    bool *out_dead, bool pointed)
+    bool *out_dead, enum call_way way, uint64_t request)
 {
     sp__edge_of_call(self, target->pid, target->token);
     if (by == CALL_BY_REENTRANT)
         call_begin_strand(self, target, pending);
-    sp_err err = call_send(context, self, target, op, in, pointed);
+    sp_err err = call_send(context, self, target, op, in, way, request);
     if (err != SP_OK && by == CALL_BY_REENTRANT)
         sp__reentrant_cancel(self, target->strand);
     if (err != SP_OK)
@@ -286,7 +295,9 @@ static SP_NOINLINE sp_err call_pointed(struct sp_process *self, struct sp__pendi
                                        const void *in, enum call_by by, bool *out_dead)
 {
     sp__point_if_acts(SP__POINT_SEND, sp__point_pid(target->pid), op->in.name);
-    return call_open(sp__context(), self, pending, target, op, in, by, out_dead, true);
+    if (sp__process_given_up(self))
+        return call_not_sent(self, target, op, in, SP_ERR_NOTCONTEXT, out_dead);
+    return call_open(sp__context(), self, pending, target, op, in, by, out_dead, CALL_POINTED, 0);
 }
 
 __attribute__((always_inline)) static inline sp_err call(struct sp__context *context,
@@ -298,9 +309,13 @@ __attribute__((always_inline)) static inline sp_err call(struct sp__context *con
 {
     self->pending = pending;
     target->token = sp__wait_open(&self->actor);
-    if (__builtin_expect(sp__point_of(context) != NULL, 0))
+    sp__point_fn point = sp__point_of(context);
+    uint64_t request;
+    if (__builtin_expect(point == NULL, 1))
+        return call_open(context, self, pending, target, op, in, by, out_dead, CALL_PLAIN, 0);
+    if (!sp__trace_number(context, point, self, &request))
         return call_pointed(self, pending, target, op, in, by, out_dead);
-    return call_open(context, self, pending, target, op, in, by, out_dead, false);
+    return call_open(context, self, pending, target, op, in, by, out_dead, CALL_NUMBERED, request);
 }
 
 static SP_NOINLINE sp_err call_as_reentrant(struct sp__context *context, struct sp_process *self,
@@ -396,8 +411,10 @@ static void multi_send(struct sp_process *self, const struct sp_op *op, const vo
         const void *in = targets[i].in != NULL ? targets[i].in : common;
         sp_err err = SP_ERR_DEADLOCK;
         sp__point(SP__POINT_SEND, sp__point_pid(target.pid), op->in.name);
-        if (!sp_pid_equal(target.pid, sp__process_pid(self)))
-            err = call_send(sp__context(), self, &target, op, in, true);
+        if (sp__process_given_up(self))
+            err = SP_ERR_NOTCONTEXT;
+        else if (!sp_pid_equal(target.pid, sp__process_pid(self)))
+            err = call_send(sp__context(), self, &target, op, in, CALL_POINTED, 0);
         if (err == SP_OK && sp__edge_may_close(sp__process_runtime(self), target.pid) &&
             sp__deadlock_closed_by(self, target.pid))
             err = SP_ERR_DEADLOCK;
@@ -452,6 +469,11 @@ static enum call_by multi_by(struct sp_process *self, struct call_target *target
                                                                      : CALL_BY_SERVER;
 }
 
+static sp_pid multi_target(const void *targets, size_t index)
+{
+    return ((const struct sp_multi *)targets)[index].server;
+}
+
 static sp_err multi_call(const struct sp_op *op, const void *in, struct sp_multi *targets,
                          size_t count, sp_deadline deadline, bool first)
 {
@@ -470,24 +492,28 @@ static sp_err multi_call(const struct sp_op *op, const void *in, struct sp_multi
         slots[i].out = targets[i].out;
         slots[i].out_size = op->out_size;
     }
-    struct sp__pending pending = { .slots = slots,
-                                   .count = count,
-                                   .remaining = count,
-                                   .out_destroy = op->out_destroy,
-                                   .first = first };
+    struct sp__pending_several several = { .pending = { .slots = slots,
+                                                        .count = count,
+                                                        .remaining = count,
+                                                        .out_destroy = op->out_destroy,
+                                                        .first = first,
+                                                        .several = true },
+                                           .targets = targets,
+                                           .target = multi_target };
+    struct sp__pending *pending = &several.pending;
     struct sp__strand strand = { 0 };
     struct call_target base = { .until = call_until(self, deadline), .strand = &strand };
     enum call_by by = multi_by(self, &base);
-    self->pending = &pending;
+    self->pending = pending;
     base.token = sp__wait_open(&self->actor);
     if (by == CALL_BY_REENTRANT)
-        call_begin_strand(self, &base, &pending);
-    multi_send(self, op, in, targets, &pending, &base);
+        call_begin_strand(self, &base, pending);
+    multi_send(self, op, in, targets, pending, &base);
     sp_err err = call_wait(self, &base, by);
     if (err == SP_ERR_NOTCONTEXT)
         return err; /* the slots went with the process */
     self->pending = NULL;
-    multi_collect(targets, &pending);
+    multi_collect(targets, pending);
     sp_free(slots);
     return err;
 }

@@ -1,8 +1,8 @@
 /* The pool's process: a server that keeps the messages it gets until a worker has done them; see
  * pool.h.
  *
- * Each message is one event; after it, sp__pool_deal() and its like bring everything to where it
- * should be, and the timer is set for when something comes by itself. While it starts and while it
+ * Each message is one event; after it, or after several, sp__pool_deal() and its like bring everything
+ * to where it should be, and the timer is set for when something comes by itself. While it starts and while it
  * ends, the pool takes its messages itself (pool_run_until), inside init and terminate.
  */
 #include "behaviour/pool.h"
@@ -17,6 +17,9 @@
 
 /* What a worker may take to end once the budget of a stop is used up. */
 #define POOL_GRACE_SEC 1
+
+/* Jobs and reports that are looked at together, if so many are there. */
+enum { POOL_TOGETHER_MAX = 32 };
 
 /* ---- jobs that are not done ---- */
 
@@ -94,49 +97,6 @@ static void pool_discard(struct sp__pool *pool, struct sp__pool_job *job, enum s
     sp__pool_lose(pool, job, why, NULL);
 }
 
-/* ---- a new job ---- */
-
-static bool pool_may_retry(const struct sp__pool *pool, const struct sp__pool_job *job)
-{
-    return pool->options.retry != NULL && job->op->in.destroy == NULL &&
-           pool->options.retry(job->op, sp__message_payload(job->message), pool->options.arg);
-}
-
-/* The tick of a keyed timer that was cancelled meanwhile: it is dropped. */
-static bool pool_stale(struct sp_message *message)
-{
-    struct sp_process *self = sp__process_self();
-    if (!sp__timer_message_stale(self, message)) {
-        sp__timer_message_taken(self, message);
-        return false;
-    }
-    sp__mailbox_took(&self->actor);
-    sp__dead_letter(SP_DEAD_STALE, message, sp_self());
-    sp__message_destroy(message);
-    return true;
-}
-
-static void pool_accept(struct sp__pool *pool, struct sp_message *message)
-{
-    if (pool_stale(message))
-        return;
-    bool open = !pool->refuses;
-    struct sp__pool_job *job = open ? sp__pool_job_create(message) : NULL;
-    if (job == NULL) {
-        pool_refuse(pool, message, open ? SP_POOL_LOST_NOMEM : SP_POOL_LOST_SHUTDOWN);
-        return;
-    }
-    job->accepted_ns = pool->now.ns;
-    job->number = pool->numbers++;
-    pool->info.accepted++;
-    sp__pool_queue_add(pool, job);
-    job->retry = pool_may_retry(pool, job);
-    if (pool->options.full == SP_POOL_REFUSE || pool->queued <= pool->options.queue_max)
-        return;
-    bool newest = pool->options.full == SP_POOL_DISCARD_NEWEST;
-    pool_discard(pool, newest ? job : pool_oldest(pool), SP_POOL_LOST_FULL);
-}
-
 /* ---- after each event ---- */
 
 static void pool_expire(struct sp__pool *pool)
@@ -192,8 +152,12 @@ static void pool_settle(struct sp__pool *pool)
 {
     if (pool->phase == SP__POOL_STARTING)
         return;
+    if (pool->unsettled > 1)
+        pool->now = sp_now();
+    pool->unsettled = 0;
     pool->look_at = INT64_MAX;
     sp__pool_worker_stuck(pool);
+    sp__pool_ahead_look(pool);
     pool_expire(pool);
     pool_scale(pool);
     sp__pool_staff(pool);
@@ -201,6 +165,54 @@ static void pool_settle(struct sp__pool *pool)
     pool_arm(pool);
     if (pool->phase == SP__POOL_OPEN && sp__pool_staff_lost(pool))
         sp_server_stop_self(sp__reason_with_cause(sp_reason_shutdown(), pool->failure));
+}
+
+/* ---- a new job ---- */
+
+static bool pool_may_retry(const struct sp__pool *pool, const struct sp__pool_job *job)
+{
+    return pool->options.retry != NULL && job->op->in.destroy == NULL &&
+           pool->options.retry(job->op, sp__message_payload(job->message), pool->options.arg);
+}
+
+/* The tick of a keyed timer that was cancelled meanwhile: it is dropped. */
+static bool pool_stale(struct sp_message *message)
+{
+    struct sp_process *self = sp__process_self();
+    if (!sp__timer_message_stale(self, message)) {
+        sp__timer_message_taken(self, message);
+        return false;
+    }
+    sp__mailbox_took(&self->actor);
+    sp__dead_letter(SP_DEAD_STALE, message, sp_self());
+    sp__message_destroy(message);
+    return true;
+}
+
+static void pool_accept(struct sp__pool *pool, struct sp_message *message)
+{
+    if (pool_stale(message))
+        return;
+    bool open = !pool->refuses;
+    struct sp__pool_job *job = open ? sp__pool_job_create(&pool->spare, message) : NULL;
+    if (job == NULL) {
+        pool_refuse(pool, message, open ? SP_POOL_LOST_NOMEM : SP_POOL_LOST_SHUTDOWN);
+        return;
+    }
+    job->accepted_ns = pool->now.ns;
+    job->number = pool->numbers++;
+    pool->info.accepted++;
+    sp__pool_queue_add(pool, job);
+    job->retry = pool_may_retry(pool, job);
+    if (pool->options.full == SP_POOL_REFUSE || pool->queued <= pool->options.queue_max)
+        return;
+    if (pool->unsettled != 0) {
+        pool_settle(pool); /* those before it may have a worker */
+        if (pool->queued <= pool->options.queue_max)
+            return;
+    }
+    bool newest = pool->options.full == SP_POOL_DISCARD_NEWEST;
+    pool_discard(pool, newest ? job : pool_oldest(pool), SP_POOL_LOST_FULL);
 }
 
 /* ---- operations of its own ---- */
@@ -251,8 +263,11 @@ static struct sp_pool_info pool_info(const struct sp__pool *pool)
 
 static sp_err pool_on_info(void *state, const void *in, void *out)
 {
+    struct sp__pool *pool = state;
     (void)in;
-    *(struct sp_pool_info *)out = pool_info(state);
+    sp__pool_collect_all(pool);
+    pool_settle(pool); /* what came before */
+    *(struct sp_pool_info *)out = pool_info(pool);
     return SP_OK;
 }
 
@@ -319,14 +334,22 @@ static bool message_is_job(const struct sp__pool *pool, const struct sp_message 
            sp__message_op(message)->server == pool->def->users;
 }
 
+/* Jobs and reports come in numbers: several are taken before all is settled. */
 static void pool_handle(struct sp__pool *pool, struct sp_message *message)
 {
-    pool->now = sp_now();
-    if (message_is_job(pool, message))
+    struct sp_process *self = sp__process_self();
+    bool job = message_is_job(pool, message);
+    bool many = job || message->type == &sp__pool_done_op.in;
+    if (pool->unsettled++ == 0 || pool->options.begin_within.ns != 0)
+        pool->now = sp_now();
+    if (job)
         pool_accept(pool, message);
     else
         sp_ignore(sp__server_handle(message, sp__server_default_run, NULL));
-    pool_settle(pool);
+    if (many && pool->unsettled < POOL_TOGETHER_MAX && sp__process_has_next(self))
+        self->attention |= SP__ATTEND_STEP; /* what comes next may not come here */
+    else
+        pool_settle(pool);
 }
 
 static struct sp_message *pool_next(struct sp_process *self)
@@ -369,7 +392,14 @@ static void pool_dispatch(void *extra, struct sp_message *moved_message)
 
 static bool pool_step(void *extra)
 {
+    struct sp_process *self = sp__process_self();
+    struct sp__pool *pool = pool_self();
     (void)extra;
+    self->attention &= (uint16_t)~SP__ATTEND_STEP;
+    if (pool->unsettled != 0 && sp__process_has_next(self))
+        self->attention |= SP__ATTEND_STEP;
+    else if (pool->unsettled != 0)
+        pool_settle(pool);
     return false;
 }
 
@@ -410,6 +440,7 @@ static sp_err pool_build(struct sp__pool *pool, const struct sp__pool_start *sta
     pool->def = def_create(start);
     if (pool->def == NULL)
         return SP_ERR_NOMEM;
+    sp__pool_ahead_init(pool);
     sp_err err = sp__pool_queue_init(pool);
     if (err == SP_OK)
         err = sp__restart_window_init(&pool->window, pool->options.max_restarts,

@@ -23,7 +23,8 @@
  * queue's; a lane's jobs are given to one worker at a time.
  *
  * Threads: the pool's process, but for what is said of jobs and of struct sp__pool_def.
- * Neighbours: pool.c (the server), pool_queue.c (lanes), pool_staff.c (workers), pool_job.c,
+ * Neighbours: pool.c (the server), pool_queue.c (lanes), pool_staff.c (workers), pool_ahead.c
+ * (windows), pool_job.c,
  * pool_worker.c (the other side), pool_scale.h, restart_window.h.
  */
 #ifndef SP_BEHAVIOUR_POOL_H
@@ -40,8 +41,9 @@ struct sp__pool_def {
     struct sp_server_class class;        /* of the workers: the user's, with our hook */
     const struct sp_server_class *users; /* whose operations they are */
     sp_pid pool;
-    const void *args; /* for init: the copy, or the user's own */
-    bool timed;       /* note when a job begins */
+    const void *args;    /* for init: the copy, or the user's own */
+    bool timed;          /* note when a job begins */
+    uint32_t tell_every; /* jobs that a worker does before it says so, while it has more */
     _Atomic uint32_t refs;
     _Alignas(16) char copy[];
 };
@@ -89,9 +91,20 @@ struct sp__pool_carry {
     uint32_t giving;
 };
 
+/** Jobs that are over, for new ones: few, so that a pool that rests keeps little. */
+struct sp__pool_spare {
+    struct sp__list jobs;
+    uint32_t count;
+};
+
 /** A job of a message, with one reference. NULL: no memory; the message is the caller's.
  *  Context: the pool. */
-struct sp__pool_job *sp__pool_job_create(struct sp_message *moved_message) SP_NONNULL SP_NODISCARD;
+struct sp__pool_job *sp__pool_job_create(struct sp__pool_spare *spare,
+                                         struct sp_message *moved_message) SP_NONNULL SP_NODISCARD;
+/** As sp__pool_job_unref(), of one that is done. Context: the pool. */
+void sp__pool_job_over(struct sp__pool_spare *spare, struct sp__pool_job *job) SP_NONNULL;
+/** Frees all of them. Context: the pool. */
+void sp__pool_spare_finish(struct sp__pool_spare *spare) SP_NONNULL;
 /** Another reference. Context: any. */
 struct sp__pool_job *sp__pool_job_ref(struct sp__pool_job *job) SP_NONNULL;
 /** Drops one; with the last the message is destroyed. Context: any with a context. */
@@ -159,7 +172,9 @@ struct sp__pool_worker {
     struct sp__list ready; /* lanes that have a job for it */
     struct sp__list held;
     uint32_t held_count;
-    uint32_t lanes; /* that are its own */
+    uint32_t window;  /* how many it may hold, */
+    int64_t since_ns; /* and since when it has one, or was over with one */
+    uint32_t lanes;   /* that are its own */
     enum sp__worker_phase phase;
     sp_pid pid;
 };
@@ -189,8 +204,11 @@ struct sp__pool {
     uint64_t numbers;
     uint64_t queued;
     uint64_t held;
+    uint32_t
+        unsettled; /* messages since the last time that all was brought to where it should be */
 
     struct sp__list waiting;
+    struct sp__pool_spare spare;
     struct sp__pool_lane *lanes;
     uint32_t lane_count;         /* a power of two; 1 without keys */
     struct sp__pool_job *losing; /* in nobody's list while on_lost runs */
@@ -215,6 +233,12 @@ struct sp__pool {
     int64_t look_at;  /* when there is something to do next, as far as was found out */
     int64_t stuck_at; /* when a worker may be stuck; INT64_MAX: none */
     int64_t armed_at; /* of the timer; INT64_MAX: none */
+
+    bool adapts;           /* windows; else they all stay as they are */
+    uint32_t window_first; /* of a new worker */
+    uint32_t ahead;        /* workers with more than one job */
+    int64_t ahead_at;      /* when to look at them; INT64_MAX: never */
+    int64_t patience_ns;   /* from one look to the next */
 
     bool asked; /* by sp_pool_stop(), */
     sp_request request;
@@ -259,6 +283,19 @@ void sp__pool_lanes_leave(struct sp__pool *pool, struct sp__pool_worker *worker)
 /** Into the list of those who could take a job, or out of it. */
 void sp__pool_able(struct sp__pool *pool, struct sp__pool_worker *worker) SP_NONNULL;
 
+/* ---- pool_ahead.c; context: the pool ---- */
+
+enum { SP__POOL_WINDOW_MAX = 16 };
+
+void sp__pool_ahead_init(struct sp__pool *pool) SP_NONNULL;
+/** A worker was over with so many jobs, not 0. */
+void sp__pool_ahead_done(struct sp__pool *pool, struct sp__pool_worker *worker, uint32_t done)
+    SP_NONNULL;
+/** Jobs were given: a look may be due later. */
+void sp__pool_ahead_arm(struct sp__pool *pool) SP_NONNULL;
+/** At those who hold more than one, if it is time. */
+void sp__pool_ahead_look(struct sp__pool *pool) SP_NONNULL;
+
 /* ---- pool_staff.c; context: the pool ---- */
 
 /** Start one. Errors: as sp_spawn(). */
@@ -271,6 +308,11 @@ void sp__pool_staff(struct sp__pool *pool) SP_NONNULL;
 void sp__pool_worker_ready(struct sp__pool *pool, sp_pid pid) SP_NONNULL;
 /** It has finished something. */
 void sp__pool_worker_done(struct sp__pool *pool, sp_pid pid) SP_NONNULL;
+/** Find what it is over with; what it has not begun goes back. */
+void sp__pool_worker_collect(struct sp__pool *pool, struct sp__pool_worker *worker) SP_NONNULL;
+void sp__pool_worker_recall(struct sp__pool *pool, struct sp__pool_worker *worker) SP_NONNULL;
+/** The first, of all of them. */
+void sp__pool_collect_all(struct sp__pool *pool) SP_NONNULL;
 /** It has ended. */
 void sp__pool_worker_ended(struct sp__pool *pool, sp_pid pid, const struct sp_reason *reason)
     SP_NONNULL;

@@ -31,7 +31,6 @@ static struct sp_pool_options options_complete(const struct sp_pool_options *opt
     struct sp_pool_options all = *options;
     all.min = or_else(all.min, sp_runtime_current()->options.workers);
     all.max = or_else(all.max, all.min);
-    all.window = or_else(all.window, 1);
     all.queue_max = or_else(all.queue_max, POOL_QUEUE_MAX);
     all.attempts_max = or_else(all.attempts_max, POOL_ATTEMPTS_MAX);
     all.max_restarts = or_else(all.max_restarts, all.max);

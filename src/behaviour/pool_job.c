@@ -2,7 +2,10 @@
 #include "base/alloc.h"
 #include "behaviour/pool.h"
 
+#include <string.h>
+
 enum {
+    JOB_SPARE_MAX = 64,
     JOB_PHASE_BITS = 3,
     JOB_PHASE_MASK = (1 << JOB_PHASE_BITS) - 1,
 };
@@ -12,11 +15,22 @@ static uint32_t job_state(uint32_t giving, enum sp__job_phase phase)
     return (giving << JOB_PHASE_BITS) | (uint32_t)phase;
 }
 
-struct sp__pool_job *sp__pool_job_create(struct sp_message *moved_message)
+static struct sp__pool_job *job_alloc(struct sp__pool_spare *spare)
 {
-    struct sp__pool_job *job = sp__calloc(1, sizeof(*job));
+    struct sp__list *link = sp__list_pop_front(&spare->jobs);
+    if (link == NULL)
+        return sp__malloc(sizeof(struct sp__pool_job));
+    spare->count--;
+    return sp__container_of(link, struct sp__pool_job, link);
+}
+
+struct sp__pool_job *sp__pool_job_create(struct sp__pool_spare *spare,
+                                         struct sp_message *moved_message)
+{
+    struct sp__pool_job *job = job_alloc(spare);
     if (job == NULL)
         return NULL;
+    memset(job, 0, sizeof(*job));
     sp__list_init(&job->link);
     sp__list_init(&job->age);
     job->message = moved_message;
@@ -49,6 +63,25 @@ void sp__pool_job_unref(struct sp__pool_job *job)
     sp__free(job);
     if (message != NULL)
         sp__message_destroy(message); /* last: it may not come back */
+}
+
+void sp__pool_job_over(struct sp__pool_spare *spare, struct sp__pool_job *job)
+{
+    /* acquire: pairs with the worker's own drop, which was its last look. */
+    bool alone = atomic_load_explicit(&job->refs, memory_order_acquire) == 1;
+    if (!alone || job->message != NULL || spare->count == JOB_SPARE_MAX) {
+        sp__pool_job_unref(job);
+        return;
+    }
+    sp__list_push_front(&spare->jobs, &job->link);
+    spare->count++;
+}
+
+void sp__pool_spare_finish(struct sp__pool_spare *spare)
+{
+    for (struct sp__list *link; (link = sp__list_pop_front(&spare->jobs)) != NULL;)
+        sp__free(sp__container_of(link, struct sp__pool_job, link));
+    spare->count = 0;
 }
 
 struct sp__pool_carry sp__pool_job_give(struct sp__pool_job *job, bool keep)

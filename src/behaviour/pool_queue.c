@@ -37,6 +37,7 @@ static uint32_t lanes_for(const struct sp__pool *pool)
 sp_err sp__pool_queue_init(struct sp__pool *pool)
 {
     sp__list_init(&pool->waiting);
+    sp__list_init(&pool->spare.jobs);
     sp__list_init(&pool->able);
     pool->lane_count = lanes_for(pool);
     pool->lanes = sp__calloc(pool->lane_count, sizeof(*pool->lanes));
@@ -193,6 +194,22 @@ void sp__pool_queue_remove(struct sp__pool *pool, struct sp__pool_job *job)
     lane_update(pool, job->lane);
 }
 
+/* In a long queue a job is out of the caches when its turn comes: have the one behind it on its way
+ * meanwhile, and of the next, which is here by now, what it points to. Inline, or gcc takes it for a
+ * function without an effect. */
+__attribute__((always_inline)) static inline void job_fetch_ahead(struct sp__pool_lane *lane,
+                                                                  struct sp__list *first)
+{
+    struct sp__list *next = sp__list_next(&lane->jobs, first);
+    if (next == NULL)
+        return;
+    const struct sp__pool_job *job = sp__container_of(next, struct sp__pool_job, link);
+    __builtin_prefetch(job->message);
+    const char *behind = (const char *)next->next - offsetof(struct sp__pool_job, link);
+    for (size_t at = 0; at < sizeof(*job); at += SP__CACHE_LINE)
+        __builtin_prefetch(behind + at); /* nothing is read: it may be the list's head */
+}
+
 struct sp__pool_job *sp__pool_queue_next(struct sp__pool *pool, struct sp__pool_worker *worker)
 {
     struct sp__pool_lane *lane = &pool->lanes[0];
@@ -203,12 +220,15 @@ struct sp__pool_job *sp__pool_queue_next(struct sp__pool *pool, struct sp__pool_
         lane = sp__container_of(ready, struct sp__pool_lane, link);
     }
     struct sp__list *link = sp__list_first(&lane->jobs);
-    return link == NULL ? NULL : sp__container_of(link, struct sp__pool_job, link);
+    if (link == NULL)
+        return NULL;
+    job_fetch_ahead(lane, link);
+    return sp__container_of(link, struct sp__pool_job, link);
 }
 
 void sp__pool_able(struct sp__pool *pool, struct sp__pool_worker *worker)
 {
-    bool able = worker->phase == SP__WORKER_RUNNING && worker->held_count < pool->options.window &&
+    bool able = worker->phase == SP__WORKER_RUNNING && worker->held_count < worker->window &&
                 (!queue_keyed(pool) || !sp__list_empty(&worker->ready));
     if (able == sp__list_linked(&worker->able))
         return;
@@ -220,6 +240,7 @@ void sp__pool_able(struct sp__pool *pool, struct sp__pool_worker *worker)
 
 void sp__pool_queue_finish(struct sp__pool *pool)
 {
+    sp__pool_spare_finish(&pool->spare);
     sp__free(pool->lanes);
     pool->lanes = NULL;
 }

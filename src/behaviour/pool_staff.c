@@ -101,6 +101,7 @@ sp_err sp__pool_hire(struct sp__pool *pool)
     sp__list_init(&worker->ready);
     sp__list_init(&worker->held);
     sp__list_init(&worker->link);
+    worker->window = pool->window_first;
     sp__list_push_back(&pool->workers, &worker->link);
     pool->starting++;
     sp_err err = hire_spawn(pool, &worker->pid);
@@ -137,8 +138,9 @@ static void held_remove(struct sp__pool *pool, struct sp__pool_worker *worker,
                         struct sp__pool_job *job)
 {
     sp__list_remove(&job->link);
-    worker->held_count--;
     pool->held--;
+    if (--worker->held_count == 1)
+        pool->ahead--;
     sp__pool_lane_left(pool, job->lane);
     sp__pool_able(pool, worker);
 }
@@ -177,8 +179,11 @@ static bool give(struct sp__pool *pool, struct sp__pool_worker *worker, struct s
     struct sp__pool_carry carry = sp__pool_job_give(job, job_may_repeat(pool, job));
     sp__pool_queue_remove(pool, job);
     sp__list_push_back(&worker->held, &job->link);
-    worker->held_count++;
     pool->held++;
+    if (++worker->held_count == 1)
+        worker->since_ns = pool->now.ns;
+    else if (worker->held_count == 2)
+        pool->ahead++;
     sp__pool_lane_took(pool, job->lane, worker);
     sp__pool_able(pool, worker);
     sp__pool_job_ref(job);
@@ -246,6 +251,7 @@ void sp__pool_deal(struct sp__pool *pool)
     /* Nobody who has a job now can be stuck before this. */
     if (pool->held > 0 && pool->options.stuck_after.ns != 0 && pool->stuck_at == INT64_MAX)
         pool->stuck_at = sp_time_add(pool->now, pool->options.stuck_after).ns;
+    sp__pool_ahead_arm(pool);
 }
 
 /* ---- getting back ---- */
@@ -266,7 +272,7 @@ static bool job_collect(struct sp__pool *pool, struct sp__pool_worker *worker,
     case SP__JOB_DONE:
         pool->info.finished++;
         held_remove(pool, worker, job);
-        sp__pool_job_unref(job);
+        sp__pool_job_over(&pool->spare, job);
         return true;
     case SP__JOB_SKIPPED:
         pool->info.given--; /* it was not worked on */
@@ -285,16 +291,26 @@ static bool job_collect(struct sp__pool *pool, struct sp__pool_worker *worker,
 }
 
 /* What the worker is over with: always the first ones. */
-static void worker_collect(struct sp__pool *pool, struct sp__pool_worker *worker)
+void sp__pool_worker_collect(struct sp__pool *pool, struct sp__pool_worker *worker)
 {
     struct sp__pool_job *job;
-    while ((job = held_job(sp__list_first(&worker->held))) != NULL)
-        if (!job_collect(pool, worker, job))
-            break;
+    uint32_t done = 0;
+    while ((job = held_job(sp__list_first(&worker->held))) != NULL &&
+           job_collect(pool, worker, job))
+        done++;
+    if (done != 0)
+        sp__pool_ahead_done(pool, worker, done);
+}
+
+void sp__pool_collect_all(struct sp__pool *pool)
+{
+    for (struct sp__list *at = sp__list_first(&pool->workers); at != NULL;
+         at = sp__list_next(&pool->workers, at))
+        sp__pool_worker_collect(pool, worker_at(at));
 }
 
 /* What it has not begun goes back, last first, so that the order stays. */
-static void worker_recall(struct sp__pool *pool, struct sp__pool_worker *worker)
+void sp__pool_worker_recall(struct sp__pool *pool, struct sp__pool_worker *worker)
 {
     struct sp__pool_job *job;
     while ((job = held_job(sp__list_last(&worker->held))) != NULL) {
@@ -310,7 +326,7 @@ static void worker_recall(struct sp__pool *pool, struct sp__pool_worker *worker)
 static void worker_bereave(struct sp__pool *pool, struct sp__pool_worker *worker,
                            enum sp_pool_loss why, const struct sp_reason *reason)
 {
-    worker_recall(pool, worker);
+    sp__pool_worker_recall(pool, worker);
     struct sp__pool_job *job;
     while ((job = held_job(sp__list_last(&worker->held))) != NULL) {
         struct sp__pool_carry carry = sp__pool_job_carry(job);
@@ -324,7 +340,7 @@ static void worker_bereave(struct sp__pool *pool, struct sp__pool_worker *worker
             job_lost(pool, worker, job, why, reason);
         }
     }
-    worker_collect(pool, worker);
+    sp__pool_worker_collect(pool, worker);
 }
 
 /* ---- leaving ---- */
@@ -352,8 +368,8 @@ static void worker_drain(struct sp__pool *pool, struct sp__pool_worker *worker)
 {
     worker_phase(pool, worker, SP__WORKER_DRAINING);
     sp__pool_lanes_leave(pool, worker);
-    worker_recall(pool, worker);
-    worker_collect(pool, worker);
+    sp__pool_worker_recall(pool, worker);
+    sp__pool_worker_collect(pool, worker);
     if (worker->held_count == 0)
         worker_retire(pool, worker);
 }
@@ -363,7 +379,7 @@ void sp__pool_worker_done(struct sp__pool *pool, sp_pid pid)
     struct sp__pool_worker *worker = worker_of(pool, pid);
     if (worker == NULL)
         return;
-    worker_collect(pool, worker);
+    sp__pool_worker_collect(pool, worker);
     if (worker->phase == SP__WORKER_DRAINING && worker->held_count == 0)
         worker_retire(pool, worker);
 }
@@ -433,7 +449,7 @@ void sp__pool_worker_stuck(struct sp__pool *pool)
     for (struct sp__list *at = sp__list_first(&pool->workers), *next; at != NULL; at = next) {
         struct sp__pool_worker *worker = worker_at(at);
         next = sp__list_next(&pool->workers, at);
-        worker_collect(pool, worker);
+        sp__pool_worker_collect(pool, worker);
         int64_t since = stuck_since(pool, worker);
         if (since <= pool->now.ns)
             worker_give_up(pool, worker);

@@ -23,6 +23,7 @@
 struct worker {
     struct sp_message *carrier; /* of the job in hand; NULL: none */
     struct sp_message *message; /* of the job in hand */
+    uint32_t untold;            /* jobs that are done, and the pool does not know */
     bool left;
 };
 
@@ -125,6 +126,21 @@ static void worker_tell(const struct sp_op *op)
         sp_exit(sp_reason_out_of_memory());
 }
 
+/* The pool looks at what we hold: one word tells of all that is done. While there is more to do it is
+ * told seldom; what is next may be no job, so the step before it looks again. */
+static void worker_report(struct worker *self)
+{
+    struct sp_process *process = sp__process_self();
+    if (self->untold == 0)
+        return;
+    if (self->untold < worker_def()->tell_every && sp__process_has_next(process)) {
+        process->attention |= SP__ATTEND_STEP;
+        return;
+    }
+    self->untold = 0;
+    worker_tell(&sp__pool_done_op);
+}
+
 static void worker_carry(struct worker *self, struct sp_message *message)
 {
     const struct sp__pool_carry *carry = sp__message_payload(message);
@@ -136,8 +152,8 @@ static void worker_carry(struct worker *self, struct sp_message *message)
         worker_work(self, carry);
     self->carrier = NULL;
     sp__message_destroy(message);
-    if (mine)
-        worker_tell(&sp__pool_done_op);
+    self->untold += mine;
+    worker_report(self);
 }
 
 /* ---- the hook ---- */
@@ -177,7 +193,8 @@ static sp_err worker_init(void *extra, const struct sp_server_class *class, void
 
 static bool worker_step(void *extra)
 {
-    (void)extra;
+    sp__process_self()->attention &= (uint16_t)~SP__ATTEND_STEP;
+    worker_report(extra);
     return false;
 }
 

@@ -46,7 +46,7 @@ static void strand_show(struct sp_process *self, struct sp__strand *strand)
 {
     struct sp__pending *pending = strand->aside.pending;
     uint64_t token = sp__wait_open(&self->actor);
-    sp__edge_begin(self, pending, strand->to, token, SP_WAIT_CALL);
+    sp__edge_begin(self, pending, strand->aside.to, token, SP_WAIT_CALL);
     pending->since = strand->since;
     sp__lock_lock(&self->lock);
     bool deferred = strand->aside.deferred;
@@ -277,14 +277,14 @@ static enum sp__circle reentrant_circle(struct sp_process *self)
 {
     struct sp__extra *extra = self->extra;
     struct sp__strand *strand = strand_newest(self);
-    if (sp_pid_is_none(strand->to))
+    if (sp_pid_is_none(strand->aside.to))
         return SP__CIRCLE_NONE;
     if (extra->aside_shown == 0)
         strand_show(self, strand);
     if (!extra->aside_look)
         return SP__CIRCLE_NONE;
     enum sp__circle circle = SP__CIRCLE_NONE;
-    if (sp__edge_may_close(sp__process_runtime(self), strand->to))
+    if (sp__edge_may_close(sp__process_runtime(self), strand->aside.to))
         circle = sp__deadlock_glance(self);
     extra->aside_look = circle == SP__CIRCLE_UNSURE;
     return circle;

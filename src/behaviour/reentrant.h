@@ -31,7 +31,6 @@ struct sp__fiber;
 /** A handler that waits in a call; on its own stack. */
 struct sp__strand {
     struct sp__aside aside; /* first */
-    sp_pid to;              /* NONE: several */
     int64_t until;
     int64_t since;
     int64_t handling_since; /* as of the process, while this one runs */

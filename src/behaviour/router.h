@@ -40,6 +40,7 @@ struct sp__router_table {
     uint64_t fraction;         /* 2^64 / count, rounded up: for remainders */
     struct sp__spread *spread; /* of keys, or NULL */
     uint32_t *ids;             /* of the routees, for that; behind them */
+    struct sp__actor **actors; /* SMALLEST_OF_ALL: of the routees, twice, to scan from any one on */
     struct sp__routee routees[];
 };
 

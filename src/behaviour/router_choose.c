@@ -29,39 +29,43 @@ static uint32_t choose_of_two(struct sp__context *context, const struct sp__rout
     return choose_load(&table->routees[b]) < choose_load(&table->routees[a]) ? b : a;
 }
 
-/* As choose_load(), in fewer instructions and also for the dead: the length is above, a bit for
- * being in a handler below. */
-static inline uint64_t choose_weight(const struct sp__router_table *table, uint32_t at)
+/* What choose_of_all() compares, so that the least number tells the least loaded as well: `state` less
+ * what was taken, with a bit turned round and the place between the bits that count and those that
+ * do not.
+ *
+ *     63 ........ 32 | 30               | 29 ........ 14 | 13 ....... 0 |
+ *     length         | not waiting for  | place in       | other bits   |
+ *                    | a message        | this scan      | of `state`   |
+ */
+enum { CHOOSE_PLACE_SHIFT = 14 };
+
+/* As choose_load(), also of the dead. `place` is shifted, and has the bit that is turned round. */
+static inline uint64_t choose_weight(const struct sp__actor *actor, uint64_t place)
 {
-    struct sp__actor *actor = &table->routees[at].process->actor;
     /* acquire: as in choose_load(). */
     uint64_t taken = atomic_load_explicit(&actor->taken, memory_order_acquire);
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_acquire);
-    uint64_t kept = UINT64_MAX << 32 | SP__ACTOR_RECEIVING;
-    return ((state - (taken << 32)) & kept) ^ SP__ACTOR_RECEIVING;
+    return (state - (taken << 32)) ^ place;
 }
 
-/* The least loaded of the routees from `at` to before `end`, unless `best` is no worse. Without a
- * branch on what is found: which one is the least so far is not to be guessed. */
-static inline uint32_t choose_scan(const struct sp__router_table *table, uint32_t at, uint32_t end,
-                                   uint32_t best, uint64_t *least)
+/* The least of those from `at` to before `end`, and of `least`. Without a branch on what is found: which
+ * one is the least so far is not to be guessed. */
+static inline uint64_t choose_scan(struct sp__actor *const *actors, uint32_t at, uint32_t end,
+                                   uint64_t least)
 {
-    uint64_t smallest = *least;
+    uint64_t place = SP__ACTOR_RECEIVING | (uint64_t)at << CHOOSE_PLACE_SHIFT;
     for (; at + 1 < end; at += 2) {
-        uint64_t one = choose_weight(table, at);
-        uint64_t two = choose_weight(table, at + 1);
-        uint32_t of_both = at + (two < one);
+        uint64_t one = choose_weight(actors[at], place);
+        uint64_t two = choose_weight(actors[at + 1], place + (1 << CHOOSE_PLACE_SHIFT));
         one = two < one ? two : one;
-        best = one < smallest ? of_both : best;
-        smallest = one < smallest ? one : smallest;
+        least = one < least ? one : least;
+        place += 2 << CHOOSE_PLACE_SHIFT;
     }
     if (at < end) {
-        uint64_t last = choose_weight(table, at);
-        best = last < smallest ? at : best;
-        smallest = last < smallest ? last : smallest;
+        uint64_t last = choose_weight(actors[at], place);
+        least = last < least ? last : least;
     }
-    *least = smallest;
-    return best;
+    return least;
 }
 
 /* The same where one that is dead looked best. */
@@ -85,21 +89,19 @@ static SP_NOINLINE uint32_t choose_of_living(const struct sp__router_table *tabl
 static uint32_t choose_of_all(struct sp__context *context, const struct sp__router_table *table)
 {
     enum { PART_MAX = 16 };
-    uint32_t first = (uint32_t)((sp__random_next(&context->random) >> 32) * table->count >> 32);
-    uint32_t best = first;
+    uint32_t count = table->count;
+    uint32_t first = (uint32_t)((sp__random_next(&context->random) >> 32) * count >> 32);
+    struct sp__actor *const *actors = &table->actors[first];
     uint64_t least = UINT64_MAX;
-    uint32_t at = first;
     uint32_t part = 1;
-    for (uint32_t end = table->count; least != 0 && at < end;) {
-        uint32_t stop = end - at < part ? end : at + part;
-        best = choose_scan(table, at, stop, best, &least);
+    for (uint32_t at = 0; at < count && least >= SP__ACTOR_RECEIVING;) {
+        uint32_t end = count - at < part ? count : at + part;
+        least = choose_scan(actors, at, end, least);
         part = part < PART_MAX ? 2 * part : part;
-        at = stop;
-        if (at == table->count) {
-            at = 0;
-            end = first;
-        }
+        at = end;
     }
+    uint32_t best = first + ((uint32_t)(least & (SP__ACTOR_RECEIVING - 1)) >> CHOOSE_PLACE_SHIFT);
+    best = best < count ? best : best - count;
     return sp__routee_lives(&table->routees[best]) ? best : choose_of_living(table, first);
 }
 

@@ -8,12 +8,16 @@
 sp_err sp__router_table_create(const struct sp__router *router, const struct sp__routee *routees,
                                const uint32_t *ids, uint32_t count, struct sp__router_table **out)
 {
-    struct sp__router_table *table =
-        sp__malloc(sizeof(*table) + count * (sizeof(*routees) + sizeof(*ids)));
+    size_t scanned = router->strategy == SP_ROUTE_SMALLEST_OF_ALL ? 2 * (size_t)count : 0;
+    struct sp__router_table *table = sp__malloc(
+        sizeof(*table) + count * (sizeof(*routees) + sizeof(*ids)) + scanned * sizeof(void *));
     if (table == NULL)
         return SP_ERR_NOMEM;
     *table = (struct sp__router_table){ .count = count };
-    table->ids = (uint32_t *)(void *)&table->routees[count];
+    table->actors = (struct sp__actor **)(void *)&table->routees[count];
+    table->ids = (uint32_t *)(void *)&table->actors[scanned];
+    for (size_t i = 0; i < scanned; i++)
+        table->actors[i] = &routees[i < count ? i : i - count].process->actor;
     if (count != 0) {
         table->fraction = UINT64_MAX / count + 1;
         memcpy(table->routees, routees, count * sizeof(*routees));

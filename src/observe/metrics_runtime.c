@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "process/process.h"
 #include "runtime/backend.h"
+#include "runtime/real/os_usage.h"
 #include "runtime/watch.h"
 #include "spawned/dead_letter.h"
 
@@ -76,6 +77,14 @@ static const struct runtime_count runtime_counts[] = {
     RUNTIME_COUNTER(handoffs, "spawned_handoffs",
                     "Times a worker went on without the thread of a stuck handler."),
     RUNTIME_COUNTER(overruns, "spawned_overruns", "Handlers that passed their deadline."),
+    RUNTIME_COUNTER(abandoned, "spawned_abandoned",
+                    "Processes given up because a handler did not return."),
+    RUNTIME_GAUGE(abandoned_left, "spawned_abandoned_left",
+                  "Processes given up whose handler has not returned yet."),
+    RUNTIME_COUNTER(polls, "spawned_poller_looks", "Looks for events of sockets."),
+    RUNTIME_COUNTER(poll_events, "spawned_poller_events", "Events of sockets that were found."),
+    RUNTIME_COUNTER(poll_wakes, "spawned_poller_wakes",
+                    "Waits for events that were ended because of something else."),
     RUNTIME_COUNTER(starvations, "spawned_starvations", "Warnings of starvation."),
     RUNTIME_GAUGE(timers, "spawned_timers", "Timers armed."),
     RUNTIME_GAUGE(threads, "spawned_threads", "Threads that run processes."),
@@ -131,6 +140,43 @@ static void write_memory(struct sp_runtime *runtime, struct sp__exposition *to)
     sp__expose_uint(to, &head, &(struct sp_label){ "use", "process_table" }, 1, table);
     sp__expose_uint(to, &head, &(struct sp_label){ "use", "process_arenas" }, 1,
                     memory_of_processes(runtime));
+}
+
+/* ---- the whole program ---- */
+
+/* By the names that all programs use. */
+struct runtime_usage {
+    struct sp__family_head head;
+    size_t offset;
+};
+
+static const struct runtime_usage runtime_usages[] = {
+    { { "process_cpu_seconds", "Processor time of the program.", SP__METRIC_COUNTER,
+        SP_UNIT_SECONDS },
+      offsetof(struct sp__os_usage, cpu_ns) },
+    { { "process_resident_memory_bytes", "Memory of the program that is in use.", SP__METRIC_GAUGE,
+        SP_UNIT_BYTES },
+      offsetof(struct sp__os_usage, resident_bytes) },
+    { { "process_open_fds", "Descriptors that are open.", SP__METRIC_GAUGE, SP_UNIT_NONE },
+      offsetof(struct sp__os_usage, open_files) },
+    { { "process_max_fds", "Descriptors that may be open.", SP__METRIC_GAUGE, SP_UNIT_NONE },
+      offsetof(struct sp__os_usage, max_files) },
+};
+
+static void write_usage(struct sp_runtime *runtime, struct sp__exposition *to)
+{
+    struct sp__os_usage usage;
+    if (!runtime->real)
+        return; /* a simulated node has nothing of the kind */
+    sp__os_usage_read_all(&usage);
+    for (size_t i = 0; i < sizeof(runtime_usages) / sizeof(runtime_usages[0]); i++) {
+        const struct runtime_usage *one = &runtime_usages[i];
+        int64_t value = *(const int64_t *)(const void *)((const char *)&usage + one->offset);
+        if (value < 0)
+            continue; /* the system does not say */
+        sp__expose_family(to, &one->head);
+        sp__expose_uint(to, &one->head, NULL, 0, (uint64_t)value);
+    }
 }
 
 /* ---- how processes ended, and were started again ---- */
@@ -462,6 +508,7 @@ sp_err sp__metrics_write_runtime(struct sp_runtime *runtime, struct sp__expositi
 {
     write_stats(runtime, to);
     write_memory(runtime, to);
+    write_usage(runtime, to);
     write_threads(runtime, to);
     write_waits(runtime, to, values);
     write_losses(runtime, to);

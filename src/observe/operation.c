@@ -46,7 +46,10 @@ void sp__inspect_operation(const struct sp_process *process, char *text, size_t 
     struct operation_place before;
     struct operation_place after;
     text[0] = '\0';
-    if (process->behaviour != &sp__server_behaviour || !operation_place(process, &before))
+    /* Most wait for their next message, and are asked no further: reading is a call of the system. */
+    bool idle = (atomic_load_explicit(&process->actor.state, memory_order_relaxed) &
+                 SP__ACTOR_RECEIVING) != 0;
+    if (idle || process->behaviour != &sp__server_behaviour || !operation_place(process, &before))
         return;
     bool read = operation_read(sp__process_runtime(process), before.frame, text, size);
     if (!read || !operation_place(process, &after) || after.frame != before.frame ||

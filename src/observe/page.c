@@ -4,7 +4,7 @@
  * table is walked once, and the rows up to the end of the page are kept in a heap whose root is
  * the first to give way, as short entries: so of a million processes only those of the page are
  * read in full. Where the order and the filters ask for no more than atomics and what is constant,
- * a process costs a look at its slot, without its lock.
+ * a process costs a look at its slot, without its lock; else one at what filters and orders ask for.
  *
  *   table -> entry {key, pid} -> heap of offset + max -> sorted -> rows
  *
@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "observe/inspect.h"
 #include "process/living.h"
+#include "process/relation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,14 @@ static uint64_t page_light_key(const struct page_walk *walk, struct sp_process *
     }
 }
 
+/* Cut, where it is longer. */
+static void page_copy(char to[PAGE_TEXT], const char *from)
+{
+    size_t length = strnlen(from, PAGE_TEXT - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
 static void page_row_key(const struct sp_inspect_query *query, const struct sp_inspect *row,
                          struct page_entry *entry)
 {
@@ -135,7 +144,7 @@ static void page_row_key(const struct sp_inspect_query *query, const struct sp_i
     switch (query->sort) {
     case SP_INSPECT_NAME:
         entry->key = info->name[0] == '\0';
-        snprintf(entry->text, PAGE_TEXT, "%s", entry->key != 0 ? info->label : info->name);
+        page_copy(entry->text, entry->key != 0 ? info->label : info->name);
         break;
     case SP_INSPECT_MAILBOX:
         entry->key = info->mailbox;
@@ -188,18 +197,37 @@ static bool page_matches(const struct sp_inspect_query *query, const struct sp_i
            page_finds_pid(query->search, row->process.pid);
 }
 
-/* What can be told without reading the row. */
-static bool page_may_match(const struct page_walk *walk, sp_pid pid)
+/* What filters and orders look at, and no more: of the rest of a row some costs calls of the system.
+ * Inside an epoch section. False: it has ended. */
+static bool page_read(const struct page_walk *walk, sp_pid pid, struct sp_inspect *row)
 {
-    sp_pid parent = SP_PID_NONE;
-    if (sp_pid_is_none(walk->query->parent))
-        return true;
-    sp__process_enter();
     struct sp_process *process = sp__process_lookup(walk->runtime, pid);
-    if (process != NULL)
-        parent = sp__process_parent(process);
-    sp__process_leave();
-    return sp_pid_equal(parent, walk->query->parent);
+    if (process == NULL)
+        return false;
+    struct sp_process_info *info = &row->process;
+    sp__lock_lock(&process->lock);
+    bool closed = process->closed;
+    if (!closed) {
+        /* acquire: pairs with the swap in sp__process_extra(). */
+        const struct sp__extra *extra = atomic_load_explicit(&process->extra, memory_order_acquire);
+        const char *name = extra == NULL || extra->name == NULL ? "" : extra->name;
+        page_copy(info->name, name);
+        info->memory =
+            extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
+        info->label = sp__process_label(process);
+        info->parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
+        info->uptime = sp_ns(walk->now_ns - process->started_ns);
+        info->links =
+            process->relations == NULL ? 0 : (uint32_t)sp__map_count(&process->relations->links);
+        row->kind = sp__inspect_kind(process);
+    }
+    sp__lock_unlock(&process->lock);
+    info->pid = pid;
+    info->status = sp__process_status(process);
+    info->mailbox = sp__mailbox_length(&process->actor);
+    info->handled = atomic_load_explicit(&process->handled, memory_order_relaxed);
+    row->handling = sp_ns(sp__inspect_handling(process, walk->now_ns));
+    return !closed;
 }
 
 /* ---- in another order than that of the table ---- */
@@ -232,17 +260,19 @@ static void page_walk_light(struct page_walk *walk, uint32_t from, uint32_t to)
 static void page_walk_full(struct page_walk *walk)
 {
     sp_pid pids[SP__INSPECT_BATCH];
+    struct sp_inspect row;
     for (size_t cursor = 0; cursor != SIZE_MAX;) {
         size_t count = sp_process_list(&cursor, pids, SP__INSPECT_BATCH);
+        sp__process_enter();
         for (size_t i = 0; i < count; i++) {
-            struct page_entry entry = { .pid = pids[i] };
-            struct sp_inspect row;
-            if (!page_may_match(walk, pids[i]) || sp_inspect(pids[i], &row) != SP_OK ||
-                !page_matches(walk->query, &row))
+            if (!page_read(walk, pids[i], &row) || !page_matches(walk->query, &row))
                 continue;
+            struct page_entry entry;
+            entry.pid = pids[i];
             page_row_key(walk->query, &row, &entry);
             page_keep(walk, &entry);
         }
+        sp__process_leave();
     }
 }
 
@@ -302,7 +332,11 @@ static void page_table_row(const struct page_walk *walk, sp_pid pid, struct sp_i
         page->matched++;
         return;
     }
-    if (!page_may_match(walk, pid) || sp_inspect(pid, row) != SP_OK || !page_matches(query, row))
+    struct sp_inspect glance;
+    sp__process_enter();
+    bool matches = page_read(walk, pid, &glance) && page_matches(query, &glance);
+    sp__process_leave();
+    if (!matches || (!before && sp_inspect(pid, row) != SP_OK))
         return;
     page->matched++;
     page->count += !before;

@@ -116,6 +116,51 @@ bool sp__aside_waits(struct sp_process *caller, uint64_t token)
     return waits;
 }
 
+bool sp__aside_shows(struct sp_process *caller, const struct sp__pending *pending, uint64_t token)
+{
+    bool shows = false;
+    if (!aside_possible(caller))
+        return false;
+    sp__lock_lock(&caller->lock);
+    struct sp__extra *extra = caller->extra;
+    for (struct sp__list *at = extra->asides.next; at != &extra->asides && !shows; at = at->next) {
+        const struct sp__aside *aside = sp__container_of(at, struct sp__aside, link);
+        shows = aside->pending == pending && aside->token != token;
+    }
+    sp__lock_unlock(&caller->lock);
+    return shows;
+}
+
+/* With the lock held. True: it is done now. */
+static bool aside_fail_one(struct sp_process *caller, struct sp__aside *aside, sp_pid server,
+                           const struct sp_reason *reason)
+{
+    /* acquire: pairs with the owner's closing; then its slots are ours. */
+    uint64_t wait = atomic_load_explicit(&caller->actor.wait, memory_order_acquire);
+    if (aside->done || ((wait >> 2) == aside->token && (wait & 3) != SP__WAIT_NONE))
+        return false;
+    sp__reply_fail_from(aside->pending, sp_pid_equal(aside->to, server), server, reason);
+    aside->done = aside->pending->remaining == 0;
+    return aside->done;
+}
+
+void sp__aside_fail(struct sp_process *caller, sp_pid server, const struct sp_reason *reason)
+{
+    bool done = false;
+    if (!aside_possible(caller))
+        return;
+    sp__lock_lock(&caller->lock);
+    struct sp__extra *extra = caller->extra;
+    for (struct sp__list *at = extra->asides.next; !caller->closed && at != &extra->asides;
+         at = at->next)
+        done =
+            aside_fail_one(caller, sp__container_of(at, struct sp__aside, link), server, reason) ||
+            done;
+    sp__lock_unlock(&caller->lock);
+    if (done)
+        sp__actor_wake(&caller->actor);
+}
+
 void sp__aside_defer(struct sp_process *caller, const struct sp__reply_to *to, bool loosen)
 {
     if (!aside_possible(caller))

@@ -25,6 +25,7 @@ struct sp__aside {
     struct sp__list link; /* under the lock: extra.asides, oldest first */
     uint64_t token;
     uint64_t chain_outer;        /* of the request on whose behalf it is; 0: none */
+    sp_pid to;                   /* of a call; none: for several */
     struct sp__pending *pending; /* its slots under the lock, once its wait is closed */
     bool done;                   /* under the lock: nothing is missing any more */
     bool deferred;               /* under the lock: others may answer */
@@ -51,6 +52,11 @@ bool sp__aside_remove(struct sp_process *self, struct sp__aside *aside) SP_NONNU
 /** The actor's wait for it ended as done. Context: the owner. */
 void sp__aside_done(struct sp_process *self, struct sp__aside *aside) SP_NONNULL;
 
+/** Are the slots of `pending` of one that is listed, whose wait `token` is not? Context: any with a
+ *  context, inside an epoch section, with the claim on the wait `token`. */
+SP_NODISCARD bool sp__aside_shows(struct sp_process *caller, const struct sp__pending *pending,
+                                  uint64_t token) SP_NONNULL;
+
 /** Is it of one that is listed? Then its slots are under the lock, and whoever takes that one off the
  *  list drops what is in them. Context: the owner. */
 SP_NODISCARD bool sp__aside_keeps(struct sp_process *self, const struct sp__pending *pending)
@@ -66,6 +72,11 @@ SP_NODISCARD bool sp__aside_reply(struct sp_process *caller, const struct sp__re
 
 /** Was it put aside, and does it still wait? Context: as above. */
 SP_NODISCARD bool sp__aside_waits(struct sp_process *caller, uint64_t token) SP_NONNULL;
+
+/** `server` was given up: what it was to answer fails. Those whose wait is the actor's still are for
+ *  who claims that. Context: any with a context, inside an epoch section. */
+void sp__aside_fail(struct sp_process *caller, sp_pid server, const struct sp_reason *reason)
+    SP_NONNULL;
 
 /** Its request was handled and left for later. `loosen`: others may answer it, so that it closes no
  *  circle. Context: as above. */

@@ -6,6 +6,7 @@
 #include "runtime/log.h"
 #include "runtime/log_format.h"
 #include "runtime/real/crash_file.h"
+#include "runtime/real/fault.h"
 #include "runtime/real/probe.h"
 #include "runtime/recorder.h"
 
@@ -118,6 +119,19 @@ static void crash_handled(struct sp__text *text, struct sp_process *self)
                  sp_pid_format(message->from, from));
 }
 
+static void crash_registers(struct sp__text *text)
+{
+    const char *const *names;
+    const uint64_t *values;
+    size_t count = sp__fault_registers(sp__context(), &names, &values);
+    sp__text_add(text, "\nregisters\n");
+    for (size_t i = 0; i < count; i++)
+        sp__text_add(text, "  %-3s 0x%016llx%s", names[i], (unsigned long long)values[i],
+                     i % 4 == 3 || i + 1 == count ? "\n" : "");
+    if (count == 0)
+        sp__text_add(text, "  not known on this machine\n");
+}
+
 static void crash_facts(struct crash_job *own, struct sp_process *self, uint32_t number)
 {
     struct sp__text *text = &own->text;
@@ -130,6 +144,7 @@ static void crash_facts(struct crash_job *own, struct sp_process *self, uint32_t
     crash_process(text, self);
     crash_handled(text, self);
     crash_mailbox(text, self);
+    crash_registers(text);
     sp__text_add(text, "\nlast events of this thread, oldest first\n");
     sp__recorder_last(sp__context(), crash_line, text);
 }

@@ -20,6 +20,7 @@
 #include "process/crash.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
+#include "process/give_up.h"
 #include "process/group.h"
 #include "process/leaks.h"
 #include "process/living.h"
@@ -39,7 +40,7 @@ static void exit_log(struct sp_process *self)
 {
     if (sp_reason_is_normal(self->exit))
         return;
-    sp__exits_note(self);
+    sp__exits_note(self, self->exit);
     if (!sp__log_on(sp__process_runtime(self), SP_LOG_WARNING))
         return;
     char who[64];
@@ -146,7 +147,6 @@ static struct sp__signal *exit_vanish(struct sp_process *self)
 {
     uint64_t serial = atomic_load_explicit(&self->serial, memory_order_relaxed);
     sp__living_exited(sp__context());
-    sp__watched_exit(self);
     /* release: who finds it dead finds all that came before. */
     atomic_store_explicit(&self->serial, serial | SP__SERIAL_DEAD, memory_order_release);
     return sp__actor_close(&self->actor);
@@ -167,6 +167,7 @@ static bool exit_bare(struct sp_process *self)
         !(atomic_load_explicit(&self->shared, memory_order_relaxed) & SP__SHARED_GROUP_MEMBER);
     if (bare) {
         self->leaving = true;
+        sp__watched_exit(self, self->exit);
         signals = exit_vanish(self);
         self->closed = true;
     }
@@ -178,10 +179,15 @@ static bool exit_bare(struct sp_process *self)
 static void exit_done(struct sp_process *self)
 {
     sp_pid pid = sp__process_pid(self);
+    bool given_up = sp__process_given_up(self);
+    if (!given_up) /* else that was told when it was */
+        sp__watched_exit(self, self->exit);
     exit_discard_signals(exit_vanish(self));
     exit_release(self, true);
     sp__relation_tell(self, pid, self->exit);
     sp__send_room_all(self);
+    if (given_up)
+        sp__process_given_up_end(self);
 }
 
 /* The user's code first; what is skipped because the stage is past it has run, or was left by a
@@ -192,17 +198,21 @@ static void exit_run_stages(struct sp_process *self)
         self->stage = SP__EXIT_TERMINATE;
         if (self->behaviour->quiesce != NULL)
             self->behaviour->quiesce(self);
-        if (self->behaviour->terminate != NULL && !(self->flags & SP__PROCESS_NO_TERMINATE))
+        if (self->behaviour->terminate != NULL && !(self->flags & SP__PROCESS_NO_TERMINATE) &&
+            !sp__process_given_up(self))
             self->behaviour->terminate(self, self->exit);
     }
     if (self->stage <= SP__EXIT_RELEASE) {
         self->stage = SP__EXIT_RELEASE;
+        if (sp__process_given_up(self)) /* the callback that was late has ended by itself */
+            self->attention |= SP__ATTEND_GIVEN_UP;
         exit_release(self, false);
         if (self->attention & SP__ATTEND_SCHEDULE)
             sp__schedule_leave(self);
         self->stage = SP__EXIT_LOG;
         self->exit = sp__reason_of(self->exit, sp__process_pid(self));
-        exit_log(self);
+        if (!sp__process_given_up(self))
+            exit_log(self);
         if (sp__leaks_reported(sp__process_runtime(self)))
             sp__leaks_report(self);
     }

@@ -53,19 +53,20 @@ void sp__exits_destroy(struct sp_runtime *runtime)
 }
 
 /* All but its number. */
-static void exits_describe(struct sp_process *self, struct sp_exit *out)
+static void exits_describe(struct sp_process *self, const struct sp_reason *reason,
+                           struct sp_exit *out)
 {
-    const struct sp_reason *cause = sp_reason_cause(self->exit);
+    const struct sp_reason *cause = sp_reason_cause(reason);
     *out = (struct sp_exit){ .pid = sp__process_pid(self),
                              .at = { sp__now(sp__process_runtime(self)) },
-                             .kind = sp_reason_kind(self->exit),
+                             .kind = sp_reason_kind(reason),
                              .label = sp__process_label(self) };
     out->pid.serial &= ~SP__SERIAL_DEAD;
     out->age = sp_ns(out->at.ns - self->started_ns);
     out->parent = (sp_pid){ self->parent_serial, self->parent_slot, 0 };
     if (cause != NULL)
         out->cause = sp_reason_process(cause);
-    (void)snprintf(out->reason, sizeof(out->reason), "%s", sp_reason_text(self->exit));
+    (void)snprintf(out->reason, sizeof(out->reason), "%s", sp_reason_text(reason));
     sp__lock_lock(&self->lock);
     const char *name = self->extra == NULL ? NULL : self->extra->name;
     if (name != NULL)
@@ -73,18 +74,18 @@ static void exits_describe(struct sp_process *self, struct sp_exit *out)
     sp__lock_unlock(&self->lock);
 }
 
-void sp__exits_note(struct sp_process *self)
+void sp__exits_note(struct sp_process *self, const struct sp_reason *reason)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
     struct sp_exit one;
     /* relaxed: whoever is killed at the end of a runtime may be told of, or not. */
-    if (sp_reason_kind(self->exit) == SP_REASON_KILLED &&
+    if (sp_reason_kind(reason) == SP_REASON_KILLED &&
         atomic_load_explicit(&runtime->stopping, memory_order_relaxed))
         return;
     struct sp__exits *exits = exits_make(runtime);
     if (exits == NULL)
         return;
-    exits_describe(self, &one);
+    exits_describe(self, reason, &one);
     sp__lock_lock(&exits->lock);
     one.seq = ++exits->last;
     exits->counts[one.kind]++;

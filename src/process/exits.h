@@ -11,9 +11,9 @@
 #include "process/process.h"
 #include "spawned/exits.h"
 
-/** The running process ends with `self->exit`, which is not normal. Context: the owner, in its
- *  exit, while it has its name. */
-void sp__exits_note(struct sp_process *self) SP_NONNULL;
+/** The process ends with `reason`, which is not normal. Context: the owner, in its exit, while it has
+ *  its name; or who gives it up. */
+void sp__exits_note(struct sp_process *process, const struct sp_reason *reason) SP_NONNULL;
 
 /** `ended` was started again, as `pid`. Context: any with a context. */
 void sp__exits_restarted(struct sp_runtime *runtime, sp_pid ended, sp_pid pid) SP_NONNULL;

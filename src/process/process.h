@@ -100,17 +100,18 @@ enum {
 /* Bits of sp_process.attention: what a server's turn has to look at besides its mailbox, so that
  * one that has nothing of it pays one test. Owner only; a bit may be set without need. */
 enum {
-    SP__ATTEND_STOP = 1,      /* extra.stop */
-    SP__ATTEND_CALLBACKS = 2, /* extra.callbacks */
-    SP__ATTEND_STEP = 4,      /* on_continue, or the hook */
-    SP__ATTEND_PARK = 8,      /* extra.park_hooks */
-    SP__ATTEND_IDLE = 16,     /* the inactivity timeout */
-    SP__ATTEND_SCHEDULE = 64, /* extra.schedule: something between the messages */
-    SP__ATTEND_HELD = 32,     /* in its exit it waits for others that use its stack */
-    SP__ATTEND_DRAIN = 128,   /* it ends when nothing that it accepted is left */
-    SP__ATTEND_KILLED = 256,  /* while it was held, it was killed: so are those that hold it */
-    SP__ATTEND_SYS = 512,     /* extra.sys: somebody asks, */
-    SP__ATTEND_SHOW = 1024,   /* measures, or traces its messages */
+    SP__ATTEND_STOP = 1,        /* extra.stop */
+    SP__ATTEND_CALLBACKS = 2,   /* extra.callbacks */
+    SP__ATTEND_STEP = 4,        /* on_continue, or the hook */
+    SP__ATTEND_PARK = 8,        /* extra.park_hooks */
+    SP__ATTEND_IDLE = 16,       /* the inactivity timeout */
+    SP__ATTEND_SCHEDULE = 64,   /* extra.schedule: something between the messages */
+    SP__ATTEND_HELD = 32,       /* in its exit it waits for others that use its stack */
+    SP__ATTEND_DRAIN = 128,     /* it ends when nothing that it accepted is left */
+    SP__ATTEND_KILLED = 256,    /* while it was held, it was killed: so are those that hold it */
+    SP__ATTEND_SYS = 512,       /* extra.sys: somebody asks, */
+    SP__ATTEND_SHOW = 1024,     /* measures, or traces its messages */
+    SP__ATTEND_GIVEN_UP = 2048, /* it was given up, and knows: see give_up.h */
 };
 
 /* Bits of sp_process.shared; atomic. */
@@ -129,6 +130,7 @@ enum {
     SP__SHARED_JOINED = 4096,    /* somebody waits, or has waited, for its end */
     SP__SHARED_SUSPENDED = 8192, /* takes no messages: spawned/sys.h */
     SP__SHARED_ASIDE = 16384,    /* has, or has had, waits put aside: aside.h */
+    SP__SHARED_GIVEN_UP = 32768, /* its handler does not return: give_up.h */
 };
 
 /* Of sp_process.shared: who waits may have to look for a deadlock. */
@@ -319,6 +321,9 @@ static inline struct sp_message *sp__process_handles(const struct sp_process *se
     const struct sp__serving *serving = self->data;
     return serving->innermost == NULL ? NULL : serving->innermost->message;
 }
+
+/** What it is doing, a recent value. Context: any, inside an epoch section. */
+enum sp_process_status sp__process_status(struct sp_process *process) SP_NONNULL;
 
 /** Who spawned it; none where it has ended. Context: any, inside an epoch section. */
 sp_pid sp__process_parent(struct sp_process *process) SP_NONNULL;

@@ -16,6 +16,29 @@ void sp__reply_write(struct sp__pending *pending, uint32_t index, const struct s
     pending->remaining = pending->first && reply->err == SP_OK ? 0 : pending->remaining - 1;
 }
 
+/* Whom the request of this slot is for. */
+static bool reply_is_from(const struct sp__pending *pending, size_t index, bool own, sp_pid server)
+{
+    if (pending->several) {
+        const struct sp__pending_several *several =
+            sp__container_of(pending, const struct sp__pending_several, pending);
+        return sp_pid_equal(several->target(several->targets, index), server);
+    }
+    return own && (pending->kind == SP_WAIT_CALL || pending->kind == SP_WAIT_START ||
+                   pending->kind == SP_WAIT_SYS);
+}
+
+void sp__reply_fail_from(struct sp__pending *pending, bool own, sp_pid server,
+                         const struct sp_reason *reason)
+{
+    struct sp__reply reply = { .err =
+                                   pending->kind == SP_WAIT_START ? SP_ERR_INITFAILED : SP_ERR_DIED,
+                               .reason = reason };
+    for (size_t i = 0; i < pending->count; i++)
+        if (!pending->slots[i].done && reply_is_from(pending, i, own, server))
+            sp__reply_write(pending, (uint32_t)i, &reply);
+}
+
 /* True: delivered. */
 static bool reply_deliver(struct sp_process *caller, const struct sp__reply_to *to,
                           const struct sp__reply *reply)

@@ -37,6 +37,14 @@ struct sp__pending {
     int64_t since;        /* other waits: when it began */
     bool first;           /* one success is enough */
     bool judges;          /* see SP__WAITS_JUDGES */
+    bool several;         /* it is the beginning of a struct sp__pending_several */
+};
+
+/** Of a call to several. */
+struct sp__pending_several {
+    struct sp__pending pending;
+    const void *targets; /* one for each slot, */
+    sp_pid (*target)(const void *targets, size_t index);
 };
 
 /** An answer. */
@@ -67,6 +75,11 @@ void sp__reply_defer(const struct sp__reply_to *to) SP_NONNULL;
 /** The process ends while it waits: drops what was written to its slots. May run the replies'
  *  destructor. Context: the owner, its wait closed. */
 void sp__pending_abandon(struct sp_process *self) SP_NONNULL;
+
+/** `server` was given up: the requests that are its own, of those not answered, fail with DIED (a
+ *  start with INITFAILED). `own`: one that is for one process only is its. Context: as of write. */
+void sp__reply_fail_from(struct sp__pending *pending, bool own, sp_pid server,
+                         const struct sp_reason *reason) SP_NONNULL;
 
 /** Has the caller given up? Context: any with a context. */
 bool sp__reply_expired(const struct sp__reply_to *to) SP_NONNULL;

@@ -4,6 +4,7 @@
 #include "process/trace.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
+#include "process/give_up.h"
 #include "process/debugger.h"
 #include "process/group.h"
 #include "process/living.h"
@@ -405,7 +406,8 @@ static void report_stuck(struct sp_runtime *runtime, struct sp_stop_report *repo
         sp__process_enter();
         struct sp_process *process = sp__slab_get(runtime->processes, slot);
         uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
-        bool lives = serial != 0 && !(serial & SP__SERIAL_DEAD) && slot != self.slot;
+        bool lives = serial != 0 && slot != self.slot &&
+                     (!(serial & SP__SERIAL_DEAD) || sp__process_given_up(process));
         if (lives && report->stuck++ == 0)
             sp__process_text(process, report->stuck_name);
         sp__process_leave();
@@ -575,11 +577,25 @@ static int main_run(struct main_call *call)
     return normal ? call->status : EXIT_FAILURE;
 }
 
+/* Who has no log and wants to see why a program ended asks for it in the environment. */
+static bool main_log_env(struct sp_log_options *log)
+{
+    if (sp__backend_chosen() != &sp__backend_real || log->sink != SP_LOG_NOWHERE ||
+        log->fn != NULL || !sp__log_env_asks())
+        return false;
+    log->sink = SP_LOG_STDERR;
+    return true;
+}
+
 int sp_main(sp_main_fn fn, void *arg, const struct sp_runtime_options *options)
 {
     struct sp_runtime *runtime;
-    if (sp_runtime_create(options, &runtime) != SP_OK)
+    struct sp_runtime_options all = options == NULL ? (struct sp_runtime_options){ 0 } : *options;
+    bool env = main_log_env(&all.log);
+    if (sp_runtime_create(&all, &runtime) != SP_OK)
         return EXIT_FAILURE;
+    if (env && sp_log_levels_env(runtime) != SP_OK)
+        sp__log(runtime, SP_LOG_WARNING, "SPAWNED_LOG is not understood: info, or info,net=debug");
     struct main_call call = { .fn = fn, .arg = arg, .status = EXIT_FAILURE };
     int status = EXIT_FAILURE;
     if (sp_thread_attach(runtime) == SP_OK)
@@ -628,7 +644,8 @@ static uint64_t runtime_queued(struct sp_runtime *runtime)
     for (uint32_t slot = 0; slot < high; slot++) {
         struct sp_process *process = sp__slab_get(runtime->processes, slot);
         uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
-        if (serial != 0 && !(serial & SP__SERIAL_DEAD))
+        /* One that was given up still has what is in its mailbox. */
+        if (serial != 0 && (!(serial & SP__SERIAL_DEAD) || sp__process_given_up(process)))
             queued += sp__mailbox_length(&process->actor);
     }
     return queued;
@@ -659,6 +676,11 @@ void sp_runtime_stats(struct sp_runtime *runtime, struct sp_stats *out_stats)
         .starvations_critical =
             atomic_load_explicit(&runtime->starvation.criticals, memory_order_relaxed),
         .overruns = atomic_load_explicit(&runtime->overruns, memory_order_relaxed),
+        .polls = atomic_load_explicit(&runtime->polls, memory_order_relaxed),
+        .poll_events = atomic_load_explicit(&runtime->poll_events, memory_order_relaxed),
+        .poll_wakes = atomic_load_explicit(&runtime->poll_wakes, memory_order_relaxed),
+        .abandoned = atomic_load_explicit(&runtime->abandoned, memory_order_relaxed),
+        .abandoned_left = atomic_load_explicit(&runtime->abandoned_left, memory_order_relaxed),
         .handoffs = atomic_load_explicit(&runtime->handoffs, memory_order_relaxed),
         .threads = atomic_load_explicit(&runtime->worker_threads, memory_order_relaxed),
     };

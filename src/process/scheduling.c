@@ -1,6 +1,7 @@
 #include "process/scheduling.h"
 
 #include "base/alloc.h"
+#include "process/give_up.h"
 #include "process/signal.h"
 #include "runtime/log.h"
 
@@ -9,6 +10,7 @@ enum {
     SCHEDULE_TELL_EVERY_S = 1,
     /* Without memory for a signal the timer tries again so soon. */
     SCHEDULE_AGAIN_MS = 1,
+    SCHEDULE_ABANDON_MS = 100,
 };
 
 /* ---- setting ---- */
@@ -19,8 +21,8 @@ sp_err sp__schedule_check(const struct sp_scheduling *scheduling,
     bool of_handlers = scheduling->handler_deadline.ns != 0 || scheduling->slow_after.ns != 0;
     if (scheduling->throughput > SCHEDULE_THROUGHPUT_MAX || scheduling->slice.ns < 0 ||
         (unsigned)scheduling->priority > SP_PRIORITY_MAX ||
-        (unsigned)scheduling->on_overrun > SP_OVERRUN_STOP || scheduling->handler_deadline.ns < 0 ||
-        scheduling->slow_after.ns < 0 ||
+        (unsigned)scheduling->on_overrun > SP_OVERRUN_ABANDON ||
+        scheduling->handler_deadline.ns < 0 || scheduling->slow_after.ns < 0 ||
         (scheduling->slow_after.ns != 0 && scheduling->on_slow == NULL))
         return SP_ERR_INVALID;
     return of_handlers && !behaviour->handlers ? SP_ERR_NOTSUP : SP_OK;
@@ -233,7 +235,7 @@ bool sp__schedule_stops(struct sp_process *self)
     struct sp__schedule *schedule = extra->schedule;
     sp__lock_lock(&schedule->lock);
     bool stops =
-        schedule->running && schedule->overran && schedule->set.on_overrun == SP_OVERRUN_STOP;
+        schedule->running && schedule->overran && schedule->set.on_overrun >= SP_OVERRUN_STOP;
     sp__lock_unlock(&schedule->lock);
     return stops;
 }
@@ -263,6 +265,15 @@ bool sp__schedule_between(struct sp_process *self, bool fresh)
     return now - schedule->turn_since >= schedule->set.slice.ns;
 }
 
+/* Is somebody at it? Not when that is over. */
+static bool schedule_giving_up(struct sp__schedule *schedule)
+{
+    sp__lock_lock(&schedule->lock);
+    bool giving_up = schedule->giving_up && !schedule->given_up;
+    sp__lock_unlock(&schedule->lock);
+    return giving_up;
+}
+
 void sp__schedule_leave(struct sp_process *self)
 {
     struct sp__schedule *schedule = self->extra->schedule;
@@ -276,9 +287,13 @@ void sp__schedule_leave(struct sp_process *self)
     sp__lock_unlock(&schedule->lock);
     if (cancelled)
         schedule_uncancel(self);
-    /* One that is firing finds that it has left. */
+    /* One that is firing finds that it has left; or has begun to give the process up. */
     if (armed)
         (void)sp__timers_cancel(sp__process_runtime(self), &schedule->timer.node, NULL);
+    for (unsigned spins = 0; schedule_giving_up(schedule); spins++)
+        sp__scheduler_spin(spins);
+    if (sp__process_given_up(self))
+        self->attention |= SP__ATTEND_GIVEN_UP;
 }
 
 /* ---- late ones; on the thread that fires the timer, inside an epoch section ---- */
@@ -315,6 +330,7 @@ static bool schedule_act(struct sp__schedule *schedule) SP__REQUIRES(schedule->l
         sp__actor_wake(&process->actor);
         break;
     case SP_OVERRUN_STOP:
+    case SP_OVERRUN_ABANDON:
         return schedule_stop(schedule, schedule->operation);
     }
     return true;
@@ -328,33 +344,71 @@ static void schedule_rearm(struct sp__schedule *schedule, int64_t at_ns)
                    at_ns);
 }
 
+/* The instant its handler is late. */
+static int64_t schedule_due(const struct sp__schedule *schedule) SP__REQUIRES(schedule->lock)
+{
+    return sp_time_add((sp_time){ schedule->began }, schedule->set.handler_deadline).ns;
+}
+
+/* The instant the process is given up; INT64_MAX: it is not. */
+static int64_t schedule_abandons(const struct sp__schedule *schedule) SP__REQUIRES(schedule->lock)
+{
+    int64_t after = schedule->set.abandon_after.ns;
+    if (schedule->set.on_overrun != SP_OVERRUN_ABANDON)
+        return INT64_MAX;
+    if (after == 0)
+        after = SCHEDULE_ABANDON_MS * SP_NS_PER_MS;
+    return sp_time_add((sp_time){ schedule_due(schedule) }, sp_ns(after < 0 ? 0 : after)).ns;
+}
+
+/* A handler runs, the exit has not left the record. True: it became late just now. */
+static bool schedule_look(struct sp__schedule *schedule, int64_t now) SP__REQUIRES(schedule->lock)
+{
+    bool late = !schedule->overran && now >= schedule_due(schedule);
+    int64_t abandons = schedule_abandons(schedule);
+    if (!late && !schedule->overran) {
+        schedule_rearm(schedule, schedule_due(schedule));
+    } else if (now >= abandons) {
+        schedule->overran = true;
+        schedule->giving_up = true;
+    } else if (late && !schedule_act(schedule)) {
+        schedule_rearm(schedule, now + SCHEDULE_AGAIN_MS * SP_NS_PER_MS);
+        late = false;
+    } else {
+        schedule->overran = true;
+        if (abandons != INT64_MAX)
+            schedule_rearm(schedule, abandons);
+    }
+    return late;
+}
+
 static void schedule_fire(struct sp__timer_entry *entry)
 {
     struct sp__schedule *schedule = sp__container_of(entry, struct sp__schedule, timer);
     struct sp_runtime *runtime = sp__process_runtime(schedule->process);
     int64_t now = sp__now(runtime);
-    const char *operation = NULL;
-    int64_t took = 0;
+    bool late = false;
+    bool gives_up = false;
     sp__lock_lock(&schedule->lock);
     schedule->armed = false;
-    if (!schedule->left && schedule->running && !schedule->overran) {
-        int64_t due = sp_time_add((sp_time){ schedule->began }, schedule->set.handler_deadline).ns;
-        if (now < due) {
-            schedule_rearm(schedule, due);
-        } else if (!schedule_act(schedule)) {
-            schedule_rearm(schedule, now + SCHEDULE_AGAIN_MS * SP_NS_PER_MS);
-        } else {
-            schedule->overran = true;
-            operation = schedule->operation;
-            took = now - schedule->began;
-        }
+    if (!schedule->left && schedule->running && !schedule->giving_up) {
+        late = schedule_look(schedule, now);
+        gives_up = schedule->giving_up;
     }
+    const char *operation = schedule->operation;
+    int64_t took = now - schedule->began;
     sp__lock_unlock(&schedule->lock);
-    if (operation == NULL)
+    if (late) {
+        /* relaxed: a statistic. */
+        atomic_fetch_add_explicit(&runtime->overruns, 1, memory_order_relaxed);
+        schedule_log(schedule, operation, took);
+    }
+    if (!gives_up)
         return;
-    /* relaxed: a statistic. */
-    atomic_fetch_add_explicit(&runtime->overruns, 1, memory_order_relaxed);
-    schedule_log(schedule, operation, took);
+    sp__process_give_up(schedule->process, operation);
+    sp__lock_lock(&schedule->lock);
+    schedule->given_up = true; /* from here on the owner may end */
+    sp__lock_unlock(&schedule->lock);
 }
 
 /* ---- loops that give way ---- */

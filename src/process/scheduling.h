@@ -34,6 +34,8 @@ struct sp__schedule {
     bool running SP__GUARDED_BY(lock);
     bool overran SP__GUARDED_BY(lock);   /* this handler was late, and that was acted upon */
     bool cancelled SP__GUARDED_BY(lock); /* and so cancelled */
+    bool giving_up SP__GUARDED_BY(lock); /* somebody gives the process up, */
+    bool given_up SP__GUARDED_BY(lock);  /* and has done so */
     int64_t began SP__GUARDED_BY(lock);
     const char *operation SP__GUARDED_BY(lock);
 };

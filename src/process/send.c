@@ -7,6 +7,7 @@
 #include "process/admit.h"
 #include "process/dead_letter.h"
 #include "process/deadlock.h"
+#include "process/give_up.h"
 #include "process/reply.h"
 #include "process/resource.h"
 #include "process/signal.h"
@@ -295,16 +296,18 @@ __attribute__((always_inline)) static inline struct sp_message *send_copy(
     return message;
 }
 
-/* A copy of the payload to `to`. */
+/* A copy of the payload to `to`. `request`: its number, or 0, which costs nothing. */
 __attribute__((always_inline)) static inline sp_err send_payload(struct sp__context *context,
                                                                  sp_pid from, sp_pid to,
                                                                  const struct sp_msg_type *type,
-                                                                 const void *payload)
+                                                                 const void *payload,
+                                                                 uint64_t request)
 {
     struct sp_message *message = send_copy(context, from, type, payload);
     uint32_t number;
     if (message == NULL)
         return SP_ERR_NOMEM;
+    message->aux = request;
     return sp__send_fast(context, to, message, &number) ? SP_OK : send_slow(context, to, message);
 }
 
@@ -312,7 +315,16 @@ sp_err sp__send_from(struct sp_runtime *runtime, sp_pid from, sp_pid to,
                      const struct sp_msg_type *type, const void *payload)
 {
     (void)runtime;
-    return send_payload(sp__context(), from, to, type, payload);
+    return send_payload(sp__context(), from, to, type, payload, 0);
+}
+
+/* By one that was given up: nobody gets it. */
+static SP_NOINLINE sp_err send_given_up(struct sp_process *self, const struct sp_msg_type *type,
+                                        const void *payload)
+{
+    sp__payload_destroy(type, payload);
+    sp_ignore(sp__process_refused(self));
+    return SP_ERR_NOTCONTEXT;
 }
 
 /* The same of the running process, in its trace. */
@@ -345,6 +357,8 @@ static SP_NOINLINE sp_err send_pointed(struct sp_process *self, sp_pid to,
                                        const struct sp_msg_type *type, const void *payload)
 {
     sp__point_if_acts(SP__POINT_SEND, sp__point_pid(to), type->name);
+    if (sp__process_given_up(self))
+        return send_given_up(self, type, payload);
     struct sp__context *context = sp__context();
     struct sp_message *message = send_traced(context, self, type, payload);
     uint32_t number;
@@ -362,9 +376,14 @@ sp_err sp_send(sp_pid to, const struct sp_msg_type *type, const void *payload)
         return SP_ERR_NOTCONTEXT;
     }
     struct sp_process *self = (struct sp_process *)(void *)context->current;
-    if (__builtin_expect(sp__point_of(context) != NULL, 0))
-        return send_pointed(self, to, type, payload);
-    return send_payload(context, sp__process_pid(self), to, type, payload);
+    sp__point_fn point = sp__point_of(context);
+    if (__builtin_expect(point != NULL, 0)) {
+        uint64_t request;
+        if (!sp__trace_number(context, point, self, &request))
+            return send_pointed(self, to, type, payload);
+        return send_payload(context, sp__process_pid(self), to, type, payload, request);
+    }
+    return send_payload(context, sp__process_pid(self), to, type, payload, 0);
 }
 
 sp_err sp_message_forward(struct sp_message *moved_message, sp_pid to)
@@ -679,6 +698,8 @@ sp_err sp_send_wait(sp_pid to, const struct sp_msg_type *type, const void *paylo
     sp__point_in(context, SP__POINT_SEND, sp__point_pid(to), type->name);
     struct sp_process *self = (struct sp_process *)(void *)context->current;
     bool pointed = sp__point_of(context) != NULL;
+    if (pointed && sp__process_given_up(self))
+        return send_given_up(self, type, payload);
     struct sp_message *message = pointed ? send_traced(context, self, type, payload)
                                          : send_copy(context, sp__process_pid(self), type, payload);
     if (message == NULL)

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "process/callback.h"
+#include "process/give_up.h"
 #include "process/relation.h"
 #include "process/reply.h"
 #include "process/scheduling.h"
@@ -197,6 +198,10 @@ const struct sp_reason *sp__process_signals(struct sp_process *self)
             end = signal_handle(self, signal);
         sp__signal_discard(signal);
     }
+    if (sp__process_given_up(self)) {
+        sp_reason_unref(end);
+        end = sp__process_given_up_reason(self);
+    }
     return end;
 }
 
@@ -243,6 +248,10 @@ bool sp__process_signals_ending(struct sp_process *self)
         stopped = stopped || ending_stops(self, signal);
         ending_pass(self, signal);
         sp__signal_discard(signal);
+    }
+    if (sp__process_given_up(self) && !(self->attention & SP__ATTEND_GIVEN_UP)) {
+        sp_reason_unref(sp__process_given_up_reason(self));
+        killed = true;
     }
     if (self->attention & SP__ATTEND_HELD) {
         /* Others go first. */

@@ -5,6 +5,7 @@
  * monitor has it. Threads: any process. Neighbours: exit.c is the other end.
  */
 #include "base/usdt.h"
+#include "process/give_up.h"
 #include "process/living.h"
 #include "process/process.h"
 #include "process/registry.h"
@@ -181,6 +182,13 @@ static sp_err spawn_slot(struct sp__context *context, bool always, struct sp_pro
     return SP_OK;
 }
 
+/* Was the spawner given up? */
+static SP_NOINLINE bool spawn_refused(struct sp__context *context)
+{
+    struct sp_process *self = (struct sp_process *)(void *)context->current;
+    return self != NULL && sp__process_given_up(self);
+}
+
 sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour *behaviour,
                           void *data, const struct sp_spawn_options *options,
                           struct sp_process **out)
@@ -195,6 +203,8 @@ sp_err sp__process_create(struct sp_runtime *runtime, const struct sp__behaviour
         return err;
     struct sp_process *process;
     struct sp__context *context = sp__context();
+    if (__builtin_expect(sp__point_of(context) != NULL, 0) && spawn_refused(context))
+        return SP_ERR_NOTCONTEXT;
     err = spawn_slot(context, behaviour->always, &process);
     if (err != SP_OK)
         return err;

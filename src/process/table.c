@@ -144,7 +144,7 @@ const char *sp__process_text(struct sp_process *process, char text[64])
     return text;
 }
 
-static enum sp_process_status process_status(struct sp_process *process)
+enum sp_process_status sp__process_status(struct sp_process *process)
 {
     /* acquire: a recent value, not older than what the caller knows of; nothing hangs on it. */
     uint64_t state = atomic_load_explicit(&process->actor.state, memory_order_acquire);
@@ -212,7 +212,7 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
         info.uptime = sp_ns(sp__now(runtime) - process->started_ns);
     }
     sp__lock_unlock(&process->lock);
-    info.status = process_status(process);
+    info.status = sp__process_status(process);
     info.waits_for = info_waits_for(process);
     info.mailbox = sp__mailbox_length(&process->actor);
     info.trap_exit =

@@ -2,6 +2,8 @@
 
 #include "base/usdt.h"
 #include "process/dead_letter.h"
+#include "process/dropper.h"
+#include "process/give_up.h"
 #include "process/relation.h"
 #include "process/send.h"
 #include "process/trace.h"
@@ -258,12 +260,10 @@ static void timer_fire_run(struct sp__context *context, struct sp__timer_node *c
     sp__lock_unlock(&target->lock);
     for (size_t i = 0; i < over_count; i++)
         timer_free(context, over[i]);
-    while (refused != NULL) {
-        struct sp_message *message = refused;
-        refused = sp__message_next(message);
-        sp__dead_tell((enum sp_dead_reason)message->aux, message, to);
-        sp__message_destroy(message);
-    }
+    for (struct sp_message *at = refused; at != NULL; at = sp__message_next(at))
+        sp__dead_tell((enum sp_dead_reason)at->aux, at, to);
+    if (refused != NULL)
+        sp__messages_drop(context->runtime, refused);
 }
 
 struct sp__actor *sp__timer_actor(struct sp__timer_node *node)
@@ -530,6 +530,8 @@ static sp_err timer_start_any(sp_pid to, const struct sp_msg_type *type, const v
 {
     struct sp_process *self = sp__process_self();
     if (self == NULL)
+        return SP_ERR_NOTCONTEXT;
+    if (sp__process_refused(self))
         return SP_ERR_NOTCONTEXT;
     if (!timer_options_valid(to, type, options))
         return SP_ERR_INVALID;

@@ -19,19 +19,25 @@ enum {
 
 static double ratio_of(struct sp__trace *trace)
 {
-    uint64_t bits = atomic_load_explicit(&trace->ratio, memory_order_relaxed);
+    uint64_t bits = atomic_load_explicit(&trace->ratio, memory_order_seq_cst);
     double ratio;
     memcpy(&ratio, &bits, sizeof(ratio));
     return ratio;
 }
 
-static void ratio_set(struct sp__trace *trace, double ratio)
+/* With contexts_lock held. */
+static void ratio_set(struct sp_runtime *runtime, struct sp__trace *trace, double ratio)
 {
+    struct sp__list *contexts = &runtime->contexts;
     uint64_t bits;
     memcpy(&bits, &ratio, sizeof(bits));
-    /* relaxed: threads see them a moment later, in either order. */
-    atomic_store_explicit(&trace->ratio, bits, memory_order_relaxed);
-    atomic_fetch_add_explicit(&trace->setting, 1, memory_order_relaxed);
+    /* seq_cst, all: pair with draw_anew(). A number or two may still be handed out. */
+    atomic_store_explicit(&trace->ratio, bits, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&trace->setting, 1, memory_order_seq_cst);
+    for (struct sp__list *at = sp__list_first(contexts); at != NULL;
+         at = sp__list_next(contexts, at))
+        atomic_store_explicit(&sp__container_of(at, struct sp__context, link)->trace_stop, 0,
+                              memory_order_seq_cst);
 }
 
 static bool ratio_valid(double ratio)
@@ -71,7 +77,7 @@ sp_err sp_trace_start(struct sp_runtime *runtime, const struct sp_trace_options 
     sp__lock_lock(&runtime->contexts_lock);
     sp_err err = trace_make(runtime, size, &trace);
     if (err == SP_OK) {
-        ratio_set(trace, options->ratio);
+        ratio_set(runtime, trace, options->ratio);
         atomic_store_explicit(&trace->errors, !options->errors_dropped, memory_order_relaxed);
         atomic_store_explicit(&trace->on, true, memory_order_relaxed);
         sp__watch_traces(runtime, true);
@@ -105,7 +111,9 @@ sp_err sp_trace_sample(struct sp_runtime *runtime, double ratio)
         return SP_ERR_INVALID;
     if (trace == NULL)
         return SP_ERR_NOTFOUND;
-    ratio_set(trace, ratio);
+    sp__lock_lock(&runtime->contexts_lock);
+    ratio_set(runtime, trace, ratio);
+    sp__lock_unlock(&runtime->contexts_lock);
     return SP_OK;
 }
 
@@ -159,7 +167,25 @@ struct sp_trace_context sp__trace_number_ids(struct sp_runtime *runtime, uint64_
     };
 }
 
-/* A range of numbers that no other thread has: of the thread for its whole life, nearly always. */
+/* ---- numbers of requests ----
+ *
+ * Of a thread they follow each other. `trace_stop` is where the next request is followed instead, or the
+ * range ends, or 0: each is looked at.
+ */
+
+/* The last of the range that a number is in. */
+static inline uint64_t number_last(uint64_t number)
+{
+    return number | ((UINT64_C(1) << TRACE_NUMBER_BITS) - 2);
+}
+
+static inline bool number_over(const struct sp__context *context)
+{
+    return context->trace_number == 0 ||
+           context->trace_number == number_last(context->trace_number);
+}
+
+/* A range that no other thread has: of the thread for its whole life, nearly always. */
 static SP_NOINLINE void number_range(struct sp__context *context)
 {
     /* relaxed: only uniqueness is asked for. */
@@ -169,9 +195,9 @@ static SP_NOINLINE void number_range(struct sp__context *context)
 
 static inline uint64_t number_next(struct sp__context *context)
 {
-    context->trace_number += 2;
-    if ((context->trace_number & ((UINT64_C(1) << TRACE_NUMBER_BITS) - 1)) <= 2)
+    if (number_over(context))
         number_range(context);
+    context->trace_number += 2;
     return context->trace_number | 1;
 }
 
@@ -191,32 +217,51 @@ static uint32_t draw_left(struct sp__context *context, double ratio)
     return left >= (double)UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }
 
+/* The requests before the next that is followed have numbers: how many, and so the first that has none. `number`:
+ * the last that was handed out. */
+static uint64_t draw_due(struct sp__context *context, double ratio, uint64_t number)
+{
+    return ratio > 0 ? number + 2 * ((uint64_t)draw_left(context, ratio) - 1) : UINT64_MAX;
+}
+
+/* One that is not merely to have the next number. */
 static SP_NOINLINE bool draw_anew(struct sp__context *context, struct sp__trace *trace)
 {
+    /* seq_cst: pairs with ratio_set(): either the change is seen here, or trace_stop is 0 after us. */
+    uint32_t setting = atomic_load_explicit(&trace->setting, memory_order_seq_cst);
     double ratio = ratio_of(trace);
-    bool followed = ratio > 0.1 && draw_fraction(context) < ratio;
-    /* relaxed: a change is seen a moment later. */
-    uint32_t setting = atomic_load_explicit(&trace->setting, memory_order_relaxed);
-    if (ratio > 0.1) {
-        context->trace_left = 0; /* each is drawn for itself */
-    } else if (context->trace_drawn == setting && ratio > 0) {
-        followed = true;
-        context->trace_left = draw_left(context, ratio);
-    } else {
-        context->trace_left = ratio > 0 ? draw_left(context, ratio) : UINT32_MAX;
-    }
+    bool drawn = context->trace_drawn == setting && !number_over(context);
+    bool followed = drawn && context->trace_number >= context->trace_due;
     context->trace_drawn = setting;
+    if (ratio > 0.1) {
+        atomic_store_explicit(&context->trace_stop, 0, memory_order_relaxed);
+        return draw_fraction(context) < ratio; /* each for itself */
+    }
+    if (number_over(context))
+        number_range(context);
+    if (followed)
+        context->trace_due = draw_due(context, ratio, context->trace_number);
+    else if (!drawn)
+        context->trace_due = draw_due(context, ratio, context->trace_number + 2);
+    uint64_t last = number_last(context->trace_number);
+    atomic_store_explicit(&context->trace_stop,
+                          context->trace_due < last ? context->trace_due : last,
+                          memory_order_seq_cst);
+    if (atomic_load_explicit(&trace->setting, memory_order_seq_cst) != setting)
+        atomic_store_explicit(&context->trace_stop, 0, memory_order_relaxed);
     return followed;
 }
 
-static bool draw(struct sp__context *context, struct sp__trace *trace)
+/* Is the request that begins now followed? Else it has a number. */
+static bool draw(struct sp__context *context, struct sp__trace *trace, uint64_t *out_number)
 {
-    if (context->trace_drawn == atomic_load_explicit(&trace->setting, memory_order_relaxed) &&
-        context->trace_left > 1) {
-        context->trace_left--;
-        return false;
-    }
-    return draw_anew(context, trace);
+    /* relaxed: as in number_new(). */
+    bool counted =
+        context->trace_number < atomic_load_explicit(&context->trace_stop, memory_order_relaxed);
+    if (!counted && draw_anew(context, trace))
+        return true;
+    *out_number = number_next(context);
+    return false;
 }
 
 /* ---- where a process is ---- */
@@ -237,7 +282,7 @@ static void at_message(struct sp_message *message, struct sp__trace_at *out)
                                                   part->flags };
         out->state = part->state;
         out->state_size = part->state_size;
-    } else if ((message->flags & ~SP__TRACE_PLAIN) == 0 && message->aux != 0) {
+    } else if ((message->flags & ~SP__TRACE_NUMBERED) == 0 && message->aux != 0) {
         out->place = SP__TRACE_NUMBER;
         out->number = message->aux & ~UINT64_C(1);
     } else if ((message->flags & SP__MESSAGE_TIMER) || sp_pid_is_none(message->from)) {
@@ -272,34 +317,41 @@ void sp__trace_begin(struct sp__context *context, struct sp__trace *trace, struc
     sp__trace_at(self, out);
     if (out->place != SP__TRACE_BEGIN)
         return;
-    if (draw(context, trace)) {
+    if (draw(context, trace, &out->number)) {
         out->place = SP__TRACE_HERE;
         out->context = (struct sp_trace_context){ { sp__trace_id(context), sp__trace_id(context) },
                                                   0,
                                                   SP_TRACE_SAMPLED };
         out->state = NULL;
         out->state_size = 0;
-    } else if (atomic_load_explicit(&trace->errors, memory_order_relaxed)) {
-        out->place = SP__TRACE_NUMBER;
-        out->number = number_next(context);
     } else {
-        out->place = SP__TRACE_NOWHERE;
+        out->place = SP__TRACE_NUMBER;
     }
+}
+
+/* As sp__trace_at(), with ids where there is only a number; false: in no trace that anybody hears of. */
+static bool trace_ids(struct sp_process *self, struct sp__trace *trace, struct sp__trace_at *out)
+{
+    sp__trace_at(self, out);
+    /* relaxed: a switch. */
+    if (out->place == SP__TRACE_NUMBER &&
+        atomic_load_explicit(&trace->errors, memory_order_relaxed)) {
+        struct sp_runtime *runtime = sp__process_runtime(self);
+        out->place = SP__TRACE_HERE;
+        out->context = sp__trace_number_ids(runtime, out->number, sp__process_pid(self));
+        out->state_size = 0;
+    }
+    return out->place == SP__TRACE_HERE;
 }
 
 bool sp_trace_current(struct sp_trace_context *out)
 {
     struct sp_process *self = sp__process_self();
-    struct sp__trace_at at = { .place = SP__TRACE_NOWHERE };
-    *out = (struct sp_trace_context){ .span = 0 };
-    if (self == NULL || sp__trace_of(sp__process_runtime(self)) == NULL)
-        return false;
-    sp__trace_at(self, &at);
-    if (at.place == SP__TRACE_NUMBER)
-        *out = sp__trace_number_ids(sp__process_runtime(self), at.number, sp__process_pid(self));
-    else if (at.place == SP__TRACE_HERE)
-        *out = at.context;
-    return at.place == SP__TRACE_NUMBER || at.place == SP__TRACE_HERE;
+    struct sp__trace *trace = self == NULL ? NULL : sp__trace_of(sp__process_runtime(self));
+    struct sp__trace_at at;
+    bool some = trace != NULL && trace_ids(self, trace, &at);
+    *out = some ? at.context : (struct sp_trace_context){ .span = 0 };
+    return some;
 }
 
 size_t sp_trace_state(char *text, size_t size)
@@ -316,23 +368,6 @@ size_t sp_trace_state(char *text, size_t size)
     memcpy(text, at.state, at.state_size);
     text[at.state_size] = '\0';
     return at.state_size;
-}
-
-/* Nearly all of what plain processes send: it begins a request, which is not followed. */
-static inline bool number_begins(struct sp__context *context, struct sp__trace *trace,
-                                 struct sp_process *self, uint64_t *out_number)
-{
-    const struct sp__extra *extra = self->extra;
-    if (sp__process_is_server(self) || self->received != NULL ||
-        (extra != NULL && extra->spans != NULL))
-        return false;
-    if (context->trace_left <= 1 ||
-        context->trace_drawn != atomic_load_explicit(&trace->setting, memory_order_relaxed))
-        return false;
-    context->trace_left--;
-    *out_number =
-        atomic_load_explicit(&trace->errors, memory_order_relaxed) ? number_next(context) : 0;
-    return true;
 }
 
 /* ---- what messages carry ---- */
@@ -379,14 +414,6 @@ struct sp_message *sp__trace_take_slow(struct sp__context *context, struct sp_pr
                                        unsigned flags)
 {
     struct sp__trace *trace = sp__trace_of(context->runtime);
-    uint64_t number;
-    if (trace != NULL && number_begins(context, trace, self, &number)) {
-        struct sp_message *message =
-            sp__message_take(context, type, size, flags, sp__process_pid(self));
-        if (message != NULL)
-            message->aux = number;
-        return message;
-    }
     struct sp__trace_at at;
     at.place = SP__TRACE_NOWHERE;
     if (trace != NULL)
@@ -403,16 +430,9 @@ struct sp_message *sp__trace_take_slow(struct sp__context *context, struct sp_pr
 struct sp_message *sp__trace_take_ids(struct sp__context *context, struct sp_process *self,
                                       const struct sp_msg_type *type, uint32_t size, unsigned flags)
 {
+    struct sp__trace *trace = sp__trace_of(context->runtime);
     struct sp__trace_at at;
-    at.place = SP__TRACE_NOWHERE;
-    if (sp__trace_of(context->runtime) != NULL)
-        sp__trace_at(self, &at);
-    if (at.place == SP__TRACE_NUMBER) {
-        at.place = SP__TRACE_HERE;
-        at.context = sp__trace_number_ids(context->runtime, at.number, sp__process_pid(self));
-        at.state_size = 0;
-    }
-    if (at.place == SP__TRACE_HERE)
+    if (trace != NULL && trace_ids(self, trace, &at))
         return trace_new_at(context, self, type, size, flags, &at);
     return sp__message_take(context, type, size, flags, sp__process_pid(self));
 }
@@ -485,7 +505,7 @@ static void record_number(struct sp_process *self, const struct sp_message *mess
                           struct sp_trace_record *record)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
-    bool known = (message->flags & ~SP__TRACE_PLAIN) == 0 && message->aux != 0;
+    bool known = (message->flags & ~SP__TRACE_NUMBERED) == 0 && message->aux != 0;
     uint64_t number = known ? message->aux : number_next(sp__context());
     record->context = sp__trace_number_ids(runtime, number, sp__process_pid(self));
     if (!(number & 1))

@@ -12,6 +12,9 @@
  * from which, with the pids of receiver and sender, the ids follow. So all that fails in one request is in one
  * trace, and the receiver's fast path knows nothing of it.
  *
+ * The numbers are handed out inline, by the fast paths of who sends, as long as nobody but tracing wants to see what
+ * is sent: then context.point is sp__point_ids.
+ *
  * Which trace a process is in is not kept anywhere: it is that of the message that it handles, unless
  * it has opened a span of its own (trace_own.h). A message is the first of a request where its sender handles no
  * message of another process.
@@ -27,12 +30,14 @@
 #include "runtime/message_pool.h"
 #include "spawned/trace.h"
 
-/* Bits that a message may have whose `aux` is free for the number of its request. */
+/* Bits that a message may have while it is handled, whose `aux` is the number of its request and of what its handler
+ * sends; and where the handler may have spans of its own. */
 #define SP__TRACE_PLAIN (SP__MESSAGE_CALL | SP__MESSAGE_ANSWERED)
+#define SP__TRACE_NUMBERED (SP__TRACE_PLAIN | SP__MESSAGE_SPANNED)
 
 struct sp__trace {
     _Atomic bool on;
-    _Atomic bool errors;      /* requests that are not followed have a number */
+    _Atomic bool errors;      /* what fails in requests that are not followed is recorded */
     _Atomic uint32_t setting; /* counts the changes of the ratio */
     _Atomic uint64_t ratio;   /* bits of a double */
     struct sp__trace_buffer buffer;
@@ -75,35 +80,56 @@ SP_NODISCARD struct sp_message *sp__trace_take_slow(struct sp__context *context,
                                                     const struct sp_msg_type *type, uint32_t size,
                                                     unsigned flags) SP_NONNULL;
 
-/** Is it a server that handles an ordinary message of another process, and has no span open? Then
- *  what it sends has the same number, which is 0 where there is none. Context: the owner. */
-static inline bool sp__trace_plain(const struct sp_process *self, uint64_t *out_number)
+/** Of a server that handles a message of a request with a number: what it sends has the same. One with
+ *  spans of its own has them for an ordinary message only where that has SPANNED. Context: the owner. */
+__attribute__((always_inline)) static inline bool sp__trace_number_on(const struct sp_process *self,
+                                                                      uint64_t *out_number)
 {
-    const struct sp__extra *extra = self->extra;
-    if (!sp__process_is_server(self) || (extra != NULL && extra->spans != NULL))
-        return false;
     const struct sp_message *message = sp__process_handles(self);
-    if (message == NULL || (message->flags & ~SP__TRACE_PLAIN) != 0 ||
-        sp_pid_is_none(message->from))
+    if (message == NULL || (message->flags & ~SP__TRACE_PLAIN) != 0)
         return false;
     *out_number = message->aux & ~UINT64_C(1);
+    return *out_number != 0;
+}
+
+/** Of a plain process that has no message in its hands: a request begins, which is not followed. Context: the
+ *  owner. */
+__attribute__((always_inline)) static inline bool sp__trace_number_new(
+    struct sp__context *context, const struct sp_process *self, uint64_t *out_number)
+{
+    const struct sp__extra *extra = self->extra;
+    if (self->received != NULL || (extra != NULL && extra->spans != NULL))
+        return false;
+    /* relaxed: who sets it to 0 has no need to be heard at once. */
+    if (context->trace_number >= atomic_load_explicit(&context->trace_stop, memory_order_relaxed))
+        return false;
+    context->trace_number += 2;
+    *out_number = context->trace_number | 1;
     return true;
+}
+
+/** The number of what the running process sends, where no more than that is to be done with it. False: it goes
+ *  past the point. Context: the owner; `point` is its context's, and not NULL. */
+SP_NODISCARD __attribute__((always_inline)) static inline bool sp__trace_number(
+    struct sp__context *context, sp__point_fn point, const struct sp_process *self,
+    uint64_t *out_number)
+{
+    if (point != sp__point_ids)
+        return false;
+    return sp__process_is_server(self) ? sp__trace_number_on(self, out_number)
+                                       : sp__trace_number_new(context, self, out_number);
 }
 
 /** sp__message_take() for something that the running process sends: in its trace, where it is in one
  *  and tracing is on. Context: process. */
-SP_NODISCARD __attribute__((always_inline)) static inline struct sp_message *sp__trace_take(
-    struct sp__context *context, struct sp_process *self, const struct sp_msg_type *type,
-    uint32_t size, unsigned flags)
+SP_NODISCARD static inline struct sp_message *sp__trace_take(struct sp__context *context,
+                                                             struct sp_process *self,
+                                                             const struct sp_msg_type *type,
+                                                             uint32_t size, unsigned flags)
 {
-    uint64_t number;
-    if (!sp__trace_plain(self, &number))
+    if (sp__trace_of(context->runtime) != NULL)
         return sp__trace_take_slow(context, self, type, size, flags);
-    struct sp_message *message =
-        sp__message_take(context, type, size, flags, sp__process_pid(self));
-    if (message != NULL)
-        message->aux = number;
-    return message;
+    return sp__message_take(context, type, size, flags, sp__process_pid(self));
 }
 
 /** As sp__trace_take() for what is no message of a trace only by number (whose `aux` is used otherwise). */

@@ -160,6 +160,8 @@ static sp_err own_open(struct sp_process *process, const char *state, size_t sta
     own->resource.release = own_release;
     own->outer = extra->spans;
     extra->spans = own;
+    if (message != NULL)
+        message->flags |= SP__MESSAGE_SPANNED; /* what it sends is looked at */
     sp__resource_add(process, &own->resource);
     *out = own;
     return SP_OK;

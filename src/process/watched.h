@@ -60,13 +60,13 @@ static inline void sp__watched_restart(sp_pid pid)
     sp__epoch_leave(&context->epoch);
 }
 
-/** It has ended; its behaviour has not finished yet. */
-static inline void sp__watched_exit(struct sp_process *self)
+/** It has ended, with `reason` (NULL: normal); its behaviour has not finished yet. */
+static inline void sp__watched_exit(struct sp_process *self, const struct sp_reason *reason)
 {
     struct sp__context *context = sp__context();
     if (sp__watched(context))
         sp__watch_exit(context, sp__process_label(self),
-                       self->exit == NULL ? SP_REASON_NORMAL : sp_reason_kind(self->exit));
+                       reason == NULL ? SP_REASON_NORMAL : sp_reason_kind(reason));
 }
 
 #endif

@@ -64,14 +64,13 @@ void sp__mailbox_dropped(struct sp__actor *actor)
 /* ---- signals ---- */
 
 /* Set `flag` and make the actor runnable; one swap, so that a sender never sees RECEIVING
- * beside QUEUED. */
+ * beside QUEUED. One that is CLOSED may have been given up, and wait in its exit; a dead one has QUEUED for
+ * ever, and does not mind. */
 static void actor_raise(struct sp__actor *actor, uint64_t flag)
 {
     uint64_t state = atomic_load_explicit(&actor->state, memory_order_relaxed);
     uint64_t wanted;
     do {
-        if (state & SP__ACTOR_CLOSED)
-            return;
         wanted = (state | flag | SP__ACTOR_QUEUED) & ~SP__ACTOR_RECEIVING;
         /* WAKE and ROOM keep an actor from parking. One that is parked looks at all it waits for
          * when it runs, and would only have to clear them. */
@@ -115,10 +114,14 @@ struct sp__signal *sp__actor_take_signals(struct sp__actor *actor)
     /* Clear first, then take: SIGNAL is set after the push, so at worst we take what we were not
      * told of yet, and find the lane empty the next time. */
     atomic_fetch_and_explicit(&actor->state, ~SP__ACTOR_SIGNAL, memory_order_acq_rel);
-    if (atomic_load_explicit(&actor->signals, memory_order_relaxed) == SP__SIGNALS_CLOSED)
-        return NULL;
-    /* acquire: pairs with the release in signal. Only the owner closes, so it is not closed. */
-    return signals_reverse(atomic_exchange_explicit(&actor->signals, NULL, memory_order_acquire));
+    struct sp__signal *newest = atomic_load_explicit(&actor->signals, memory_order_relaxed);
+    do {
+        if (newest == SP__SIGNALS_CLOSED)
+            return NULL;
+        /* acquire: pairs with the release in signal. */
+    } while (!atomic_compare_exchange_weak_explicit(&actor->signals, &newest, NULL,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return signals_reverse(newest);
 }
 
 void sp__actor_wake(struct sp__actor *actor)
@@ -147,6 +150,17 @@ struct sp__signal *sp__actor_close(struct sp__actor *actor)
     /* acquire: as in take_signals. */
     struct sp__signal *newest =
         atomic_exchange_explicit(&actor->signals, SP__SIGNALS_CLOSED, memory_order_acquire);
+    return signals_reverse(newest == SP__SIGNALS_CLOSED ? NULL : newest);
+}
+
+struct sp__signal *sp__actor_give_up(struct sp__actor *actor)
+{
+    /* acq_rel: as in signal and take_signals; whoever finds it closed finds what came before. */
+    struct sp__signal *newest =
+        atomic_exchange_explicit(&actor->signals, SP__SIGNALS_CLOSED, memory_order_acq_rel);
+    actor_raise(actor, SP__ACTOR_SIGNAL);
+    /* acq_rel: as in close. */
+    atomic_fetch_or_explicit(&actor->state, SP__ACTOR_CLOSED, memory_order_acq_rel);
     return signals_reverse(newest == SP__SIGNALS_CLOSED ? NULL : newest);
 }
 

@@ -8,7 +8,7 @@
  *   SIGNAL    the control lane is not empty
  *   WAKE      an operation it waited for is done, or a deadline may have passed
  *   ROOM      a sender waits for room in the mailbox, since the owner last looked
- *   CLOSED    it ended: nothing is pushed any more
+ *   CLOSED    it ended, or was given up: nothing is pushed any more
  *   SLICE     its turn has lasted for long enough: it goes behind the others; may be set without need
  *   SPECIAL   its mailbox is no ordinary one: a high-water mark, or senders drop the oldest;
  *             so that a send looks at nothing else for it
@@ -44,7 +44,6 @@
 #include "spawned/time.h"
 
 #define SP__ACTOR_QUEUED UINT64_C(1)
-#define SP__ACTOR_RECEIVING UINT64_C(2)
 #define SP__ACTOR_SIGNAL UINT64_C(4)
 #define SP__ACTOR_WAKE UINT64_C(8)
 #define SP__ACTOR_CLOSED UINT64_C(16)
@@ -52,6 +51,8 @@
 #define SP__ACTOR_SPECIAL UINT64_C(64)
 #define SP__ACTOR_SLICE UINT64_C(128)
 #define SP__ACTOR_DRAINING UINT64_C(256)
+/* The highest, with room below for what a scan for the least loaded needs (router_choose.c). */
+#define SP__ACTOR_RECEIVING (UINT64_C(1) << 30)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
 
 struct sp__fiber;
@@ -245,6 +246,11 @@ void sp__actor_wake(struct sp__actor *actor) SP_NONNULL;
 /** Close both lanes: from now on pushes and signals are refused. Returns what was still in the
  *  control lane, oldest first. The owner keeps running it. Context: the owner. */
 struct sp__signal *sp__actor_close(struct sp__actor *actor) SP_NONNULL;
+
+/** As close, from outside: the owner finds SIGNAL set and its control lane closed, and goes on as far
+ *  as it must; it can still park and be woken.
+ *  Context: any thread with a context, inside an epoch section, who keeps the owner from closing. */
+struct sp__signal *sp__actor_give_up(struct sp__actor *actor) SP_NONNULL;
 
 /** Give up ownership until there is something to do. True: parked. False: there is something.
  *  Context: the owner, on a stack that is not the actor's fiber. */

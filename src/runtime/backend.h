@@ -80,6 +80,9 @@ struct sp__backend_ops {
     void (*detach)(struct sp__actor *actor, struct sp__fiber **out_fiber);
     /** The running actor has ended; its stack is dropped. Does not return. */
     void (*abandon)(struct sp__actor *actor);
+    /** Does the thread of `context` run a handler of `actor` just now, or is it the actor's own? NULL:
+     *  there is one thread. Any thread, with contexts_lock held. */
+    bool (*runs)(struct sp__context *context, const struct sp__actor *actor);
     /** A timer was armed on `shard` for earlier than all others: whoever sleeps must know.
      *  Any context; never suspends. */
     void (*timer_earlier)(struct sp_runtime *runtime, uint32_t shard, int64_t expiry_ns);

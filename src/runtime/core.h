@@ -98,16 +98,18 @@ struct sp__context {
     struct sp__actor *current; /* what runs now, or NULL: the scheduler itself */
     struct sp__fiber *fiber;   /* on which it runs */
     /** Called before an operation that others can notice: in a simulated world it stands aside
-     *  (point.h), on threads it records, while the recorder is on, or stamps a message (watch.h);
-     *  else NULL. */
+     *  (point.h), on threads it records, while the recorder is on. Or it does nothing, and only says
+     *  what is to be done with what is sent: point_nothing, point_ids (watch.h). Else NULL. */
     sp__point_fn _Atomic point;
     struct sp__record_ring *_Atomic record; /* see recorder.h; NULL: the recorder is off */
     struct sp__watch_cell *_Atomic watch;   /* see watch.h; NULL: nobody watches messages */
     struct sp__watch *_Atomic counting;
-    struct sp__meter *_Atomic meter; /* see meter.h; NULL: it has none */
+    struct sp__meter *_Atomic meter;    /* see meter.h; NULL: it has none */
+    struct sp__actor *_Atomic deviates; /* its sends go out of line because of this one; or NULL */
     enum sp__context_kind kind;
     enum sp__after after;
     bool after_receiving;
+    _Atomic bool acts; /* the function at `point` does something */
     struct sp__actor *after_actor;
     struct sp__fiber *after_fiber;
     struct sp__fiber *spare;  /* for when there is no memory for a new one; see scheduler.h */
@@ -124,7 +126,8 @@ struct sp__context {
     struct sp__counters counters;
     uint64_t random;                /* state of its random stream */
     uint64_t trace_number;          /* of the last request that began here; see process/trace.h */
-    uint32_t trace_left;            /* requests until one is followed, */
+    _Atomic uint64_t trace_stop;    /* the number from which on one is not handed out at once */
+    uint64_t trace_due;             /* the first that is followed, */
     uint32_t trace_drawn;           /* as drawn under this setting */
     uint32_t shard;                 /* timer shard it arms on */
     void *backend;                  /* the backend's part: struct sp__worker, struct sp__thread */
@@ -186,9 +189,15 @@ struct sp_runtime {
     struct sp__exits *_Atomic exits;       /* the same */
     struct sp__groups *groups;
     _Atomic uint64_t handoffs; /* workers taken from a stuck handler */
+    /* Of the poller: looks for events and what they found, by who polls; and those that had to be ended. */
+    _Atomic uint64_t polls;
+    _Atomic uint64_t poll_events;
+    _Atomic uint64_t poll_wakes;
     struct sp__starvation starvation;
     struct sp__log *log;             /* log.h; NULL: there is none */
     _Atomic uint64_t overruns;       /* handlers that passed their deadline */
+    _Atomic uint64_t abandoned;      /* processes given up, process/give_up.h, */
+    _Atomic uint64_t abandoned_left; /* and those whose handler has not returned */
     _Atomic uint32_t worker_threads; /* with those left behind, and spare ones */
     /** What to call an actor in a report; inside an epoch section. Set by the process layer, as
      *  those below. */
@@ -264,19 +273,33 @@ static inline void sp__point(enum sp__point kind, uint64_t object, const char *w
 void sp__point_nothing(struct sp__context *context, enum sp__point kind, uint64_t object,
                        const char *what);
 
+/** The same, where they only give their messages the number of their request: process/trace.h. */
+void sp__point_ids(struct sp__context *context, enum sp__point kind, uint64_t object,
+                   const char *what);
+
+/** From now on `point` is called at points, and does something; NULL: no longer. Context: its thread, or with
+ *  contexts_lock held. */
+static inline void sp__point_act(struct sp__context *context, sp__point_fn point)
+{
+    /* relaxed, both: as in sp__point_of(). Who sees the one may not see the other yet. */
+    atomic_store_explicit(&context->point, point, memory_order_relaxed);
+    atomic_store_explicit(&context->acts, point != NULL, memory_order_relaxed);
+}
+
 /** Does a point do something, such as to suspend or to record? Context: its thread. */
 static inline bool sp__point_acts(struct sp__context *context)
 {
-    sp__point_fn point = sp__point_of(context);
-    return __builtin_expect(point != NULL, 0) && point != sp__point_nothing;
+    /* relaxed: as `point`, which is set beside it. */
+    return __builtin_expect(atomic_load_explicit(&context->acts, memory_order_relaxed), 0);
 }
 
 /** sp__point(), without the call of one that does nothing. */
 static inline void sp__point_if_acts(enum sp__point kind, uint64_t object, const char *what)
 {
     struct sp__context *context = sp__context();
-    if (sp__point_acts(context))
-        sp__point_of(context)(context, kind, object, what);
+    sp__point_fn point = sp__point_of(context); /* once: a recorder may end meanwhile */
+    if (sp__point_acts(context) && point != NULL)
+        point(context, kind, object, what);
 }
 
 /** sp__point() where the context is at hand. */

@@ -97,6 +97,9 @@ void sp__log(struct sp_runtime *runtime, enum sp_log_level level, const char *fo
 void sp__log_pairs(struct sp_runtime *runtime, enum sp_log_level level, const char *text,
                    const struct sp_kv *pairs) SP_NONNULL;
 
+/** Does the environment ask for a log (SPAWNED_LOG)? Context: startup. */
+bool sp__log_env_asks(void);
+
 /* ---- log_levels.c ---- */
 
 /** Is a line of `module`, `size` bytes, written? `own`: the level of the process. Context: any. */

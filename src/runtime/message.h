@@ -35,6 +35,7 @@ enum {
     SP__MESSAGE_PASSED = 4096,   /* by its receiver, to one of the processes that read for it */
     SP__MESSAGE_SHOWN = 8192,    /* its receiver tells of it: see behaviour/sys.h */
     SP__MESSAGE_TRACED = 2048,   /* has a trace part; see process/trace.h for `aux` without one */
+    SP__MESSAGE_SPANNED = 16384, /* who handles it has opened a span of its own meanwhile */
 };
 
 /* Bits of sp__reply_to.flags. */

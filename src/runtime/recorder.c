@@ -159,7 +159,7 @@ static bool recorder_attach(struct sp_runtime *runtime, struct sp__context *cont
     /* release: pairs with the acquire in add. */
     atomic_store_explicit(&context->record, ring, memory_order_release);
     /* relaxed: what it does is looked up anew in add. */
-    atomic_store_explicit(&context->point, recorder_point, memory_order_relaxed);
+    sp__point_act(context, recorder_point);
     sp__watch_refresh(context);
     return true;
 }
@@ -167,7 +167,7 @@ static bool recorder_attach(struct sp_runtime *runtime, struct sp__context *cont
 static void recorder_detach(struct sp__context *context)
 {
     /* relaxed: who is in the middle of an event may end it. */
-    atomic_store_explicit(&context->point, NULL, memory_order_relaxed);
+    sp__point_act(context, NULL);
     atomic_store_explicit(&context->record, NULL, memory_order_relaxed);
     sp__watch_refresh(context);
 }

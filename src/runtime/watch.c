@@ -123,39 +123,60 @@ void sp__point_nothing(struct sp__context *context, enum sp__point kind, uint64_
     (void)what;
 }
 
+void sp__point_ids(struct sp__context *context, enum sp__point kind, uint64_t object,
+                   const char *what)
+{
+    sp__point_nothing(context, kind, object, what);
+}
+
+/* What the point is to be where nothing acts there. seq_cst: see settle. */
+static sp__point_fn watch_point(struct sp__context *context)
+{
+    struct sp__watch *watch = atomic_load_explicit(&context->counting, memory_order_seq_cst);
+    if (atomic_load_explicit(&context->deviates, memory_order_seq_cst) != NULL)
+        return sp__point_nothing;
+    if (watch != NULL &&
+        (watch->always || atomic_load_explicit(&watch->armed, memory_order_seq_cst)))
+        return sp__point_nothing;
+    return atomic_load_explicit(&context->runtime->traces, memory_order_seq_cst) ? sp__point_ids
+                                                                                 : NULL;
+}
+
+/* Something that watch_point() looks at has changed. Its thread and others may be here at once: who is
+ * the last to set the point sees what the others have changed before they came. All are seq_cst for it. */
+static void watch_settle(struct sp__context *context)
+{
+    for (;;) {
+        sp__point_fn old = atomic_load_explicit(&context->point, memory_order_seq_cst);
+        sp__point_fn wanted = watch_point(context);
+        bool ours = old == NULL || old == sp__point_nothing || old == sp__point_ids;
+        if (!ours || old == wanted)
+            return;
+        (void)atomic_compare_exchange_strong_explicit(&context->point, &old, wanted,
+                                                      memory_order_seq_cst, memory_order_seq_cst);
+    }
+}
+
+static void watch_arm_now(struct sp__context *context, struct sp__watch *watch, bool armed)
+{
+    atomic_store_explicit(&watch->armed, armed, memory_order_seq_cst); /* see settle */
+    watch_settle(context);
+}
+
 /* One of the next sends passes the point. */
 static void watch_arm(struct sp__context *context, struct sp__watch *watch)
 {
-    sp__point_fn nobody = NULL;
-    if (watch->always)
+    if (watch->always || atomic_load_explicit(&watch->armed, memory_order_relaxed))
         return;
     uint32_t bound = watch->interval < WATCH_SKIP_MAX ? watch->interval : WATCH_SKIP_MAX;
-    /* relaxed: it is only looked at by this thread, and set anew by who starts a recorder. */
-    if (atomic_compare_exchange_strong_explicit(&context->point, &nobody, sp__point_nothing,
-                                                memory_order_relaxed, memory_order_relaxed))
-        watch->skip = (uint32_t)sp__random_below(&watch->random, bound);
+    watch->skip = (uint32_t)sp__random_below(&watch->random, bound);
+    watch_arm_now(context, watch, true);
 }
 
-/* Sends pass the point, if nothing else is there. */
-static void watch_set_point(struct sp__context *context)
+void sp__watch_deviate(struct sp__context *context, struct sp__actor *actor)
 {
-    sp__point_fn nobody = NULL;
-    /* seq_cst: pairs with disarm. */
-    (void)atomic_compare_exchange_strong_explicit(&context->point, &nobody, sp__point_nothing,
-                                                  memory_order_seq_cst, memory_order_relaxed);
-}
-
-static void watch_disarm(struct sp__context *context)
-{
-    sp__point_fn ours = sp__point_nothing;
-    /* relaxed: a test; seq_cst: pairs with traces_set(), which sets the one and then the other: of
-     * the two, who comes last sees the other's. */
-    if (atomic_load_explicit(&context->runtime->traces, memory_order_relaxed))
-        return;
-    (void)atomic_compare_exchange_strong_explicit(&context->point, &ours, NULL,
-                                                  memory_order_seq_cst, memory_order_relaxed);
-    if (atomic_load_explicit(&context->runtime->traces, memory_order_seq_cst))
-        watch_set_point(context);
+    atomic_store_explicit(&context->deviates, actor, memory_order_seq_cst); /* see settle */
+    watch_settle(context);
 }
 
 /* It is this message's turn to be measured. */
@@ -252,7 +273,7 @@ void sp__watch_stamp(struct sp__context *context, struct sp_message *message, bo
     watch->stamped_ns = now_ns;
     watch->skip = watch_distance(watch, watch->interval) - 1;
     if (!watch->always)
-        watch_disarm(context);
+        watch_arm_now(context, watch, false);
 }
 
 /* ---- what is counted where it is rare ---- */
@@ -375,6 +396,7 @@ static struct sp__watch *watch_new(const struct sp__meters *meters,
     watch->always = context->kind != SP__CONTEXT_WORKER || !context->runtime->real;
     watch->random = sp__random_start(context->runtime->options.seed, (uintptr_t)context->shard);
     watch->interval = 1;
+    atomic_init(&watch->armed, true);
     watch->rest.next = 1;
     watch->rest.detail = &watch->rest_detail;
     watch->rest_detail.process = "other";
@@ -396,14 +418,11 @@ void sp__watch_refresh(struct sp__context *context)
         cells = (struct sp__watch_cell *)(uintptr_t)watch_no_cells;
     else if (watch != NULL)
         cells = watch->own;
-    /* release, both: pair with the acquire in sp__watch_of() and sp__watch_pass(). */
-    atomic_store_explicit(&context->counting, watch, memory_order_release);
+    /* seq_cst: see settle; pairs with the acquire in sp__watch_of() too. */
+    atomic_store_explicit(&context->counting, watch, memory_order_seq_cst);
+    /* release: pairs with the acquire in sp__watch_pass(). */
     atomic_store_explicit(&context->watch, cells, memory_order_release);
-    bool traces = atomic_load_explicit(&context->runtime->traces, memory_order_relaxed);
-    if (traces || watch != NULL)
-        watch_set_point(context);
-    else
-        watch_disarm(context);
+    watch_settle(context);
 }
 
 bool sp__watch_attach(struct sp_runtime *runtime, struct sp__context *context)
@@ -429,8 +448,8 @@ void sp__watch_detach(struct sp__context *context)
 {
     /* relaxed: who is in the middle of something may end it. */
     atomic_store_explicit(&context->watch, NULL, memory_order_relaxed);
-    atomic_store_explicit(&context->counting, NULL, memory_order_relaxed);
-    watch_disarm(context);
+    atomic_store_explicit(&context->counting, NULL, memory_order_seq_cst); /* see settle */
+    watch_settle(context);
 }
 
 static void watch_refresh_all(struct sp_runtime *runtime)
@@ -492,7 +511,7 @@ void sp__watch_stop(struct sp_runtime *runtime)
 
 void sp__watch_traces(struct sp_runtime *runtime, bool on)
 {
-    /* seq_cst: see disarm. */
+    /* seq_cst: see settle. */
     atomic_store_explicit(&runtime->traces, on, memory_order_seq_cst);
     watch_refresh_all(runtime);
 }

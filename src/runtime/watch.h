@@ -5,7 +5,9 @@
  *                     nobody's type, and everything goes out of line.
  *   context.counting  NULL, or who counts
  *   context.point   where the next message that is sent from the thread may be stamped: while somebody
- *                   records, always; else now and then only, for one send.
+ *                   records, always; else now and then only, for one send. Of the functions that do
+ *                   nothing it is point_nothing where sends are to go out of line for that, or because of
+ *                   `deviates`; else point_ids while requests have numbers (process/trace.h); else NULL.
  *
  *   struct sp__watch   own[]    operations of ordinary servers, by the address of the operation
  *                      other[]  all else, by label of the process and type; and what found no place there
@@ -65,7 +67,8 @@ struct sp__watch {
     struct sp__watch_cell *other;
     uint32_t mask; /* of that */
     _Atomic int64_t gap_ns;
-    bool always; /* all sends of the thread pass the point */
+    bool always;        /* all sends of the thread pass the point */
+    _Atomic bool armed; /* the next ones do, until one is stamped */
     uint64_t random;
     /* Sends. */
     uint32_t skip; /* so many pass before the next is stamped */
@@ -185,6 +188,10 @@ void sp__watch_detach(struct sp__context *context) SP_NONNULL;
  *  Context: as above. */
 void sp__watch_refresh(struct sp__context *context) SP_NONNULL;
 
+/** From now on all sends of the context pass a point, because of `actor`; NULL: no more. Context: any, with
+ *  contexts_lock held. */
+void sp__watch_deviate(struct sp__context *context, struct sp__actor *actor) SP_NONNULL_ARGS(1);
+
 /** NULL is fine. Context: the runtime's end. */
 void sp__watch_free(struct sp__watch *watch);
 
@@ -193,8 +200,8 @@ void sp__watch_free(struct sp__watch *watch);
 SP_NODISCARD sp_err sp__watch_start(struct sp_runtime *runtime, int64_t gap_ns, uint32_t kinds)
     SP_NONNULL;
 
-/** From now on all sends of all threads pass the point, or no longer. Context: with contexts_lock
- *  held. */
+/** From now on what all threads send has the number of its request, or no longer. Context: with
+ *  contexts_lock held. */
 void sp__watch_traces(struct sp_runtime *runtime, bool on) SP_NONNULL;
 
 /** Are they watched? Context: any. */

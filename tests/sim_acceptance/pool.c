@@ -6,6 +6,7 @@
 #include "accept.h"
 
 #include <spawned/pool.h>
+#include <spawned/property.h>
 #include <spawned/supervisor.h>
 
 enum { JOBS = 32, KEYS = 4, CASTS_KEYS = 3 };
@@ -148,16 +149,23 @@ static void cast_all(hand_pool pool, int from, int to)
         cast(pool, (struct job){ .number = i, .key = i % CASTS_KEYS, .yields = i % 2 });
 }
 
-static struct sp_pool_info close_pool(hand_pool pool)
+static struct sp_pool_info close_pool_within(hand_pool pool, sp_duration most)
 {
     struct sp_pool_info info = { 0 };
+    sp_time began = sp_now();
     EXPECT(hand_pool_stop(pool, sp_after_sec(100), &info) == SP_OK);
+    EXPECT(sp_time_diff(sp_now(), began).ns <= most.ns);
     expect_balance(&info);
     EXPECT(info.queued == 0 && info.held == 0 && info.size == 0);
     accept_settle();
     EXPECT(accept_alone());
     accept_close();
     return info;
+}
+
+static struct sp_pool_info close_pool(hand_pool pool)
+{
+    return close_pool_within(pool, sp_sec(200));
 }
 
 static void expect_each_once(int count)
@@ -248,7 +256,7 @@ static void killing(bool keyed)
 {
     hand_pool pool;
     struct sp_pool_options options = { .min = 2,
-                                       .window = 1 + (uint32_t)sp_choose(3),
+                                       .window = (uint32_t)sp_choose(4),
                                        .max_restarts = SP_RESTARTS_UNLIMITED,
                                        .attempts_max = 10,
                                        .retry = any_may,
@@ -319,7 +327,7 @@ static void dying_keyed(bool again)
 {
     hand_pool pool;
     struct sp_pool_options options = { .min = 2,
-                                       .window = 1 + (uint32_t)sp_choose(3),
+                                       .window = (uint32_t)sp_choose(4),
                                        .max_restarts = SP_RESTARTS_UNLIMITED,
                                        .key = key_of,
                                        .retry = again ? any_may : NULL };
@@ -418,7 +426,7 @@ static void shrinking(bool keyed)
 {
     hand_pool pool;
     struct sp_pool_options options = { .min = 5,
-                                       .window = 1 + (uint32_t)sp_choose(4),
+                                       .window = (uint32_t)sp_choose(5),
                                        .key = keyed ? key_of : NULL };
     if (!open_pool(options, &pool))
         return;
@@ -496,6 +504,82 @@ static void scaling(void *unused)
     expect_each_once(8);
 }
 ACCEPT(a_pool_grows_and_shrinks_with_its_load, scaling);
+
+/* ---- jobs given ahead ---- */
+
+/* Casts short jobs until workers get some of them ahead, then one that takes its time, and others. */
+static void cast_ahead(hand_pool pool, int slow)
+{
+    cast_all(pool, 0, slow);
+    cast(pool, (struct job){ .number = slow, .key = slow % CASTS_KEYS, .kind = JOB_HANGS });
+    cast_all(pool, slow + 1, JOBS);
+}
+
+/* What was given to a worker that does not come to it is another's soon. */
+static void ahead(void *unused)
+{
+    (void)unused;
+    hand_pool pool;
+    if (!open_pool((struct sp_pool_options){ .min = 2 }, &pool))
+        return;
+    cast_ahead(pool, JOBS - 8);
+    sp_sleep(sp_ms(20));
+    for (int i = 0; i < JOBS; i++)
+        EXPECT(books.done[i] == (i != JOBS - 8));
+    struct sp_pool_info info = look(pool);
+    EXPECT(info.finished == JOBS - 1 && info.held == 1 && info.queued == 0 && info.busy == 1);
+    sp_sometimes(info.handed_over > 0, "a job that was given ahead is taken back");
+    sp_sleep(sp_sec(1000));
+    info = close_pool(pool);
+    EXPECT(info.finished == JOBS);
+    expect_each_once(JOBS);
+}
+ACCEPT(no_job_stays_behind_a_long_one, ahead);
+
+/* Nor does what is done look as if it were not, though its worker is in the next. */
+static void untold(void *unused)
+{
+    (void)unused;
+    hand_pool pool;
+    if (!open_pool((struct sp_pool_options){ .min = 1, .window = (uint32_t)sp_choose(2) * 16 },
+                   &pool))
+        return;
+    cast_ahead(pool, JOBS - 8);
+    sp_sleep(sp_us(1));
+    bool long_one = books.begun[JOBS - 8] != 0; /* those before it are done */
+    struct sp_pool_info info = look(pool);
+    EXPECT(!long_one || info.finished == JOBS - 8);
+    sp_sleep(sp_sec(2000));
+    info = close_pool(pool);
+    EXPECT(info.finished == JOBS);
+    expect_each_once(JOBS);
+}
+ACCEPT(what_is_done_is_counted_at_once, untold);
+
+static void disturb(void *arg)
+{
+    sp_pid worker = *(sp_pid *)arg;
+    for (int i = 0; i < 3; i++)
+        EXPECT(hand_toil((hand_ref){ worker }, &(struct job){ .number = JOBS - 1 }) == SP_OK);
+}
+
+/* A worker that gets messages of others in between says all the same when it has done its jobs. */
+static void disturbed(void *unused)
+{
+    (void)unused;
+    hand_pool pool;
+    if (!open_pool((struct sp_pool_options){ .min = 1 }, &pool))
+        return;
+    sp_pid worker = some_worker(pool, 0);
+    sp_pid other = accept_spawn("other", disturb, &worker);
+    for (int i = 0; i < 8; i++)
+        cast(pool, (struct job){ .number = i });
+    accept_join(other);
+    struct sp_pool_info info = close_pool_within(pool, sp_ms(100));
+    EXPECT(info.finished == 8 && books.done[JOBS - 1] == 3);
+    expect_each_once(8);
+}
+ACCEPT(a_disturbed_worker_says_what_it_has_done, disturbed);
 
 /* ---- limits ---- */
 

@@ -19,7 +19,7 @@ WHY = {
         __errno_location __sigsetjmp siglongjmp __assert_fail strtol strtoul strtod strstr strcasecmp
         strncasecmp log exp pow sqrt fabs ceil floor round llround lround log2 exp2 log1p expm1 cos sin""",
     "fails through sp__alloc_asked, which base/alloc.c asks before it": "malloc calloc realloc posix_memalign free",
-    "fails only for an argument that is wrong": """closedir freeaddrinfo getpid pthread_attr_destroy
+    "fails only for an argument that is wrong": """getrlimit getrusage closedir freeaddrinfo getpid pthread_attr_destroy
         pthread_attr_getstack pthread_cond_broadcast pthread_cond_destroy pthread_cond_signal
         pthread_condattr_destroy pthread_condattr_setclock pthread_detach pthread_equal pthread_join
         pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_self pthread_sigmask

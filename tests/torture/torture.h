@@ -22,6 +22,9 @@
 
 #include <stdatomic.h>
 
+/** Where the reports of faults go. */
+#define TORTURE_CRASHES "/tmp/sp-torture-crashes"
+
 /** Each is one kind of points. */
 enum torture_call {
     CALL_MALLOC,
@@ -177,6 +180,7 @@ extern void task_body(void *unused);
 extern void stream_body(void *unused);
 extern void serve_body(void *unused);
 extern void file_body(void *unused);
+extern void crash_body(void *unused);
 extern void system_body(void *unused);
 extern void stuck_body(void *unused);
 

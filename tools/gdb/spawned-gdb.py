@@ -15,7 +15,7 @@ import gdb
 import gdb.unwinder
 
 # Of the state word of an actor (runtime/actor.h), and of a serial (process/process.h).
-QUEUED, RECEIVING, CLOSED = 1, 2, 16
+QUEUED, RECEIVING, CLOSED = 1, 1 << 30, 16
 SUSPENDED = 8192  # of sp_process.shared
 SERIAL_DEAD = 1 << 63
 # Of a message's flags (runtime/message.h), and what a call puts before its payload.

@@ -19,11 +19,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum {
     /* The handler and the unwinder use about 6 KiB, the signal frame up to 11 KiB (AMX). */
     FAULT_STACK_SIZE = 128 << 10,
+    FAULT_REGISTERS_MAX = 33,
 };
 
 /* The thread sanitizer does not follow a jump from one signal handler into another. */
@@ -42,8 +44,9 @@ enum {
 /** What the handler needs of a thread. */
 struct sp__fault_thread {
     struct sp_fault record;
-    stack_t before; /* the alternate stack the thread had */
-    char *mapping;  /* guard, then the stack */
+    uint64_t registers[FAULT_REGISTERS_MAX]; /* at it, in the order of fault_register_names */
+    stack_t before;                          /* the alternate stack the thread had */
+    char *mapping;                           /* guard, then the stack */
     size_t mapping_size;
     volatile sig_atomic_t escaping; /* a fault now is the unwinder's */
     sigjmp_buf escape;
@@ -170,6 +173,59 @@ static void fault_record(struct sp__fault_thread *self, const struct sp__fiber *
             sp__fault_stack_follow(fiber, frame, record->frames, SP_FAULT_FRAMES_MAX);
 }
 
+/* ---- registers ---- */
+
+#if defined(__x86_64__)
+static const char *const fault_register_names[] = { "rax", "rbx", "rcx", "rdx", "rsi", "rdi",
+                                                    "rbp", "rsp", "r8",  "r9",  "r10", "r11",
+                                                    "r12", "r13", "r14", "r15", "rip" };
+static const int fault_register_places[] = { REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI,
+                                             REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                             REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
+
+static uint64_t fault_register(const ucontext_t *at, size_t index)
+{
+    return (uint64_t)at->uc_mcontext.gregs[fault_register_places[index]];
+}
+#elif defined(__aarch64__)
+static const char *const fault_register_names[] = { "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",
+                                                    "x7",  "x8",  "x9",  "x10", "x11", "x12", "x13",
+                                                    "x14", "x15", "x16", "x17", "x18", "x19", "x20",
+                                                    "x21", "x22", "x23", "x24", "x25", "x26", "x27",
+                                                    "x28", "x29", "x30", "sp",  "pc" };
+
+static uint64_t fault_register(const ucontext_t *at, size_t index)
+{
+    if (index < 31)
+        return at->uc_mcontext.regs[index];
+    return index == 31 ? at->uc_mcontext.sp : at->uc_mcontext.pc;
+}
+#else
+static const char *const fault_register_names[] = { NULL };
+
+static uint64_t fault_register(const ucontext_t *at, size_t index)
+{
+    (void)at;
+    (void)index;
+    return 0;
+}
+#endif
+
+/* An array of one NULL stands for none. */
+static size_t fault_register_count(void)
+{
+    size_t count = sizeof(fault_register_names) / sizeof(fault_register_names[0]);
+    return fault_register_names[0] == NULL ? 0 : count;
+}
+
+size_t sp__fault_registers(const struct sp__context *context, const char *const **out_names,
+                           const uint64_t **out_values)
+{
+    *out_names = fault_register_names;
+    *out_values = context->fault->registers;
+    return fault_register_count();
+}
+
 /* Decides, and fills the record where it says yes. */
 static bool fault_admit(struct sp__fault_thread *self, struct sp__context *context,
                         const siginfo_t *info, const void *ucontext)
@@ -179,6 +235,8 @@ static bool fault_admit(struct sp__fault_thread *self, struct sp__context *conte
     if (!fault_context_allows(context) || !fault_on_fiber(fiber, &frame, info))
         return false;
     self->record = (struct sp_fault){ .signal = info->si_signo };
+    for (size_t i = 0; i < fault_register_count(); i++)
+        self->registers[i] = fault_register(ucontext, i);
     if (info->si_signo == SIGABRT)
         return info->si_code == SI_TKILL && info->si_pid == getpid() &&
                fault_record_abort(self, fiber);
@@ -298,8 +356,9 @@ void sp__fault_thread_end(struct sp__context *context)
     if (!self)
         return;
     context->fault = NULL;
-    (void)sigaltstack(&self->before, NULL);
-    (void)munmap(self->mapping, self->mapping_size);
+    /* Where that fails the next signal still comes on ours, which then stays. */
+    if (sigaltstack(&self->before, NULL) == 0)
+        (void)munmap(self->mapping, self->mapping_size);
     sp__free(self);
 }
 

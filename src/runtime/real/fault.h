@@ -65,6 +65,11 @@ void sp__fault_thread_end(struct sp__context *context) SP_NONNULL;
  *  Context: the fiber that was started by the fault, before it suspends. */
 const struct sp_fault *sp__fault_of(const struct sp__context *context) SP_NONNULL;
 
+/** The registers at that fault. Returns how many; 0: this machine's are not known.
+ *  Context: as above. */
+size_t sp__fault_registers(const struct sp__context *context, const char *const **out_names,
+                           const uint64_t **out_values) SP_NONNULL;
+
 /** Code addresses of what a signal interrupted that has nothing to do with a fault, innermost
  *  first. Returns how many.
  *  Context: a signal handler of the context's thread. */

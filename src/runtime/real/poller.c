@@ -327,6 +327,7 @@ void sp__poller_harvest(struct sp__poller *poller, int64_t timeout_ns,
     poller_bury(poller);
     /* Negative: the time is over, or a signal came; nothing else can fail here. */
     out_batch->count = poller_wait(poller, out_batch->events, timeout_ns);
+    sp__count(&poller->runtime->polls); /* one at a time, as the next */
 }
 
 size_t sp__poller_dispatch(struct sp__poller *poller, const struct sp__poller_batch *batch)
@@ -348,7 +349,12 @@ size_t sp__poller_dispatch(struct sp__poller *poller, const struct sp__poller_ba
          * flag was set, has made its reason visible to us. */
         (void)atomic_exchange_explicit(&poller->interrupted, false, memory_order_acq_rel);
     }
-    return (size_t)batch->count - interrupts;
+    size_t events = (size_t)batch->count - interrupts;
+    /* relaxed: as in sp__count(). */
+    _Atomic uint64_t *sum = &poller->runtime->poll_events;
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + events,
+                          memory_order_relaxed);
+    return events;
 }
 
 void sp__poller_interrupt(struct sp__poller *poller)
@@ -356,6 +362,8 @@ void sp__poller_interrupt(struct sp__poller *poller)
     /* acq_rel: pairs with the exchange in wait. */
     if (atomic_exchange_explicit(&poller->interrupted, true, memory_order_acq_rel))
         return;
+    /* relaxed: a statistic. */
+    atomic_fetch_add_explicit(&poller->runtime->poll_wakes, 1, memory_order_relaxed);
     uint64_t one = 1;
     ssize_t written;
     do {

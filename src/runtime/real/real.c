@@ -178,6 +178,15 @@ static void real_destroy(struct sp_runtime *runtime)
     runtime->backend = NULL;
 }
 
+static bool real_runs(struct sp__context *context, const struct sp__actor *actor)
+{
+    if (context->kind != SP__CONTEXT_WORKER)
+        return actor->bound == context;
+    /* Not context->backend, which comes later. relaxed: it may return at any moment anyway. */
+    struct sp__runner *runner = sp__container_of(context, struct sp__runner, context);
+    return atomic_load_explicit(&runner->running, memory_order_relaxed) == actor;
+}
+
 static sp_err real_blocking(struct sp_runtime *runtime, struct sp__job *job)
 {
     return sp__blocking_submit(sp__real_of(runtime)->blocking, job);
@@ -200,6 +209,7 @@ const struct sp__backend_ops sp__backend_real = {
     .yield = sp__real_yield,
     .detach = sp__real_detach,
     .abandon = sp__real_abandon,
+    .runs = real_runs,
     .timer_earlier = sp__real_timer_earlier,
     .thread_start = sp__real_thread_start,
     .thread_attach = sp__real_thread_attach,

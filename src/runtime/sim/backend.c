@@ -69,7 +69,7 @@ static sp_err node_prepare(struct sp__node *node)
     struct sp__context *before = sp__context();
     sp__context_init(&node->context, runtime, SP__CONTEXT_WORKER, 0);
     node->context.backend = node;
-    node->context.point = sp__sim_point;
+    sp__point_act(&node->context, sp__sim_point);
     node->context.fault = world->fault.fault;
     err = sp__turn_prepare(node);
     sp__context_set(before);
@@ -192,7 +192,7 @@ static sp_err sim_thread_attach(struct sp_runtime *runtime, struct sp__context *
         return SP_ERR_NOMEM;
     sp__context_init(context, runtime, SP__CONTEXT_FOREIGN, 0);
     context->backend = node->world->running;
-    context->point = sp__sim_point;
+    sp__point_act(context, sp__sim_point);
     node->foreign++;
     *out_context = context;
     return SP_OK;
