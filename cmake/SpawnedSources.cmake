@@ -9,7 +9,7 @@
 file(GLOB_RECURSE SPAWNED_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.c)
 file(GLOB_RECURSE spawned_asm CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.S)
 # The main function of simulated tests is a library of its own: SpawnedSim.cmake. So is the HTTP
-# endpoint: SpawnedHttp.cmake, and the exporter of traces: SpawnedOtlp.cmake.
+# endpoint: SpawnedHttp.cmake, and the exporter of traces: SpawnedOtlp.cmake (SpawnedParts.cmake).
 list(FILTER SPAWNED_SOURCES EXCLUDE REGEX "/src/(sim|http|otlp)/")
 list(FILTER spawned_asm EXCLUDE REGEX "/src/http/")
 set(SPAWNED_UNIT_TESTS ${SPAWNED_SOURCES})

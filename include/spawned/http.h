@@ -14,6 +14,7 @@
 #define SPAWNED_HTTP_H
 
 #include "spawned/address.h"
+#include "spawned/listener.h"
 #include "spawned/server.h"
 
 SP_EXTERN_C_BEGIN
@@ -43,6 +44,9 @@ struct sp_http_options {
                                    and may not wait; default: ready until the runtime stops */
     void *ready_arg;
     uint32_t connections_max; /**< open at once, 1 to 1024; default 64 */
+    struct sp_io_error
+        *out_error;           /**< why there is no endpoint, with its address, for people; written
+                                        only on failure, so it must outlive what starts it */
     sp_duration request_time; /**< for a request and its answer, 10 ms to 1 hour; default 10 s */
 };
 

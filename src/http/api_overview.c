@@ -1,6 +1,7 @@
 /* /api/overview: the node and its last minutes. See request.h, docs/http-api.md. */
 #include "http/request.h"
 #include "runtime/core.h"
+#include "spawned/trace.h"
 
 #include <unistd.h>
 
@@ -24,6 +25,11 @@ static void overview_totals(struct sp__json *json, const struct sp_stats *stats)
     sp__json_uint(json, "timers", stats->timers);
     sp__json_uint(json, "handoffs", stats->handoffs);
     sp__json_uint(json, "threads", stats->threads);
+    sp__json_uint(json, "polls", stats->polls);
+    sp__json_uint(json, "poll_events", stats->poll_events);
+    sp__json_uint(json, "poll_wakes", stats->poll_wakes);
+    sp__json_uint(json, "abandoned", stats->abandoned);
+    sp__json_uint(json, "abandoned_left", stats->abandoned_left);
     sp__json_close(json, '}');
 }
 
@@ -33,6 +39,18 @@ static void overview_cell(struct sp__json *json, int64_t value)
         sp__json_null(json, NULL);
     else
         sp__json_uint(json, NULL, (uint64_t)value);
+}
+
+static void overview_spans(struct sp__json *json, struct sp_runtime *runtime)
+{
+    struct sp_trace_stats stats;
+    sp_trace_stats(runtime, &stats);
+    sp__json_open(json, "spans", '{');
+    sp__json_uint(json, "recorded", stats.recorded);
+    sp__json_uint(json, "taken", stats.taken);
+    sp__json_uint(json, "lost", stats.lost);
+    sp__json_uint(json, "failed", stats.failed);
+    sp__json_close(json, '}');
 }
 
 #define OVERVIEW_NAME(name) sp__json_text(json, NULL, #name);
@@ -83,6 +101,7 @@ void sp__http_overview(struct sp__http_ask *ask, struct sp__json *json)
     sp__json_bool(json, "control", http->settings.control);
     sp__json_pid(json, "self", http->self);
     overview_totals(json, &stats);
+    overview_spans(json, http->runtime);
     sp__http_exit_counts(json, http->runtime);
     overview_series(ask, json, since);
 }

@@ -9,7 +9,7 @@ enum {
     SYS_STATE_SIZE = 64 * 1024,
 };
 
-static void sys_refuse(struct sp__http_ask *ask, sp_err err)
+void sp__http_sys_refuse(struct sp__http_ask *ask, sp_err err)
 {
     if (err == SP_ERR_NOTSUP)
         sp__http_refuse(ask, MHD_HTTP_CONFLICT, "notsup",
@@ -30,7 +30,7 @@ static void sys_done(struct sp__http_ask *ask, struct sp__json *json, const char
                      sp_err err)
 {
     if (err != SP_OK) {
-        sys_refuse(ask, err);
+        sp__http_sys_refuse(ask, err);
         return;
     }
     sp__json_pid(json, "pid", ask->pid);
@@ -65,7 +65,7 @@ void sp__http_state(struct sp__http_ask *ask, struct sp__json *json)
         sp__json_pid(json, "pid", ask->pid);
         sp__json_text(json, "state", text);
     } else {
-        sys_refuse(ask, err);
+        sp__http_sys_refuse(ask, err);
     }
     sp__free(text);
 }
@@ -75,7 +75,7 @@ void sp__http_statistics(struct sp__http_ask *ask, struct sp__json *json)
     struct sp_sys_statistics statistics;
     sp_err err = sp_sys_statistics(ask->pid, &statistics, sp_after_ms(SYS_WAIT_MS));
     if (err != SP_OK) {
-        sys_refuse(ask, err);
+        sp__http_sys_refuse(ask, err);
         return;
     }
     const char *operation = statistics.longest_operation;

@@ -130,6 +130,9 @@ TEST(http_serves_the_dashboard_health_and_questions)
     CHECK_CONTAINS(ask("GET /healthz", ""), "\r\n\r\nok\n");
     CHECK_CONTAINS(ask("GET /readyz", ""), "\r\n\r\nready\n");
     CHECK_CONTAINS(ask("GET /api/overview", ""), "\"program\":\"tested\"");
+    CHECK_CONTAINS(ask("GET /api/overview", ""),
+                   "\"spans\":{\"recorded\":0,\"taken\":0,\"lost\":0,\"failed\":0}");
+    CHECK_CONTAINS(ask("GET /api/overview", ""), "\"abandoned\":0,\"abandoned_left\":0}");
     CHECK_CONTAINS(ask("GET /api/tree", ""), "\"truncated\":false");
     CHECK_CONTAINS(ask("GET /api/graph", ""), "\"cycles\":[]");
     CHECK_CONTAINS(ask("HEAD /api/overview", ""), "200 OK");
@@ -887,7 +890,11 @@ TEST(http_ends_with_its_server_and_with_the_runtime)
     struct sp_http_info info = http_counts();
     sp_http_ref second;
     options.address = sp_address_format(&info.address, text);
+    struct sp_io_error why = { .err = SP_OK };
+    options.out_error = &why;
     CHECK_ERR(sp_http_start(&options, NULL, &second), SP_ERR_ADDRINUSE);
+    CHECK_ERR(why.err, SP_ERR_ADDRINUSE);
+    CHECK_CONTAINS(why.text, options.address);
     CHECK_OK(sp_kill(http.pid));
     CHECK_OK(sp_join(http.pid, WORLD_PATIENCE, NULL));
     http_open(&options);
@@ -915,9 +922,22 @@ TEST(http_options_are_checked)
         { .host_count = SP_HTTP_HOSTS_MAX + 1 },
     };
     io_open(NULL);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        if (sp_http_start(&bad[i], NULL, &http) != SP_ERR_INVALID)
-            FAIL("case %zu is accepted", i);
+    struct sp_io_error why;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct sp_http_options options = bad[i];
+        options.out_error = &why;
+        why.err = SP_OK;
+        if (sp_http_start(&options, NULL, &http) != SP_ERR_INVALID || why.err != SP_ERR_INVALID)
+            FAIL("case %zu is accepted, or not explained", i);
+    }
+    CHECK_ERR(sp_http_start(&(struct sp_http_options){ .address = "[::]:0", .out_error = &why },
+                            NULL, &http),
+              SP_ERR_INVALID);
+    CHECK_STR(why.text, "listen on [::]:0: an address that is not loopback needs a token");
+    CHECK_ERR(sp_http_start(&(struct sp_http_options){ .token = "short", .out_error = &why }, NULL,
+                            &http),
+              SP_ERR_INVALID);
+    CHECK_CONTAINS(why.text, "listen on 127.0.0.1:0: the token is too short");
     http_open(&(struct sp_http_options){ .address = "0.0.0.0:0", .token = TOKEN });
     CHECK_INT(status(ask("GET /api/overview", "")), 401);
     http_close();

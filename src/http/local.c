@@ -1,8 +1,6 @@
 /* The Unix-domain socket of an endpoint; see local.h. */
 #include "http/local.h"
 
-#include "runtime/real/net.h"
-
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,10 +16,11 @@ sp_err sp__http_local_open(struct sp__http *http)
     const sp_address *address = &http->settings.local;
     if (address->family == SP_ADDRESS_NONE)
         return SP_OK;
-    return sp__net_listen_socket(&(struct sp__io_open){ .address = address,
-                                                        .backlog = LOCAL_BACKLOG,
-                                                        .unix_mode = LOCAL_MODE },
-                                 &http->local_fd);
+    return sp__http_listen(http,
+                           &(struct sp__io_open){ .address = address,
+                                                  .backlog = LOCAL_BACKLOG,
+                                                  .unix_mode = LOCAL_MODE },
+                           &http->local_fd);
 }
 
 int sp__http_local_listens(const struct sp__http *http, int64_t *out_again_ns)

@@ -50,6 +50,9 @@ static inline bool sp__http_refused(const struct sp__http_ask *ask)
     return ask->status != MHD_HTTP_OK;
 }
 
+/** Refuse for an error of a function of spawned/sys.h. */
+void sp__http_sys_refuse(struct sp__http_ask *ask, sp_err err) SP_NONNULL;
+
 /** Refuse for an error of the library. */
 void sp__http_refuse_err(struct sp__http_ask *ask, sp_err err) SP_NONNULL;
 
@@ -82,6 +85,9 @@ void sp__http_statistics(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_suspend(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_resume(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_measure(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_trace(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_untrace(struct sp__http_ask *ask, struct sp__json *json);
+void sp__http_messages(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_kill(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_health(struct sp__http_ask *ask, struct sp__json *json);
 void sp__http_tree(struct sp__http_ask *ask, struct sp__json *json);

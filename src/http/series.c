@@ -2,11 +2,9 @@
 
 #include "base/alloc.h"
 #include "observe/metrics.h"
+#include "runtime/real/os_usage.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 sp_err sp__http_series_init(struct sp__http_series *series)
 {
@@ -26,27 +24,6 @@ void sp__http_series_finish(struct sp__http_series *series)
     sp__free(series->delays);
     sp__free(series->interval);
     *series = (struct sp__http_series){ .rows = NULL };
-}
-
-static int64_t series_cpu_us(void)
-{
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return SP__HTTP_SERIES_NULL;
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-           usage.ru_stime.tv_usec;
-}
-
-static int64_t series_rss(void)
-{
-    long long size = 0;
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return SP__HTTP_SERIES_NULL;
-    int fields = fscanf(file, "%lld %lld", &size, &pages);
-    fclose(file);
-    return fields == 2 ? pages * sysconf(_SC_PAGESIZE) : SP__HTTP_SERIES_NULL;
 }
 
 static int64_t series_delay(const struct sp_histogram_values *values, double q)
@@ -87,6 +64,8 @@ static int64_t series_busy_us(struct sp_runtime *runtime)
 /* Everything as a count since the start. */
 static struct sp__http_row series_read(struct sp_runtime *runtime)
 {
+    struct sp__os_usage usage;
+    sp__os_usage_read(&usage);
     struct sp_stats stats;
     sp_runtime_stats(runtime, &stats);
     return (struct sp__http_row){
@@ -103,9 +82,9 @@ static struct sp__http_row series_read(struct sp_runtime *runtime)
         .steals = (int64_t)stats.steals,
         .parks = (int64_t)stats.parks,
         .handoffs = (int64_t)stats.handoffs,
-        .cpu_us = series_cpu_us(),
+        .cpu_us = usage.cpu_ns < 0 ? SP__HTTP_SERIES_NULL : usage.cpu_ns / 1000,
         .busy_us = series_busy_us(runtime),
-        .rss_bytes = series_rss(),
+        .rss_bytes = usage.resident_bytes < 0 ? SP__HTTP_SERIES_NULL : usage.resident_bytes,
     };
 }
 

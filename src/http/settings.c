@@ -11,6 +11,8 @@ enum {
     SETTINGS_REQUEST_MAX_S = 3600,
 };
 
+static const char SETTINGS_ADDRESS_DEFAULT[] = "127.0.0.1:0";
+
 static bool settings_loopback(const sp_address *address)
 {
     static const uint8_t ipv6[16] = { [15] = 1 };
@@ -66,20 +68,36 @@ static sp_err settings_local(const char *path, sp_address *out)
     return sp_address_parse(text, out);
 }
 
+static sp_err settings_refuse(const struct sp_http_options *options, const char *why)
+{
+    struct sp_io_error *error = options->out_error;
+    if (error == NULL)
+        return SP_ERR_INVALID;
+    *error = (struct sp_io_error){ .err = SP_ERR_INVALID };
+    const char *where = options->address != NULL ? options->address : options->unix_path;
+    snprintf(error->text, sizeof(error->text), "listen on %s: %s",
+             where != NULL ? where : SETTINGS_ADDRESS_DEFAULT, why);
+    return SP_ERR_INVALID;
+}
+
 static sp_err settings_addresses(const struct sp_http_options *options,
                                  struct sp__http_settings *out)
 {
     const char *address = options->address;
     if (options->unix_path != NULL) {
         sp_err err = settings_local(options->unix_path, &out->local);
-        if (err != SP_OK || address == NULL)
-            return err;
+        if (err != SP_OK)
+            return settings_refuse(options, "that is no path of a Unix-domain socket");
+        if (address == NULL)
+            return SP_OK;
     }
-    sp_err err = sp_address_parse(address == NULL ? "127.0.0.1:0" : address, &out->address);
-    if (err != SP_OK)
-        return err;
-    bool open = options->token == NULL && !settings_loopback(&out->address);
-    return open || out->address.family == SP_ADDRESS_UNIX ? SP_ERR_INVALID : SP_OK;
+    sp_err err =
+        sp_address_parse(address == NULL ? SETTINGS_ADDRESS_DEFAULT : address, &out->address);
+    if (err != SP_OK || out->address.family == SP_ADDRESS_UNIX)
+        return settings_refuse(options, "that is no IP address with a port");
+    if (options->token != NULL || settings_loopback(&out->address))
+        return SP_OK;
+    return settings_refuse(options, "an address that is not loopback needs a token");
 }
 
 sp_err sp__http_settings_read(const struct sp_http_options *options, struct sp__http_settings *out)
@@ -89,14 +107,16 @@ sp_err sp__http_settings_read(const struct sp_http_options *options, struct sp__
     if (err != SP_OK)
         return err;
     if (options->token != NULL && !settings_token(options->token))
-        return SP_ERR_INVALID;
+        return settings_refuse(options, "the token is too short, too long, or no printable text");
     if (options->token != NULL)
         memcpy(out->token, options->token, strlen(options->token) + 1);
     snprintf(out->program, sizeof(out->program), "%s",
              options->program == NULL ? "" : options->program);
+    out->out_error = options->out_error;
     out->control = options->control;
     out->ready = options->ready;
     out->ready_arg = options->ready_arg;
-    err = settings_hosts(options, out);
-    return err == SP_OK ? settings_limits(options, out) : err;
+    if (settings_hosts(options, out) != SP_OK || settings_limits(options, out) != SP_OK)
+        return settings_refuse(options, "an option is out of its range");
+    return SP_OK;
 }

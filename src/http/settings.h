@@ -11,6 +11,7 @@
 enum { SP__HTTP_PROGRAM_MAX = 63 };
 
 struct sp__http_settings {
+    struct sp_io_error *out_error;     /* or NULL */
     sp_address address;                /* family NONE: only the next */
     sp_address local;                  /* Unix-domain; family NONE: only the one before */
     char token[SP_HTTP_TOKEN_MAX + 1]; /* empty: none */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "http/local.h"
 #include "http/request.h"
+#include "io/listener.h"
 #include "runtime/core.h"
 #include "runtime/real/net.h"
 #include "runtime/real/os_thread.h"
@@ -101,6 +102,20 @@ static int64_t thread_cut(struct sp__http *http)
 
 /* ---- the daemon ---- */
 
+sp_err sp__http_listen(const struct sp__http *http, const struct sp__io_open *how, int *out_fd)
+{
+    struct sp__io_open open = *how;
+    int system = 0;
+    open.out_system = &system;
+    sp_err err = sp__net_listen_socket(&open, out_fd);
+    if (err != SP_OK) {
+        char text[SP_ADDRESS_TEXT_MAX];
+        sp__socket_report(&(struct sp_socket_options){ .out_error = http->settings.out_error },
+                          "listen on", sp_address_format(how->address, text), err, system);
+    }
+    return err;
+}
+
 /* MHD has none of its own where there is only the local one: then `*out_fd` stays -1. */
 static sp_err thread_listen(struct sp__http *http, int *out_fd)
 {
@@ -111,7 +126,8 @@ static sp_err thread_listen(struct sp__http *http, int *out_fd)
         return SP_OK;
     }
     int fd = -1;
-    sp_err err = sp__net_listen_socket(
+    sp_err err = sp__http_listen(
+        http,
         &(struct sp__io_open){ .address = &http->settings.address, .backlog = THREAD_BACKLOG },
         &fd);
     if (err != SP_OK)
@@ -181,10 +197,15 @@ static sp_err thread_attach(struct sp__http *http)
 static void thread_stay_attached(struct sp__http *http)
 {
     struct sp_message *message;
-    while (sp_receive(sp_nowait(), &message) == SP_OK)
+    while (sp_receive(sp_nowait(), &message) == SP_OK) {
+        sp__http_messages_take(http->messages, message);
         sp_message_free(message);
-    if (sp_runtime_current() != NULL)
+    }
+    if (sp_runtime_current() != NULL) {
+        sp__http_messages_tend(http->messages);
         return;
+    }
+    sp__http_messages_forget(http->messages);
     sp_thread_detach();
     /* While the runtime has no place for one, the next turn tries again. */
     sp_ignore(thread_attach(http));
@@ -262,6 +283,7 @@ static void thread_free(struct sp__http *http)
     if (http->wake_fd >= 0)
         close(http->wake_fd);
     sp__free(http->connections);
+    sp__free(http->messages);
     sp__http_series_finish(&http->series);
     sp__free(http);
 }
@@ -279,7 +301,9 @@ static struct sp__http *thread_new(const struct sp__http_settings *settings,
     sp__list_init(&http->open);
     sp__list_init(&http->free);
     http->connections = sp__calloc(settings->connections_max, sizeof(*http->connections));
-    if (http->connections == NULL || sp__http_series_init(&http->series) != SP_OK) {
+    http->messages = sp__calloc(1, sizeof(*http->messages));
+    if (http->connections == NULL || http->messages == NULL ||
+        sp__http_series_init(&http->series) != SP_OK) {
         thread_free(http);
         return NULL;
     }

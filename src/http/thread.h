@@ -18,8 +18,10 @@
 #define SPAWNED_HTTP_THREAD_H
 
 #include "base/list.h"
+#include "http/messages.h"
 #include "http/series.h"
 #include "http/settings.h"
+#include "runtime/io.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -49,10 +51,16 @@ struct sp__http {
     struct sp__list open;                    /* the longest waiting first */
     struct sp__list free;
     struct sp__http_series series;
+    struct sp__http_messages *messages;
     _Atomic uint64_t requests;
     _Atomic uint64_t refused;
     _Atomic uint64_t cut;
 };
+
+/** Opens a listening socket; a failure is told in settings.out_error, too. Errors: as of
+ *  sp_http_start(). Ownership: the caller closes it. Context: any thread. */
+SP_NODISCARD sp_err sp__http_listen(const struct sp__http *http, const struct sp__io_open *how,
+                                    int *out_fd) SP_NONNULL;
 
 /** Bind, start the thread, and wait until it answers.
  *  Errors: as of sp_http_start(). Ownership: the caller stops it. Context: any thread that may

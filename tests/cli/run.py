@@ -225,6 +225,32 @@ def servers_are_held_and_looked_into():
 
 
 @case
+def messages_of_a_server_are_traced():
+    with dashboard() as node:
+        at = {"address": node.address}
+        lines = run("trace", "--messages", "-n", "3", "-d", "0.1", "worker 1", **at).splitlines()
+        contains(lines[0], " taken ", " from 0.")
+        contains(lines[1], " handled ", "OK")
+        contains(lines[-1], "ended")
+        assert len(lines) == 7
+        name = lines[0].split(" taken ")[1].split()[0].rstrip(",")
+        events = [json.loads(line) for line in
+                  run("trace", "-m", "-n", "2", "--type", name, "--json", "worker 1", **at).splitlines()]
+        assert [event["what"] for event in events] == ["taken", "handled"] * 2 + ["ended"]
+        assert {event["operation"] for event in events[:-1]} == {name}
+        assert [event["seq"] for event in events] == [1, 2, 3, 4, 5]
+        contains(run("trace", "-m", "nobody", status=1, **at), "no process is called nobody")
+        contains(run("trace", "-m", "main", status=4, **at), "no server")
+        # Ended by who looks: nothing is traced any more.
+        program = subprocess.Popen([SPAWNED, "trace", "-m", "-F", "worker 1", "-a", node.address],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while "worker 1" not in run("ps", "-q", "worker 1", **at):
+            pass
+        program.send_signal(signal.SIGINT)
+        program.communicate(timeout=60)
+
+
+@case
 def graph_tells_waits():
     with tempfile.TemporaryDirectory() as folder, kv(folder) as node:
         at = {"address": node.address}

@@ -193,6 +193,20 @@ def holds_a_server_and_shows_its_state(page, run):
 
 
 @case
+def traces_the_messages_of_a_server(page, run):
+    find(page, "worker 1")
+    page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 1')")
+    click(page, ".processes tbody tr")
+    page.until("document.querySelector('h1')?.textContent.startsWith('worker 1')")
+    click(page, ".messages button")
+    page.until("document.querySelectorAll('.messages tbody tr').length >= 4")
+    words = text(page, ".messages tbody")
+    check("taken" in words and "handled" in words and "add" in words and "OK" in words, "what was taken, and what came of it")
+    page.js("document.querySelector('.messages').scrollIntoView()")
+    run.picture(page, "messages")
+
+
+@case
 def kills_and_shows_the_restart(page, run):
     find(page, "worker 1")
     page.until(f"{rows(page)}.length === 1 && {rows(page)}[0].textContent.includes('worker 1')")
@@ -378,7 +392,7 @@ def draws_recorded_events_exits_and_letters(page, run):
                                        "dead_letters": letters}})
     go(page, "timeline")
     page.until("document.querySelectorAll('.event').length === 200")
-    check("worker 1" in text(page, ".lanes"), "a lane for each worker")
+    check("thread 1" in text(page, ".lanes"), "a lane for each thread")
     run.picture(page, "timeline")
     go(page, "exits")
     page.until("document.querySelector('main').textContent.includes('out of paper')")

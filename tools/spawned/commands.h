@@ -12,6 +12,8 @@ enum status graph_run(const struct options *options, struct client *client);
 enum status metrics_run(const struct options *options, struct client *client);
 enum status health_run(const struct options *options, struct client *client);
 enum status trace_run(const struct options *options, struct client *client);
+/** trace --messages. */
+enum status messages_run(const struct options *options, struct client *client);
 enum status dump_run(const struct options *options, struct client *client);
 enum status suspend_run(const struct options *options, struct client *client);
 enum status resume_run(const struct options *options, struct client *client);

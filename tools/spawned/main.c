@@ -16,7 +16,7 @@ static const struct command main_commands[] = {
     { "top", "srnqSkd1", NULL, "Shows the busiest processes, anew each second.", top_run },
     { "tree", "n", "[PID|NAME]", "Draws who started whom, of all or below a process.", tree_run },
     { "info", "", "PID|NAME", "Tells all about a process.", info_run },
-    { "trace", "npd1", "PID|NAME", "Tells what a process does, as it does it.", trace_run },
+    { "trace", "npd1mF", "PID|NAME", "Tells what a process does, as it does it.", trace_run },
     { "graph", "nDl", NULL, "Tells who waits for whom, and which of it is a deadlock.", graph_run },
     { "metrics", "", "[TEXT]", "Prints the metrics, or those with TEXT in their name.",
       metrics_run },

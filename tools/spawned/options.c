@@ -43,6 +43,8 @@ static const struct options_known options_known[] = {
     { 'D', "dot", NULL, "for graphviz" },
     { 'l', "links", NULL, "links and monitors, too" },
     { 'p', "type", "TYPE", "only what begins with this type" },
+    { 'm', "messages", NULL, "the messages that a server takes, as they come" },
+    { 'F', "failed", NULL, "with --messages: only those whose handler fails" },
 };
 
 static enum status options_wrong(const struct command *command, const char *what, const char *which)
@@ -159,6 +161,8 @@ static bool options_flag(char letter, struct options *out)
                  : letter == 'l' ? &out->links
                  : letter == 'f' ? &out->force
                  : letter == 'O' ? &out->off
+                 : letter == 'm' ? &out->messages
+                 : letter == 'F' ? &out->failed
                                  : &out->once;
     *flag = true;
     return true;

@@ -36,6 +36,8 @@ struct options {
     bool links;
     bool force;
     bool off;
+    bool messages;
+    bool failed;
     bool once;
 };
 

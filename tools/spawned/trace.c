@@ -130,6 +130,8 @@ static enum status trace_life(const struct trace *trace)
 enum status trace_run(const struct options *options, struct client *client)
 {
     struct trace trace = { .options = options, .client = client };
+    if (options->messages)
+        return messages_run(options, client);
     enum status life = STATUS_OK;
     enum status status = process_pid(client, options->target, trace.pid);
     if (status == STATUS_OK)

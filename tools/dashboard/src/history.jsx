@@ -41,7 +41,7 @@ const KIND_SIGNS = { killed: '☠', error: '✕', fault: '⚡', out_of_memory: '
 function Reason({ row }) {
     return (
         <span class={`reason reason-${row.kind}`}>
-            <span aria-hidden="true">{KIND_SIGNS[row.kind] || '·'}</span> {row.kind === row.reason ? row.kind : `${row.kind}: ${row.reason}`}
+            <span aria-hidden="true">{KIND_SIGNS[row.kind] || '·'}</span> {row.reason.startsWith(row.kind) ? row.reason : `${row.kind}: ${row.reason}`}
             {row.cause ? <span class="dim"> because of <code>{row.cause}</code></span> : null}
         </span>
     );
@@ -97,7 +97,7 @@ export function Exits({ overview }) {
     );
 }
 
-// One lane for each worker; what took time is a bar, the rest a mark.
+// One lane for each thread that runs processes; what took time is a bar, the rest a mark.
 function Lanes({ events }) {
     const workers = [...new Set(events.map((event) => event.worker))].sort((a, b) => a - b);
     const kinds = [...new Set(events.map((event) => event.kind))];
@@ -107,10 +107,10 @@ function Lanes({ events }) {
     return (
         <div class="scroll drawing">
             <svg class="lanes" viewBox={`-90 0 ${WIDTH + 100} ${workers.length * LANE + 24}`} role="img"
-                aria-label={`${events.length} events of ${workers.length} workers in ${duration(span)}`}>
+                aria-label={`${events.length} events of ${workers.length} threads in ${duration(span)}`}>
                 {workers.map((worker, lane) => (
                     <g key={worker} transform={`translate(0,${lane * LANE})`}>
-                        <text x={-84} y={LANE / 2 + 4}>worker {worker}</text>
+                        <text x={-84} y={LANE / 2 + 4}>thread {worker}</text>
                         <line x1={0} x2={WIDTH} y1={LANE - 4} y2={LANE - 4} class="branch" />
                         {events.filter((event) => event.worker === worker).map((event) => (
                             <rect key={event.seq} x={x(event.t_ms)} y={6} height={LANE - 12} rx={1}

@@ -161,6 +161,61 @@ function Trace({ pid }) {
     );
 }
 
+const MESSAGES_MAX = 1000; // the node keeps no more
+
+// The messages a server takes, from when one asks: docs/sys.md.
+function Messages({ pid }) {
+    const [run, setRun] = useState(0); // which trace it is; 0: none was asked for
+    const [said, setSaid] = useState(null);
+    const begin = () =>
+        post(`/api/processes/${pid}/trace?limit=${MESSAGES_MAX / 2}`).then(
+            () => { setSaid(null); setRun((before) => before + 1); },
+            (error) => setSaid(error.message),
+        );
+    return (
+        <section class="messages" aria-label="Messages">
+            <h2>Messages <span class="dim">the next {MESSAGES_MAX / 2}, and what their handlers returned</span></h2>
+            <button type="button" onClick={begin}>{run ? 'Again' : 'Trace'}</button>
+            <span role="status">{said}</span>
+            {run ? <MessagesTaken key={run} pid={pid} /> : null}
+        </section>
+    );
+}
+
+function MessagesTaken({ pid }) {
+    const kept = useRef({ last: 0, events: [] });
+    const ask = async (path, signal) => {
+        const answer = await get(`${path}&since=${kept.current.last}`, signal);
+        kept.current = { last: answer.last, events: kept.current.events.concat(answer.events).slice(-MESSAGES_MAX) };
+        return { ...answer, events: kept.current.events };
+    };
+    const { data, error } = usePoll(`/api/processes/${pid}/messages?limit=${MESSAGES_MAX}`, TRACE_MS, ask);
+    if (!data || error) return <Nothing error={error} />;
+    if (data.events.length === 0) return <Nothing>{data.on ? 'Nothing has come yet.' : 'Nothing came.'}</Nothing>;
+    return (
+        <>
+            <p class="dim">{data.on ? 'It goes on.' : 'That was all.'} {data.lost ? `${exact(data.lost)} were lost.` : ''}</p>
+            <div class="scroll short">
+                <table>
+                    <thead><tr><th scope="col" class="number">No.</th><th scope="col">Was</th><th scope="col">What</th><th scope="col">From</th><th scope="col">Result</th><th scope="col" class="number">Took</th></tr></thead>
+                    <tbody>
+                        {[...data.events].reverse().map((event) => (
+                            <tr key={event.seq}>
+                                <td class="number">{event.number || ''}</td>
+                                <td>{event.what}</td>
+                                <td>{event.operation}{event.call ? ' (call)' : ''}</td>
+                                <td><PidLink pid={event.from} /></td>
+                                <td>{event.result}</td>
+                                <td class="number">{took(event.took_us)}</td>
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </div>
+        </>
+    );
+}
+
 export function Process({ pid, overview }) {
     const { data, error } = usePoll(`/api/processes/${pid}`);
     const known = data && data.pid === pid ? data : null;
@@ -207,6 +262,9 @@ export function Process({ pid, overview }) {
             </div>
             {gone || !known.kind || known.kind === 'plain' || known.kind === 'thread' || known.kind === 'task' ? null : (
                 <Server key={known.pid} process={known} control={overview && overview.control} />
+            )}
+            {gone || !known.kind || known.kind === 'plain' || known.kind === 'thread' || known.kind === 'task' || !(overview && overview.control) ? null : (
+                <Messages key={`m${known.pid}`} pid={known.pid} />
             )}
             {gone ? null : <Kill process={known} control={overview && overview.control} self={overview && overview.self} />}
             <div class="columns">

@@ -32,7 +32,7 @@ _spawned() {
         ps) own="--sort --reverse --limit --search --status --kind" ;;
         top) own="--sort --reverse --limit --search --status --kind --delay --once" ;;
         tree) own="--limit" ;;
-        trace) own="--limit --type --delay --once" ;;
+        trace) own="--limit --type --delay --once --messages --failed" ;;
         graph) own="--limit --dot --links" ;;
         dump) own="--output --force" ;;
         measure) own="--off" ;;

@@ -42,6 +42,8 @@ complete -c spawned -n "__fish_seen_subcommand_from ps top tree trace graph" -s 
 complete -c spawned -n "__fish_seen_subcommand_from top trace" -s d -l delay -x -d "Seconds between two looks"
 complete -c spawned -n "__fish_seen_subcommand_from top trace" -l once -d "One look"
 complete -c spawned -n "__fish_seen_subcommand_from trace" -s p -l type -x -d "Only these"
+complete -c spawned -n "__fish_seen_subcommand_from trace" -s m -l messages -d "Messages as they are handled"
+complete -c spawned -n "__fish_seen_subcommand_from trace" -s F -l failed -d "Only those that fail"
 complete -c spawned -n "__fish_seen_subcommand_from graph" -l dot -d "For graphviz"
 complete -c spawned -n "__fish_seen_subcommand_from graph" -l links -d "Links and monitors, too"
 complete -c spawned -n "__fish_seen_subcommand_from dump" -s o -l output -r -F -d "Where to"
