@@ -7,8 +7,8 @@ PORT ?= 7379
 HTTP_PORT ?= 7380
 
 .DEFAULT_GOAL := help
-.PHONY: help packages demo-packages build demo demo-check test test-quick bench bench-peers \
-	bench-peers-short soak torture lint format install \
+.PHONY: help packages demo-packages configure build demo-build demo demo-check test test-quick \
+	bench bench-peers bench-peers-short soak torture lint format install \
 	fuzz-short coverage clean
 
 help: ## this list
@@ -23,15 +23,21 @@ packages: ## install the Debian packages that are missing (scripts/packages.txt)
 demo-packages:
 	@sh scripts/install-packages.sh build demo
 
-build: ## build everything into build/release
+configure:
 	@sh scripts/install-packages.sh --dry-run build || { echo "run: make packages"; exit 1; }
 	@mkdir -p build && cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
+
+build: configure ## build everything into build/release
 	@cmake --build --preset release -j $(JOBS)
 
-demo: demo-packages build ## start spawned-kv on 127.0.0.1:7379 (PORT=n), dashboard (HTTP_PORT=n)
+# What a demo runs, and not the tests: a fifth of the whole.
+demo-build: demo-packages configure
+	@cmake --build --preset release -j $(JOBS) --target demo
+
+demo: demo-build ## start spawned-kv on 127.0.0.1:7379 (PORT=n), dashboard (HTTP_PORT=n)
 	@exec build/release/bin/spawned-kv --port $(PORT) --http 127.0.0.1:$(HTTP_PORT)
 
-demo-check: demo-packages build ## drive spawned-kv with redis-cli, crash a shard, see it recover
+demo-check: demo-build ## drive spawned-kv with redis-cli, crash a shard, see it recover
 	@sh examples/kv/demo-check.sh build/release/bin/spawned-kv
 
 test: packages ## everything: all presets, sanitizers, aarch64, lint, fuzzing (15 minutes)

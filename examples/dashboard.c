@@ -87,6 +87,7 @@ static void idler_main(void *arg)
 /* What it is started with. */
 struct dashboard {
     struct sp_http_options http;
+    struct sp_io_error error; /* why there is no endpoint */
     long idlers;
 };
 
@@ -155,11 +156,16 @@ int main(int argc, char **argv)
 {
     struct dashboard self = { .http = { .program = "dashboard example", .control = true } };
     self.http.address = argc > 1 ? argv[1] : "127.0.0.1:8080";
+    self.http.out_error = &self.error;
     self.http.token = getenv("DASHBOARD_TOKEN");
     self.idlers = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
     if (self.idlers < 0 || self.idlers > IDLERS_MAX) {
         fprintf(stderr, "usage: dashboard [ADDRESS:PORT [IDLERS]]\n");
         return EXIT_FAILURE;
     }
-    return sp_main(dashboard_main, &self, NULL);
+    int status = sp_main(dashboard_main, &self, NULL);
+    /* A supervisor that cannot start takes the main process with it, which then says nothing. */
+    if (self.error.err != SP_OK)
+        fprintf(stderr, "dashboard: %s\n", self.error.text);
+    return status;
 }

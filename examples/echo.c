@@ -43,14 +43,16 @@ SP_CLASS(echo, .init = echo__init);
 /* ---- the program ---- */
 
 /* Its dashboard, where libspawned-http is there. */
-static sp_err echo_observe(const char *address)
+static sp_err echo_observe(const char *address, struct sp_io_error *out_error)
 {
     if (address == NULL)
         return SP_OK;
 #ifdef SPAWNED_HTTP
     sp_http_ref http;
-    return sp_http_start(&(struct sp_http_options){ .address = address }, NULL, &http);
+    return sp_http_start(&(struct sp_http_options){ .address = address, .out_error = out_error },
+                         NULL, &http);
 #else
+    (void)out_error;
     return SP_ERR_NOTSUP;
 #endif
 }
@@ -58,7 +60,7 @@ static sp_err echo_observe(const char *address)
 static int echo_main(void *arg)
 {
     char **argv = arg;
-    struct sp_io_error error;
+    struct sp_io_error error = { .err = SP_OK };
     struct sp_serve_options options = {
         .address = argv[0],
         .socket.out_error = &error,
@@ -68,9 +70,9 @@ static int echo_main(void *arg)
     /* Before the program says that it runs: a Ctrl-C from then on ends it in order. */
     sp_err err = sp_os_signal_subscribe(SP_OS_SIGNAL_ONCE, sp_after_sec(5));
     if (err == SP_OK)
-        err = echo_observe(argv[1]);
+        err = echo_observe(argv[1], &error);
     if (err != SP_OK) {
-        fprintf(stderr, "echo: %s\n", sp_err_text(err));
+        fprintf(stderr, "echo: %s\n", error.err != SP_OK ? error.text : sp_err_text(err));
         return EXIT_FAILURE;
     }
     if (sp_serve_start(&options, NULL, &serve) != SP_OK) {

@@ -83,16 +83,22 @@ static sp_err write_count(void *arg, sp_deadline deadline)
 
 static int serve(const char *address)
 {
-    const struct sp_serve_options options = { .address = address,
-                                              .run = connection,
-                                              .drain = sp_sec(4) };
+    struct sp_io_error error;
+    const struct sp_serve_options options = {
+        .address = address, .socket.out_error = &error, .run = connection, .drain = sp_sec(4)
+    };
     struct sp_shutdown_report report;
     struct sp_serve_info info;
     sp_serve_ref front;
     char text[SP_ADDRESS_TEXT_MAX];
-    if (sp_shutdown_start(NULL, NULL) != SP_OK || worker_start(&(sp_empty){ 0 }, NULL, &worker) ||
-        sp_serve_start(&options, NULL, &front) != SP_OK ||
-        sp_shutdown_add_drain("drain", "front", front.pid) != SP_OK ||
+    if (sp_shutdown_start(NULL, NULL) != SP_OK ||
+        worker_start(&(sp_empty){ 0 }, NULL, &worker) != SP_OK)
+        return EXIT_FAILURE;
+    if (sp_serve_start(&options, NULL, &front) != SP_OK) {
+        fprintf(stderr, "graceful_shutdown: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    if (sp_shutdown_add_drain("drain", "front", front.pid) != SP_OK ||
         sp_shutdown_add_drain("handover", "worker", worker.pid) != SP_OK ||
         sp_shutdown_add("flush", "count", write_count, NULL) != SP_OK ||
         sp_serve_info(front, &(sp_empty){ 0 }, &info, sp_after_sec(5)) != SP_OK)

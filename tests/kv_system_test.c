@@ -404,8 +404,63 @@ TEST(clients_are_listed_and_ended)
     client_expect_end(one);
     snprintf(line, sizeof(line), "client kill id %ld\r\n", client_id(two));
     client_say(two, line);
+    client_expect(two, ":0\r\n"); /* not oneself, unless one says so */
+    snprintf(line, sizeof(line), "client kill id %ld skipme no\r\n", client_id(two));
+    client_say(two, line);
     client_expect(two, ":1\r\n");
     client_expect_end(two);
+    kv_stop(&kv);
+}
+
+/* The port of this end, as the server sees it. */
+static unsigned client_port(int fd)
+{
+    struct sockaddr_in address = { 0 };
+    socklen_t size = sizeof(address);
+    CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    return ntohs(address.sin_port);
+}
+
+TEST(clients_are_ended_by_address_type_and_user)
+{
+    struct kv kv;
+    char line[128];
+    kv_start(&kv, NULL);
+    int admin = client_open(&kv), one = client_open(&kv), two = client_open(&kv);
+    int ear = client_open(&kv);
+    client_say(one, "ping\r\n");
+    client_expect(one, "+PONG\r\n");
+    client_say(two, "ping\r\n");
+    client_expect(two, "+PONG\r\n");
+    client_say(ear, "subscribe news\r\n");
+    client_await(ear, "news\r\n:1\r\n");
+
+    snprintf(line, sizeof(line), "client kill 127.0.0.1:%u\r\nclient kill 127.0.0.1:1\r\n",
+             client_port(one));
+    client_say(admin, line);
+    client_expect(admin, "+OK\r\n-ERR No such client\r\n");
+    client_expect_end(one);
+    snprintf(line, sizeof(line), "client kill type normal addr 127.0.0.1:%u\r\n", client_port(ear));
+    client_say(admin, line);
+    client_expect(admin, ":0\r\n"); /* all that is said must hold */
+    client_say(admin, "client kill type pubsub\r\n");
+    client_expect(admin, ":1\r\n");
+    client_expect_end(ear);
+    snprintf(line, sizeof(line), "client kill laddr 127.0.0.1:%u user default\r\n",
+             (unsigned)kv.port);
+    client_say(admin, line);
+    client_expect(admin, ":1\r\n"); /* all but oneself */
+    client_expect_end(two);
+    client_say(admin, "client kill type cats\r\nclient kill user joe skipme yes\r\n"
+                      "client kill id 1 type\r\nclient kill skipme perhaps\r\n"
+                      "client kill id 0\r\n");
+    client_expect(admin, "-ERR Unknown client type 'cats'\r\n-ERR No such user 'joe'\r\n"
+                         "-ERR syntax error\r\n-ERR syntax error\r\n"
+                         "-ERR client-id should be greater than 0\r\n");
+    snprintf(line, sizeof(line), "client kill 127.0.0.1:%u\r\n", client_port(admin));
+    client_say(admin, line);
+    client_expect(admin, "+OK\r\n"); /* the old form spares nobody */
+    client_expect_end(admin);
     kv_stop(&kv);
 }
 
@@ -820,62 +875,6 @@ TEST(a_shard_that_spins_holds_up_only_its_own_clients)
 }
 
 /* --- start and stop ---------------------------------------------------------------------- */
-
-static void check_refusal(const char *const *args, const char *text)
-{
-    struct sp_test_output output;
-    if (access(KV, X_OK) != 0)
-        SKIP("built without the examples");
-    struct sp_test_command command = { .program = KV, .args = args };
-    sp_test_run(&command, &output);
-    CHECK_INT(output.status, 1);
-    CHECK_CONTAINS(output.err, text);
-    CHECK_STR(output.out, "");
-    sp_test_output_free(&output);
-}
-
-TEST(wrong_options_explain_themselves)
-{
-    check_refusal((const char *const[]){ "--prot", "1", NULL },
-                  "spawned-kv: unknown option \"--prot\"; try --help\n");
-    check_refusal((const char *const[]){ "--port", NULL }, "--port wants a value");
-    check_refusal((const char *const[]){ "--port", "65536", NULL },
-                  "--port wants a number from 0 to 65535, not \"65536\"");
-    check_refusal((const char *const[]){ "--shards", "many", NULL },
-                  "--shards wants a number from 1 to 64, not \"many\"");
-    check_refusal((const char *const[]){ "--bind", "nowhere", NULL },
-                  "--bind wants an IP address, not \"nowhere\"");
-}
-
-TEST(help_and_version_are_on_standard_output)
-{
-    struct sp_test_output output;
-    if (access(KV, X_OK) != 0)
-        SKIP("built without the examples");
-    sp_test_run(
-        &(struct sp_test_command){ .program = KV, .args = (const char *const[]){ "--help", NULL } },
-        &output);
-    CHECK_INT(output.status, 0);
-    CHECK_CONTAINS(output.out, "--maxclients N");
-    sp_test_output_free(&output);
-    sp_test_run(&(struct sp_test_command){ .program = KV,
-                                           .args = (const char *const[]){ "--version", NULL } },
-                &output);
-    CHECK_INT(output.status, 0);
-    CHECK_CONTAINS(output.out, "spawned-kv ");
-    sp_test_output_free(&output);
-}
-
-TEST(a_port_in_use_is_an_error_that_says_so)
-{
-    struct kv kv;
-    char port[16], text[96];
-    kv_start(&kv, NULL);
-    snprintf(port, sizeof(port), "%u", (unsigned)kv.port);
-    snprintf(text, sizeof(text), "listen on 127.0.0.1:%s: the address is already in use", port);
-    check_refusal((const char *const[]){ "--port", port, NULL }, text);
-    kv_stop(&kv);
-}
 
 TEST(shutdown_ends_it_with_all_its_connections)
 {

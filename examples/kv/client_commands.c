@@ -158,24 +158,142 @@ void kv_cmd_client_list(struct kv_session_call *call)
     resp_out_finish(&lines);
 }
 
-/* CLIENT KILL ID n: the one form by which a client is named without doubt. */
+/* Which clients CLIENT KILL means; what is not set means any. */
+struct client_victims {
+    int64_t id;
+    enum client_type type;
+    const struct kv_arg *address, *local;
+    bool self_too;
+};
+
+static bool client_victims_option(struct kv_session_call *call, const struct kv_arg *option,
+                                  struct client_victims *victims)
+{
+    const struct kv_arg *value = option + 1;
+    if (kv_arg_is(option, "id")) {
+        if (kv_int_parse(value->ptr, value->len, &victims->id) && victims->id > 0)
+            return true;
+        resp_error(call->out, "ERR client-id should be greater than 0");
+        return false;
+    }
+    if (kv_arg_is(option, "type"))
+        return client_type(value, call->out, &victims->type);
+    if (kv_arg_is(option, "addr"))
+        victims->address = value;
+    else if (kv_arg_is(option, "laddr"))
+        victims->local = value;
+    else if (kv_arg_is(option, "skipme") && (kv_arg_is(value, "yes") || kv_arg_is(value, "no")))
+        victims->self_too = kv_arg_is(value, "no");
+    else if (kv_arg_is(option, "user") && value->len == 7 && memcmp(value->ptr, "default", 7) == 0)
+        return true; /* that is everybody */
+    else if (kv_arg_is(option, "user")) {
+        resp_errorf(call->out, "ERR No such user '%.*s'",
+                    (int)(value->len < 128 ? value->len : 128), value->ptr);
+        return false;
+    } else {
+        kv_reply_syntax(call->out);
+        return false;
+    }
+    return true;
+}
+
+/* False: an error is replied. */
+static bool client_victims_read(struct kv_session_call *call, struct client_victims *victims)
+{
+    *victims = (struct client_victims){ 0 };
+    if (call->argc == 3) { /* CLIENT KILL ip:port */
+        victims->address = &call->argv[2];
+        victims->self_too = true;
+        return true;
+    }
+    for (size_t i = 2; i < call->argc; i += 2) {
+        if (i + 1 == call->argc) {
+            kv_reply_syntax(call->out);
+            return false;
+        }
+        if (!client_victims_option(call, &call->argv[i], victims))
+            return false;
+    }
+    return true;
+}
+
+/* Whether the field of a line, " addr=" say, has this value; any, where that is NULL. */
+static bool client_line_says(const char *line, size_t len, const char *field,
+                             const struct kv_arg *value)
+{
+    if (value == NULL)
+        return true;
+    const char *end = line + len;
+    const char *at = memmem(line, len, field, strlen(field));
+    if (at == NULL)
+        return false;
+    at += strlen(field);
+    return (size_t)(end - at) > value->len && memcmp(at, value->ptr, value->len) == 0 &&
+           at[value->len] == ' ';
+}
+
+static bool client_is_victim(const struct client_victims *victims, uint64_t id, const char *line,
+                             size_t len)
+{
+    const struct client_filter filter = { .type = victims->type };
+    return (victims->id == 0 || (uint64_t)victims->id == id) &&
+           client_line_wanted(&filter, line, len) &&
+           client_line_says(line, len, " addr=", victims->address) &&
+           client_line_says(line, len, " laddr=", victims->local);
+}
+
+/* Ends one; counts it, if it was there. */
+static sp_err client_kill(struct kv_session_call *call, const struct client_victims *victims,
+                          uint64_t id, int64_t *count)
+{
+    if (id == call->session->id && !victims->self_too)
+        return SP_OK;
+    sp_err err = call->env->kill_client(call->env->arg, id);
+    *count += err == SP_OK;
+    return err == SP_ERR_NOTFOUND ? SP_OK : err;
+}
+
+/* Those of all lines that are meant. */
+static sp_err client_kill_listed(struct kv_session_call *call, const struct client_victims *victims,
+                                 int64_t *count)
+{
+    struct resp_out lines;
+    resp_out_init(&lines, 2, 0);
+    sp_err err = call->env->clients(call->env->arg, &lines);
+    if (err == SP_OK && lines.failed)
+        err = SP_ERR_NOMEM;
+    for (size_t at = 0; at < lines.len && err == SP_OK;) {
+        const char *line = lines.data + at;
+        const char *end = memchr(line, '\n', lines.len - at);
+        size_t len = end == NULL ? lines.len - at : (size_t)(end - line) + 1;
+        uint64_t id = strtoull(line + strlen("id="), NULL, 10);
+        if (client_is_victim(victims, id, line, len))
+            err = client_kill(call, victims, id, count);
+        at += len;
+    }
+    resp_out_finish(&lines);
+    return err;
+}
+
 void kv_cmd_client_kill(struct kv_session_call *call)
 {
-    int64_t id;
-    const struct kv_arg *argv = call->argv;
-    if (call->argc != 4 || !kv_arg_is(&argv[2], "id")) {
-        resp_error(call->out, "ERR CLIENT KILL is supported as CLIENT KILL ID <client-id>");
+    struct client_victims victims;
+    int64_t count = 0;
+    if (!client_victims_read(call, &victims))
         return;
-    }
-    if (!kv_int_parse(argv[3].ptr, argv[3].len, &id) || id <= 0) {
-        resp_error(call->out, "ERR client-id should be greater than 0");
-        return;
-    }
-    sp_err err = call->env->kill_client(call->env->arg, (uint64_t)id);
-    if (err == SP_OK || err == SP_ERR_NOTFOUND)
-        resp_int(call->out, err == SP_OK);
-    else
+    /* One that is known by its id alone is not looked for among all. */
+    bool listed = victims.id == 0 || victims.type != CLIENT_ANY || victims.address != NULL ||
+                  victims.local != NULL;
+    sp_err err = listed ? client_kill_listed(call, &victims, &count)
+                        : client_kill(call, &victims, (uint64_t)victims.id, &count);
+    if (err != SP_OK)
         kv_reply_failure(call->out, err);
+    else if (call->argc > 3)
+        resp_int(call->out, count);
+    else if (count > 0)
+        resp_simple(call->out, "OK");
+    else
+        resp_error(call->out, "ERR No such client");
 }
 
 void kv_cmd_client_no_evict(struct kv_session_call *call)

@@ -11,12 +11,14 @@ bool kv_observe_built(void)
 }
 
 struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
-                                      struct sp_http_options *options)
+                                      struct sp_http_options *options,
+                                      struct sp_io_error *out_error)
 {
     static const char local[] = "unix:";
     *options = (struct sp_http_options){ .token = settings->http_token,
                                          .program = "spawned-kv",
-                                         .control = true };
+                                         .control = true,
+                                         .out_error = out_error };
     if (strncmp(settings->http, local, sizeof(local) - 1) == 0)
         options->unix_path = settings->http + sizeof(local) - 1;
     else
@@ -46,9 +48,11 @@ bool kv_observe_built(void)
 }
 
 struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
-                                      struct sp_http_options *options)
+                                      struct sp_http_options *options,
+                                      struct sp_io_error *out_error)
 {
     (void)settings;
+    (void)out_error;
     *options = (struct sp_http_options){ .address = NULL };
     return (struct sp_child_spec){ .id = KV_HTTP_NAME };
 }

@@ -14,9 +14,10 @@
 bool kv_observe_built(void);
 
 /** The endpoint as a child of the tree. Ownership: `options` must outlive the tree.
- *  Context: any. */
+ *  `out_error` is written when it cannot listen, and must outlive it too. Context: any. */
 struct sp_child_spec kv_observe_child(const struct kv_settings *settings,
-                                      struct sp_http_options *options) SP_NONNULL;
+                                      struct sp_http_options *options,
+                                      struct sp_io_error *out_error) SP_NONNULL;
 
 /** Write where the dashboard is, if it was asked for, to `text`; false: it is not there.
  *  Context: process, may suspend. */

@@ -71,7 +71,8 @@ static void tree_listener(struct kv_tree *tree, struct kv_world *world,
     };
 }
 
-static void tree_children(struct kv_tree *tree, struct kv_world *world)
+static void tree_children(struct kv_tree *tree, struct kv_world *world,
+                          struct sp_io_error *out_error)
 {
     tree->clients = (struct kv_clients_args){ world };
     tree->pubsub = (struct kv_pubsub_args){ world };
@@ -87,7 +88,9 @@ static void tree_children(struct kv_tree *tree, struct kv_world *world)
         .args = &tree->pubsub,
         .options.spawn.name = KV_PUBSUB_NAME,
     };
-    tree->child[2] = (struct sp_child_spec){ .id = "shards", .supervisor = &tree->shards };
+    tree->child[2] = (struct sp_child_spec){ .id = "shards",
+                                             .supervisor = &tree->shards,
+                                             .options.spawn.name = "shards" };
     tree->child[3] = (struct sp_child_spec){ .id = "listener",
                                              .server = &sp_serve_class,
                                              .args = &tree->serve,
@@ -95,7 +98,7 @@ static void tree_children(struct kv_tree *tree, struct kv_world *world)
                                              .shutdown = sp_after_sec(5) };
     tree->children = 4;
     if (world->settings.http != NULL)
-        tree->child[tree->children++] = kv_observe_child(&world->settings, &tree->http);
+        tree->child[tree->children++] = kv_observe_child(&world->settings, &tree->http, out_error);
 }
 
 struct kv_tree *kv_tree_create(struct kv_world *world, struct sp_io_error *out_error)
@@ -105,7 +108,7 @@ struct kv_tree *kv_tree_create(struct kv_world *world, struct sp_io_error *out_e
         return NULL;
     tree_shards(tree, world);
     tree_listener(tree, world, out_error);
-    tree_children(tree, world);
+    tree_children(tree, world, out_error);
     tree->top = (struct sp_supervisor_spec){ .strategy = SP_REST_FOR_ONE,
                                              .max_restarts = 10,
                                              .period = sp_sec(10),
