@@ -1,8 +1,8 @@
 /* The floor: what the machine takes for the steps that a message between processes is made of,
  * in bare loops without a runtime. A workload is to be read beside these, of the same minute.
  *
- * None depends on the number of workers. The loops with two threads keep each on a processor
- * of its own and say `one_cpu` where there is only one.
+ * Only `fairness_floor` depends on the number of workers. The loops with two threads keep each on
+ * a processor of its own and say `one_cpu` where there is only one.
  *
  * Neighbours: bench.h; runtime/fiber_switch.h, whose switch is measured.
  */
@@ -289,6 +289,62 @@ static void floor_clock_raw(const struct bench_options *options)
     bench_out("ns_per_read", (double)(now_ns - start_ns) / (double)count);
 }
 
+/* ---- how long the machine lets a thread wait ------------------------------------------------------ */
+
+/* `fairness` has as many loops as workers at the lowest priority, once they are handed off. A
+ * thread that never gives way has beside them the pauses that no runtime can avoid: those of
+ * other programs, of the kernel and of the host. */
+
+static _Atomic bool pause_stop;
+
+static void *pause_spin(void *arg)
+{
+    (void)arg;
+    struct sched_param none = { 0 };
+    if (sched_setscheduler(0, SCHED_IDLE, &none) != 0) /* of this thread */
+        bench_fail("no lowest priority");
+    /* relaxed: nothing is passed along with it. */
+    while (!atomic_load_explicit(&pause_stop, memory_order_relaxed))
+        continue;
+    return NULL;
+}
+
+static void pause_measure(int64_t end_ns)
+{
+    int64_t longest_ns = 0;
+    int64_t over = 0;
+    int64_t stalled_ns = 0;
+    for (int64_t last_ns = bench_now_ns(); last_ns < end_ns;) {
+        int64_t now_ns = bench_now_ns();
+        int64_t pause_ns = now_ns - last_ns;
+        longest_ns = pause_ns > longest_ns ? pause_ns : longest_ns;
+        if (pause_ns > 1000000) {
+            over++;
+            stalled_ns += pause_ns;
+        }
+        last_ns = now_ns;
+    }
+    bench_out("max_us", (double)longest_ns / 1000);
+    bench_out("over_1ms", (double)over);
+    bench_out("stalled_ms", (double)stalled_ns / 1e6);
+}
+
+static void fairness_floor_raw(const struct bench_options *options)
+{
+    int64_t seconds = (int64_t)(options->seconds ? options->seconds : 3);
+    pthread_t *loops = calloc(options->workers, sizeof *loops);
+    if (!loops)
+        bench_fail("no memory");
+    for (uint32_t i = 0; i < options->workers; i++)
+        if (pthread_create(&loops[i], NULL, pause_spin, NULL) != 0)
+            bench_fail("no thread");
+    pause_measure(bench_now_ns() + seconds * 1000000000);
+    atomic_store_explicit(&pause_stop, true, memory_order_relaxed);
+    for (uint32_t i = 0; i < options->workers; i++)
+        pthread_join(loops[i], NULL);
+    free(loops);
+}
+
 const struct bench_workload bench_floor[] = {
     { .name = "floor_hop",
       .about = "no runtime: a message through an intrusive queue on one thread",
@@ -308,5 +364,9 @@ const struct bench_workload bench_floor[] = {
     { .name = "floor_clock",
       .about = "no runtime: a reading of the monotonic clock",
       .raw = floor_clock_raw },
+    { .name = "fairness_floor",
+      .about = "no runtime: a thread reads the clock for 3 s beside as many idle-priority loops as "
+               "workers",
+      .raw = fairness_floor_raw },
     { .name = NULL },
 };

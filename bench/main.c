@@ -314,7 +314,7 @@ static void usage(FILE *out)
                  "  --workers N,N   numbers of workers, one run after another (1,2)\n"
                  "  --reps N        repetitions; the median counts (3)\n"
                  "  --size N        amount of work, instead of the workload's own\n"
-                 "  --seconds N     duration of soak (60) and fairness (3)\n"
+                 "  --seconds N     duration of soak (60), fairness and its floor (3)\n"
                  "  --connect PORT  tcp_echo: measure the server there, on 127.0.0.1\n"
                  "  --timeout N     seconds after which a run is ended (60, plus --seconds)\n"
                  "  --json          one JSON object a line\n");

@@ -195,6 +195,12 @@ static void fair_out(uint64_t trips)
     bench_out("p50_us", (double)fair.us[kept / 2]);
     bench_out("p99_us", (double)fair.us[kept * 99 / 100]);
     bench_out("max_us", (double)fair.us[kept - 1]);
+    uint64_t over = 0;
+    double stalled_us = 0;
+    for (; over < kept && fair.us[kept - 1 - over] > 1000; over++)
+        stalled_us += (double)fair.us[kept - 1 - over];
+    bench_out("over_1ms", (double)over);
+    bench_out("stalled_ms", stalled_us / 1000);
     bench_out("round_trips", (double)trips);
 }
 
@@ -226,10 +232,13 @@ static void fairness_raw(const struct bench_options *options)
     wait_ms(ms);
     uint64_t trips = atomic_load_explicit(&fair.trips, memory_order_acquire);
     /* What is under way ends before anybody looks at the figures: the runtime ends first. */
+    struct sp_stats stats;
+    sp_runtime_stats(runtime, &stats);
     atomic_store_explicit(&fair.stop, true, memory_order_relaxed);
     sp_thread_detach();
     bench_must(sp_runtime_destroy(runtime, sp_after_sec(10), NULL), "stopping");
     fair_out(trips);
+    bench_out("handoffs", (double)stats.handoffs); /* more than workers: not of the loops alone */
     free(fair.us);
 }
 

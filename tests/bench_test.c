@@ -49,6 +49,7 @@ static const char *const bench_figures[][2] = {
     { "floor_wake", "ns_per_round_trip" },
     { "floor_malloc", "ns_per_pair" },
     { "floor_clock", "ns_per_read" },
+    { "fairness_floor", "max_us" },
     { "observe_page", "table_ms" },
     { "observe_metrics", "pingpong_percent" },
     { "observe_trace", "ns_per_call_off" },

@@ -66,8 +66,8 @@ WORKLOADS = (
     ),
 )
 
-# Workloads that have a floor of their own, a workload of spawned-bench with the same figures.
-FLOOR_OF = {"tcp_echo": "tcp_echo_floor"}
+# Workloads that have a floor of their own, a workload of spawned-bench with figures of theirs.
+FLOOR_OF = {"tcp_echo": "tcp_echo_floor", "fairness": "fairness_floor"}
 
 # A peer only serves these; the client of spawned-bench drives it (--connect PORT).
 SERVED = {"tcp_echo"}
