@@ -49,10 +49,30 @@ static void said_wait(const char *what, int times)
     }
 }
 
+/* The file's name begins with the time, to the second or finer. */
+static void report_find(uint32_t number, char *path, size_t size)
+{
+    char tail[32];
+    int tail_length = snprintf(tail, sizeof(tail), "Z-%d-%u.txt", getpid(), number);
+    DIR *dir = opendir(folder);
+    CHECK(dir != NULL);
+    path[0] = '\0';
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (length <= (size_t)tail_length ||
+            strcmp(entry->d_name + length - tail_length, tail) != 0)
+            continue;
+        CHECK_INT(strspn(entry->d_name + strlen("spawned-crash-"), "0123456789T."),
+                  strlen("20261123T063000.123456"));
+        snprintf(path, size, "%s/%s", folder, entry->d_name);
+    }
+    (void)closedir(dir);
+}
+
 static char *report_read(uint32_t number)
 {
-    char path[128];
-    snprintf(path, sizeof(path), "%s/spawned-crash-%d-%u.txt", folder, getpid(), number);
+    char path[320];
+    report_find(number, path, sizeof(path));
     FILE *file = fopen(path, "re");
     static char text[65536];
     struct stat status;
@@ -217,6 +237,21 @@ TEST(no_more_files_are_written_than_allowed)
     CHECK_INT(reports(), 2);
     CHECK_CONTAINS(report_read(2), "fault: SIGABRT in ");
     world_close();
+    folder_drop();
+}
+
+TEST(one_of_the_same_pid_writes_over_nothing)
+{
+    folder_make();
+    for (int i = 0; i < 2; i++) {
+        sp_pid pid;
+        crash_open(folder, 0);
+        CHECK_OK(sp_spawn(falls_alone, NULL, NULL, &pid));
+        CHECK_OK(sp_join(pid, WORLD_PATIENCE, NULL));
+        said_wait("crash report: ", 1);
+        world_close();
+        CHECK_INT(reports(), i + 1);
+    }
     folder_drop();
 }
 

@@ -132,12 +132,13 @@ static void crash_registers(struct sp__text *text)
         sp__text_add(text, "  not known on this machine\n");
 }
 
-static void crash_facts(struct crash_job *own, struct sp_process *self, uint32_t number)
+static void crash_facts(struct crash_job *own, struct sp_process *self, int64_t wall_ns,
+                        uint32_t number)
 {
     struct sp__text *text = &own->text;
     const struct sp_reason *reason = sp__reason_fault(&own->fault);
     sp__text_add(text, "crash report %u of a process\ntime: ", number);
-    sp__log_put_time(text, sp_wall_ns());
+    sp__log_put_time(text, wall_ns);
     sp__text_add(text, "\n%s%s\n", sp_reason_text(reason),
                  own->fault.stack_overflow ? "; the stack is full" : "");
     sp_reason_unref(reason);
@@ -181,11 +182,12 @@ static sp_err crash_submit(struct sp_process *self, const struct sp_fault *fault
     own->runtime = runtime;
     own->fault = *fault;
     sp__text_init(&own->text, own->buffer, sizeof(own->buffer));
-    bool named =
-        sp__crash_file_name(own->path, sizeof(own->path), runtime->options.crash.folder, number);
+    int64_t wall_ns = sp_wall_ns();
+    bool named = sp__crash_file_name(own->path, sizeof(own->path), runtime->options.crash.folder,
+                                     wall_ns, number);
     sp_err err = named ? SP_OK : SP_ERR_TOOBIG;
     if (err == SP_OK) {
-        crash_facts(own, self, number);
+        crash_facts(own, self, wall_ns, number);
         err = runtime->ops->blocking(runtime, &own->job);
     }
     if (err != SP_OK)

@@ -1,16 +1,18 @@
 /* A process that faults, and the report of it on the disk. */
 #include "torture.h"
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     /* A millisecond apart, until the report must be there. */
     REPORT_LOOKS = 10000,
-    REPORT_PATH = 128,
+    REPORT_PATH = 320,
+    LAPS = 2,
 };
 
 /* In the runtime's count; one for each lap. */
@@ -22,6 +24,8 @@ static void faults(void *unused)
     volatile uintptr_t nowhere = 8;
     *(volatile int *)nowhere = 1; /* NOLINT(performance-no-int-to-ptr) */
 }
+
+char torture_crashes[] = "/tmp/sp-torture-crashes-XXXXXX";
 
 static bool report_is_whole(const char *path)
 {
@@ -37,32 +41,73 @@ static bool report_is_whole(const char *path)
     return strstr(text, "crash report ") == text && stack != NULL && text[size - 1] == '\n';
 }
 
-static void report_await(const char *path)
+/* Is there one whose name ends so? */
+static bool report_find(const char *tail, char path[REPORT_PATH])
 {
-    bool whole = report_is_whole(path);
+    bool found = false;
+    DIR *folder = opendir(torture_crashes);
+    MUST(folder != NULL);
+    for (struct dirent *entry; !found && (entry = readdir(folder)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        found = length > strlen(tail) && strcmp(entry->d_name + length - strlen(tail), tail) == 0;
+        if (found)
+            (void)snprintf(path, REPORT_PATH, "%s/%s", torture_crashes, entry->d_name);
+    }
+    (void)closedir(folder);
+    return found;
+}
+
+static void report_await(int number)
+{
+    char tail[32];
+    char path[REPORT_PATH];
+    bool whole = false;
+    (void)snprintf(tail, sizeof(tail), "Z-%d-%d.txt", getpid(), number);
     for (int i = 0; i < REPORT_LOOKS && !whole; i++) {
-        sp_sleep(sp_ms(1));
-        whole = report_is_whole(path);
+        whole = report_find(tail, path) && report_is_whole(path);
+        if (!whole)
+            sp_sleep(sp_ms(1));
     }
     MUST(whole);
 }
 
-static void report_path(char path[REPORT_PATH], int number)
+/* Also what came late, of the lap before; and, where this pid was had by a run before, of that. */
+static void reports_remove(void)
 {
-    (void)snprintf(path, REPORT_PATH, "%s/spawned-crash-%d-%d.txt", TORTURE_CRASHES, getpid(),
-                   number);
+    char tail[32];
+    char path[REPORT_PATH];
+    for (int i = 1; i <= LAPS; i++) {
+        (void)snprintf(tail, sizeof(tail), "Z-%d-%d.txt", getpid(), i);
+        while (report_find(tail, path))
+            MUST(unlink(path) == 0);
+    }
+}
+
+void torture_crashes_make(void)
+{
+    if (mkdtemp(torture_crashes) == NULL) {
+        perror(torture_crashes);
+        exit(2);
+    }
+}
+
+void torture_crashes_drop(void)
+{
+    char path[REPORT_PATH];
+    while (report_find(".txt", path))
+        MUST(unlink(path) == 0);
+    MUST(rmdir(torture_crashes) == 0);
 }
 
 void crash_body(void *unused)
 {
     (void)unused;
-    char path[REPORT_PATH];
     sp_monitor_ref ref;
     sp_pid pid;
     struct sp_message *message;
+    if (laps == 0)
+        reports_remove();
     laps++;
-    report_path(path, laps);
-    (void)mkdir(TORTURE_CRASHES, 0700);
     if (!DID(sp_spawn(faults, NULL, &(struct sp_spawn_options){ .out_monitor = &ref }, &pid))) {
         laps--;
         return;
@@ -75,11 +120,7 @@ void crash_body(void *unused)
         if (!fault)
             laps--; /* without a stack it never came so far */
         else if (torture_strict())
-            report_await(path);
+            report_await(laps);
     }
-    /* Also what came late, of the lap before. */
-    for (int i = 1; i <= laps; i++) {
-        report_path(path, i);
-        (void)unlink(path);
-    }
+    reports_remove();
 }

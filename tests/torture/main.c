@@ -44,7 +44,10 @@ void torture_failed(const char *file, int line, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    (void)snprintf(shared->text, sizeof(shared->text), "%s:%d: %s", file, line, text);
+    if (shared == NULL) /* not in a run */
+        (void)fprintf(stderr, "%s:%d: %s\n", file, line, text);
+    else
+        (void)snprintf(shared->text, sizeof(shared->text), "%s:%d: %s", file, line, text);
     _exit(1);
 }
 
@@ -373,6 +376,7 @@ static void run_point(const struct torture_program *program, const char *text)
 {
     struct torture_point point = point_parse(text);
     shared = share(sizeof(*shared));
+    torture_crashes_make();
     (void)setvbuf(stdout, NULL, _IONBF, 0);
     pid_t child = getenv("TORTURE_NO_FORK") != NULL ? 0 : fork();
     if (child == 0)
@@ -381,6 +385,7 @@ static void run_point(const struct torture_program *program, const char *text)
     (void)waitpid(child, &status, 0);
     (void)printf("%s %s (status %#x)\n", shared->fired ? "failed" : "not reached", shared->text,
                  (unsigned)status);
+    torture_crashes_drop();
     exit(status != 0);
 }
 
@@ -406,5 +411,8 @@ int main(int argc, char **argv)
     jobs = jobs < 1 ? 1 : jobs > JOBS_MAX ? JOBS_MAX : jobs;
     for (size_t i = 0; i < jobs; i++)
         runs[i].shared = share(sizeof(struct torture_shared));
-    return run_all(only);
+    torture_crashes_make();
+    int status = run_all(only);
+    torture_crashes_drop();
+    return status;
 }

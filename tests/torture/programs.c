@@ -27,7 +27,7 @@ const struct torture_program torture_programs[] = {
       .options = { .workers = 2,
                    .seed = 1,
                    .log = { .fn = no_log },
-                   .crash = { .folder = TORTURE_CRASHES } } },
+                   .crash = { .folder = torture_crashes } } },
     { .name = "system", .body = system_body, .options = { .workers = 0 } },
     { .name = "stuck",
       .body = stuck_body,

@@ -22,8 +22,10 @@
 
 #include <stdatomic.h>
 
-/** Where the reports of faults go. */
-#define TORTURE_CRASHES "/tmp/sp-torture-crashes"
+/** The folder of the reports of faults: of this run of torture alone. */
+extern char torture_crashes[];
+extern void torture_crashes_make(void);
+extern void torture_crashes_drop(void);
 
 /** Each is one kind of points. */
 enum torture_call {

@@ -1,6 +1,7 @@
 #include "runtime/real/crash_file.h"
 
 #include "base/text.h"
+#include "runtime/log_format.h"
 #include "runtime/real/symbol.h"
 
 #include <errno.h>
@@ -10,9 +11,22 @@
 
 enum { CRASH_STACK = 8192 }; /* bytes of the frames; more are cut */
 
-bool sp__crash_file_name(char *out, size_t size, const char *folder, uint32_t number)
+/* With the time in it: the same pid comes again, in a container with each start of the program. */
+bool sp__crash_file_name(char *out, size_t size, const char *folder, int64_t wall_ns,
+                         uint32_t number)
 {
-    int length = snprintf(out, size, "%s/spawned-crash-%d-%u.txt", folder, getpid(), number);
+    char buffer[40];
+    char when[40];
+    size_t kept = 0;
+    struct sp__text text;
+    sp__text_init(&text, buffer, sizeof(buffer));
+    sp__log_put_time(&text, wall_ns);
+    for (const char *at = buffer; *at != '\0'; at++)
+        if (*at != '-' && *at != ':') /* scp would take the part before a colon for a host */
+            when[kept++] = *at;
+    when[kept] = '\0';
+    int length =
+        snprintf(out, size, "%s/spawned-crash-%s-%d-%u.txt", folder, when, getpid(), number);
     return length >= 0 && (size_t)length < size;
 }
 

@@ -9,8 +9,9 @@
 
 #include <stddef.h>
 
-/** "FOLDER/spawned-crash-PID-NUMBER.txt". False: too long. Context: any. */
-bool sp__crash_file_name(char *out, size_t size, const char *folder, uint32_t number) SP_NONNULL;
+/** "FOLDER/spawned-crash-20261123T063000.123456Z-PID-NUMBER.txt". False: too long. Context: any. */
+bool sp__crash_file_name(char *out, size_t size, const char *folder, int64_t wall_ns,
+                         uint32_t number) SP_NONNULL;
 
 /** Write `text` and the frames of the fault into a new file, for the owner only. Returns 0, or the
  *  system's error. Context: any thread that may block. */
