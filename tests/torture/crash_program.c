@@ -12,11 +12,7 @@ enum {
     /* A millisecond apart, until the report must be there. */
     REPORT_LOOKS = 10000,
     REPORT_PATH = 320,
-    LAPS = 2,
 };
-
-/* In the runtime's count; one for each lap. */
-static int laps;
 
 static void faults(void *unused)
 {
@@ -27,7 +23,8 @@ static void faults(void *unused)
 
 char torture_crashes[] = "/tmp/sp-torture-crashes-XXXXXX";
 
-static bool report_is_whole(const char *path)
+/* Is it of the process `who`, and whole? */
+static bool report_is_of(const char *path, const char *who)
 {
     static char text[65536]; /* one body at a time; more than its stack has */
     FILE *file = fopen(path, "re");
@@ -38,49 +35,52 @@ static bool report_is_whole(const char *path)
     text[size] = '\0';
     /* The frames come last, each a line. */
     const char *stack = strstr(text, "stack, innermost first\n  at ");
-    return strstr(text, "crash report ") == text && stack != NULL && text[size - 1] == '\n';
+    return strstr(text, "crash report ") == text && strstr(text, who) != NULL && stack != NULL &&
+           text[size - 1] == '\n';
 }
 
-/* Is there one whose name ends so? */
-static bool report_find(const char *tail, char path[REPORT_PATH])
+/* Does `with` say yes to one of the reports with `part` in their names? */
+static bool reports_any(const char *part, bool (*with)(const char *path, const char *arg),
+                        const char *arg)
 {
     bool found = false;
+    char path[REPORT_PATH];
     DIR *folder = opendir(torture_crashes);
     MUST(folder != NULL);
     for (struct dirent *entry; !found && (entry = readdir(folder)) != NULL;) {
-        size_t length = strlen(entry->d_name);
-        found = length > strlen(tail) && strcmp(entry->d_name + length - strlen(tail), tail) == 0;
-        if (found)
-            (void)snprintf(path, REPORT_PATH, "%s/%s", torture_crashes, entry->d_name);
+        (void)snprintf(path, sizeof(path), "%s/%s", torture_crashes, entry->d_name);
+        found = strstr(entry->d_name, part) != NULL && with(path, arg);
     }
     (void)closedir(folder);
     return found;
 }
 
-static void report_await(int number)
+static bool report_remove(const char *path, const char *unused)
 {
-    char tail[32];
-    char path[REPORT_PATH];
+    (void)unused;
+    MUST(unlink(path) == 0);
+    return false;
+}
+
+/* "-PID-", as all of this run have it. */
+static const char *report_part(char part[32])
+{
+    (void)snprintf(part, 32, "Z-%d-", getpid());
+    return part;
+}
+
+static void report_await(sp_pid pid)
+{
+    char part[32];
+    char who[SP_PID_TEXT_MAX];
     bool whole = false;
-    (void)snprintf(tail, sizeof(tail), "Z-%d-%d.txt", getpid(), number);
+    (void)sp_pid_format(pid, who);
     for (int i = 0; i < REPORT_LOOKS && !whole; i++) {
-        whole = report_find(tail, path) && report_is_whole(path);
+        whole = reports_any(report_part(part), report_is_of, who);
         if (!whole)
             sp_sleep(sp_ms(1));
     }
     MUST(whole);
-}
-
-/* Also what came late, of the lap before; and, where this pid was had by a run before, of that. */
-static void reports_remove(void)
-{
-    char tail[32];
-    char path[REPORT_PATH];
-    for (int i = 1; i <= LAPS; i++) {
-        (void)snprintf(tail, sizeof(tail), "Z-%d-%d.txt", getpid(), i);
-        while (report_find(tail, path))
-            MUST(unlink(path) == 0);
-    }
 }
 
 void torture_crashes_make(void)
@@ -93,34 +93,30 @@ void torture_crashes_make(void)
 
 void torture_crashes_drop(void)
 {
-    char path[REPORT_PATH];
-    while (report_find(".txt", path))
-        MUST(unlink(path) == 0);
+    (void)reports_any(".txt", report_remove, NULL);
     MUST(rmdir(torture_crashes) == 0);
 }
 
 void crash_body(void *unused)
 {
     (void)unused;
+    char part[32];
     sp_monitor_ref ref;
     sp_pid pid;
     struct sp_message *message;
-    if (laps == 0)
-        reports_remove();
-    laps++;
-    if (!DID(sp_spawn(faults, NULL, &(struct sp_spawn_options){ .out_monitor = &ref }, &pid))) {
-        laps--;
+    /* What came late of the lap before; and of a run before that had this pid. */
+    (void)reports_any(report_part(part), report_remove, NULL);
+    if (!DID(sp_spawn(faults, NULL, &(struct sp_spawn_options){ .out_monitor = &ref }, &pid)))
         return;
-    }
     if (DID(sp_receive(sp_after_sec(60), &message))) {
         const struct sp_down *down = sp_message_down(message);
         MUST(down != NULL && !sp_reason_is_normal(down->reason));
         bool fault = sp_reason_kind(down->reason) == SP_REASON_FAULT;
         sp_message_free(message);
-        if (!fault)
-            laps--; /* without a stack it never came so far */
-        else if (torture_strict())
-            report_await(laps);
+        if (torture_strict()) {
+            MUST(fault);
+            report_await(pid);
+        }
     }
-    reports_remove();
+    (void)reports_any(report_part(part), report_remove, NULL);
 }
