@@ -79,9 +79,12 @@ static void counters_add(struct sp__counters *sum, struct sp__counters *one)
                    "array of counters");
     _Atomic uint64_t *to = (_Atomic uint64_t *)sum;
     _Atomic uint64_t *from = (_Atomic uint64_t *)one;
+    /* relaxed: `sum` is the caller's, or written under contexts_lock; `one` may be counting. */
     for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-        atomic_fetch_add_explicit(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed),
-                                  memory_order_relaxed);
+        atomic_store_explicit(&to[i],
+                              atomic_load_explicit(&to[i], memory_order_relaxed) +
+                                  atomic_load_explicit(&from[i], memory_order_relaxed),
+                              memory_order_relaxed);
 }
 
 void sp__context_finish(struct sp__context *context)

@@ -118,6 +118,7 @@ struct memory {
     uint32_t *guards; /* numbers of pages that were guards once */
     size_t guard_count;
     struct memory_free *free[MEMORY_CLASSES];
+    bool fresh; /* nobody had the latest block before: it holds what the layout fills it with */
     char *data; /* the program's */
     char *data_copy;
     size_t data_size;
@@ -264,6 +265,7 @@ static char *block_start(unsigned class, bool dense)
 {
     char *start = (char *)memory->free[class];
     size_t size = class_size(class);
+    memory->fresh = start == NULL;
     if (start != NULL)
         memory->free[class] = ((struct memory_free *)(void *)start)->next;
     else if (dense)
@@ -345,7 +347,7 @@ SP_API void *calloc(size_t count, size_t size)
         return NULL;
     }
     void *block = block_new(MEMORY_ALIGN, product);
-    if (block != NULL)
+    if (block != NULL && (!memory->fresh || memory->layout.fill != 0))
         memset(block, 0, product);
     return block;
 }
@@ -537,11 +539,21 @@ static bool page_zero(char *page)
     return written != 0;
 }
 
+/* Was all of it given out in this run? */
+static bool page_given(size_t page)
+{
+    return (page + 1) * MEMORY_PAGE <= memory->dense[0].end;
+}
+
 /* Of the dirty ones. True: it stays one. */
 static bool page_reset(size_t page)
 {
     if (memory->pages[page] & PAGE_GUARDED)
         return true;
+    if (page_given(page)) { /* half of it was written to: reading it first would not pay */
+        memset(memory->base + page * MEMORY_PAGE, 0, MEMORY_PAGE);
+        return true;
+    }
     if (page_zero(memory->base + page * MEMORY_PAGE)) {
         memory->ages[page] = 0;
         return true;

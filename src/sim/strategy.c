@@ -21,6 +21,7 @@ struct strategy_label {
     uint64_t label;
     uint32_t now;
     uint32_t most;
+    struct strategy_label *before; /* the one that was added before it */
 };
 
 /* exhaust: what was chosen at a decision, of how many. */
@@ -53,6 +54,7 @@ struct sim_strategy {
     unsigned falls;
     unsigned fallen;
     struct strategy_label *labels;
+    struct strategy_label *latest; /* of those that are in use */
     uint32_t label_count;
     struct strategy_branch *branches;
     size_t branch_capacity;
@@ -254,6 +256,8 @@ static struct strategy_label *urw_find(struct sim_strategy *strategy, uint64_t l
             return NULL;
         strategy->label_count++;
         entry->label = label;
+        entry->before = strategy->latest;
+        strategy->latest = entry;
         return entry;
     }
     return NULL;
@@ -282,8 +286,7 @@ static size_t urw_choose(struct sim_strategy *strategy, struct sp__task *const *
 
 static void urw_end(struct sim_strategy *strategy)
 {
-    for (uint32_t i = 0; i < STRATEGY_LABELS; i++) {
-        struct strategy_label *entry = &strategy->labels[i];
+    for (struct strategy_label *entry = strategy->latest; entry != NULL; entry = entry->before) {
         if (entry->now > entry->most)
             entry->most = entry->now;
         entry->now = 0;

@@ -112,8 +112,13 @@ uint64_t sp__task_label(uint64_t parent, uint64_t child);
 
 /* ---- turn.c ---- */
 
-/** Make a step of an actor, on its fiber or on the node's. Context: the loop. */
-void sp__turn_step(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+/** A stack for an actor without one; NULL: there is none, and the actor has ended.
+ *  Context: the loop, in the node's context. */
+struct sp__fiber *sp__turn_fiber(struct sp__world *world, struct sp__task *task) SP_NONNULL;
+
+/** Put back whose actor has ended on it, and keep a spare at hand. Context: the loop, after a
+ *  turn. */
+void sp__turn_tidy(struct sp__world *world, struct sp__node *node) SP_NONNULL;
 
 /** Stacks that the node keeps at hand. Errors: NOMEM. Context: the node's start. */
 SP_NODISCARD sp_err sp__turn_prepare(struct sp__node *node) SP_NONNULL;

@@ -100,33 +100,25 @@ static void turn_fiber(void *unused)
     }
 }
 
-void sp__turn_step(struct sp__world *world, struct sp__task *task)
+struct sp__fiber *sp__turn_fiber(struct sp__world *world, struct sp__task *task)
 {
     struct sp__node *node = task->node;
-    struct sp__context *context = &node->context;
-    sp__context_set(context);
-    context->current = task->actor;
-    /* Or the one that its turn left there, see `detach`. */
-    struct sp__fiber *fiber = task->fiber != NULL ? task->fiber : task->actor->fiber;
-    task->fiber = NULL;
-    task->actor->fiber = NULL;
-    if (fiber == NULL)
-        fiber = turn_take_fiber(node);
-    if (fiber == NULL) {
-        /* No stack is to be had: the actor ends here, on the loop's. */
-        task->actor->runtime->on_no_stack(task->actor);
-        context->current = NULL;
-        sp__task_delete(world, task);
-        return;
-    }
-    context->fiber = fiber;
-    sp__fiber_switch_inline(world->loop, fiber);
-    context->fiber = NULL;
-    if (world->spent != NULL) {
-        struct sp__fiber *spent = world->spent;
-        world->spent = NULL;
+    struct sp__fiber *fiber = turn_take_fiber(node);
+    if (fiber != NULL)
+        return fiber;
+    /* No stack is to be had: the actor ends here, on the loop's. */
+    task->actor->runtime->on_no_stack(task->actor);
+    node->context.current = NULL;
+    sp__task_delete(world, task);
+    return NULL;
+}
+
+void sp__turn_tidy(struct sp__world *world, struct sp__node *node)
+{
+    struct sp__fiber *spent = world->spent;
+    world->spent = NULL;
+    if (spent != NULL)
         turn_put_fiber(world->spent_of, spent);
-    }
     turn_spare(node);
 }
 
