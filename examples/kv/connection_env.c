@@ -8,6 +8,8 @@
 #include "tree.h"
 
 #include "spawned/application.h"
+#include "spawned/metrics.h"
+#include "spawned/trace.h"
 
 #include <stdlib.h>
 
@@ -275,6 +277,28 @@ static sp_err env_tree(void *arg, struct resp_out *lines)
     return kv_tree_write(lines);
 }
 
+static bool env_switched(void *arg, enum kv_switch which)
+{
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    return which == KV_SWITCH_METRICS ? sp_metrics_started(runtime) : sp_trace_started(runtime);
+}
+
+static sp_err env_set_switch(void *arg, enum kv_switch which, bool on)
+{
+    (void)arg;
+    struct sp_runtime *runtime = sp_runtime_current();
+    if (on)
+        return which == KV_SWITCH_METRICS
+                   ? sp_metrics_start(runtime, NULL)
+                   : sp_trace_start(runtime, &(struct sp_trace_options){ .ratio = 0 });
+    if (which == KV_SWITCH_METRICS)
+        sp_metrics_stop(runtime);
+    else
+        sp_trace_stop(runtime);
+    return SP_OK;
+}
+
 void connection_env_init(struct connection *self)
 {
     self->env = (struct kv_env){ .arg = self,
@@ -288,5 +312,7 @@ void connection_env_init(struct connection *self)
                                  .crash_shard = env_crash_shard,
                                  .spin_shard = env_spin_shard,
                                  .tree = env_tree,
-                                 .config = self->world->config };
+                                 .config = self->world->config,
+                                 .switched = env_switched,
+                                 .set_switch = env_set_switch };
 }

@@ -103,6 +103,19 @@ static const char *const local_config[] = {
     "save", "", "appendonly", "no", "databases", "1", "maxmemory", "0", NULL,
 };
 
+static bool local_switched(void *arg, enum kv_switch which)
+{
+    const struct kv_local *local = arg;
+    return local->switched[which];
+}
+
+static sp_err local_set_switch(void *arg, enum kv_switch which, bool on)
+{
+    struct kv_local *local = arg;
+    local->switched[which] = on;
+    return SP_OK;
+}
+
 static void local_env_init(struct kv_local *local)
 {
     local->env = (struct kv_env){ .arg = local,
@@ -115,7 +128,9 @@ static void local_env_init(struct kv_local *local)
                                   .shutdown = local_shutdown,
                                   .crash_shard = local_crash_shard,
                                   .spin_shard = local_spin_shard,
-                                  .config = local_config };
+                                  .config = local_config,
+                                  .switched = local_switched,
+                                  .set_switch = local_set_switch };
 }
 
 /* --- life -------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ struct kv_local {
     size_t input_len;
     size_t input_cap;
     struct resp_out pushed; /**< messages for the client */
+    bool switched[KV_SWITCHES];
     bool closed;            /**< QUIT, or a broken protocol: nothing more is read */
 };
 

@@ -206,6 +206,29 @@ static const char *key_apart(const struct kv_pipeline *pipeline, const char *oth
     }
 }
 
+TEST(config_set_switches_all_or_nothing)
+{
+    struct client client;
+    client_open(&client, 1, 0);
+    CHECK_STR(ask(&client, "config set metrics yes tracing no\r\nconfig get metrics\r\n"),
+              "+OK\r\n*2\r\n$7\r\nmetrics\r\n$3\r\nyes\r\n");
+    CHECK_STR(ask(&client, "config set tracing yes metrics maybe\r\n"),
+              "-ERR CONFIG SET failed (possibly related to argument 'metrics') - argument must be "
+              "'yes' or 'no'\r\n");
+    CHECK_STR(ask(&client, "config set tracing yes tracing no\r\n"),
+              "-ERR CONFIG SET failed (possibly related to argument 'tracing') - duplicate "
+              "parameter\r\n");
+    CHECK_STR(ask(&client, "config set tracing yes save x\r\n"),
+              "-ERR CONFIG SET failed (possibly related to argument 'save') - can't set immutable "
+              "config\r\n");
+    CHECK_STR(ask(&client, "config set tracing yes nosuch x\r\n"),
+              "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n");
+    CHECK_STR(ask(&client, "config set tracing yes metrics\r\n"),
+              "-ERR wrong number of arguments for 'config|set' command\r\n");
+    CHECK_STR(ask(&client, "config get tracing\r\n"), "*2\r\n$7\r\ntracing\r\n$2\r\nno\r\n");
+    client_close(&client);
+}
+
 TEST(pipeline_lost_shard_fails_only_its_own_requests)
 {
     struct client client;

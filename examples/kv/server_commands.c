@@ -1,4 +1,4 @@
-/* The server as a whole: INFO, CONFIG GET, SHUTDOWN, DEBUG. See session_commands.h. */
+/* The server as a whole: INFO, CONFIG, SHUTDOWN, DEBUG. See session_commands.h. */
 #include "session_commands.h"
 
 #include "glob.h"
@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { INFO_LINE_MAX = 256 };
+enum {
+    INFO_LINE_MAX = 256,
+    CONFIG_NAME_MAX = 128, /* of it, in an error */
+};
 
 /* --- INFO -------------------------------------------------------------------------------- */
 
@@ -153,7 +156,7 @@ void kv_cmd_info(struct kv_session_call *call)
     resp_out_finish(&text);
 }
 
-/* --- CONFIG GET -------------------------------------------------------------------------- */
+/* --- CONFIG ------------------------------------------------------------------------------ */
 
 static bool config_wants(const struct kv_session_call *call, const char *name)
 {
@@ -163,18 +166,98 @@ static bool config_wants(const struct kv_session_call *call, const char *name)
     return false;
 }
 
+static const char *const config_switches[KV_SWITCHES] = {
+    [KV_SWITCH_METRICS] = "metrics",
+    [KV_SWITCH_TRACING] = "tracing",
+};
+
+static void config_put(struct kv_session_call *call, const char *name, const char *value)
+{
+    resp_text(call->out, name);
+    resp_text(call->out, value);
+}
+
 void kv_cmd_config_get(struct kv_session_call *call)
 {
     size_t count = 0;
     const char *const *config = call->env->config;
     for (size_t i = 0; config[i] != NULL; i += 2)
         count += config_wants(call, config[i]);
+    for (size_t i = 0; i < KV_SWITCHES; i++)
+        count += config_wants(call, config_switches[i]);
     resp_map(call->out, count);
     for (size_t i = 0; config[i] != NULL; i += 2)
-        if (config_wants(call, config[i])) {
-            resp_text(call->out, config[i]);
-            resp_text(call->out, config[i + 1]);
+        if (config_wants(call, config[i]))
+            config_put(call, config[i], config[i + 1]);
+    for (size_t i = 0; i < KV_SWITCHES; i++)
+        if (config_wants(call, config_switches[i]))
+            config_put(call, config_switches[i],
+                       call->env->switched(call->env->arg, (enum kv_switch)i) ? "yes" : "no");
+}
+
+/* One that CONFIG GET knows, and only the command line sets. */
+static bool config_is_fixed(const struct kv_session_call *call, const struct kv_arg *name)
+{
+    for (const char *const *at = call->env->config; *at != NULL; at += 2)
+        if (kv_arg_is(name, *at))
+            return true;
+    return false;
+}
+
+static void config_failed(struct kv_session_call *call, const struct kv_arg *name, const char *why)
+{
+    resp_errorf(call->out, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+                (int)(name->len < CONFIG_NAME_MAX ? name->len : CONFIG_NAME_MAX), name->ptr, why);
+}
+
+/* KV_SWITCHES: no such switch, and the client was told. */
+static enum kv_switch config_switch(struct kv_session_call *call, const struct kv_arg *name)
+{
+    for (size_t i = 0; i < KV_SWITCHES; i++)
+        if (kv_arg_is(name, config_switches[i]))
+            return (enum kv_switch)i;
+    if (config_is_fixed(call, name))
+        config_failed(call, name, "can't set immutable config");
+    else
+        resp_errorf(call->out, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                    (int)(name->len < CONFIG_NAME_MAX ? name->len : CONFIG_NAME_MAX), name->ptr);
+    return KV_SWITCHES;
+}
+
+/* All or nothing, as far as what is asked for goes. */
+void kv_cmd_config_set(struct kv_session_call *call)
+{
+    signed char wanted[KV_SWITCHES];
+    memset(wanted, -1, sizeof(wanted));
+    if (call->argc % 2 != 0) {
+        resp_error(call->out, "ERR wrong number of arguments for 'config|set' command");
+        return;
+    }
+    for (size_t i = 2; i < call->argc; i += 2) {
+        enum kv_switch which = config_switch(call, &call->argv[i]);
+        bool yes = kv_arg_is(&call->argv[i + 1], "yes");
+        if (which == KV_SWITCHES)
+            return;
+        if (!yes && !kv_arg_is(&call->argv[i + 1], "no"))
+            config_failed(call, &call->argv[i], "argument must be 'yes' or 'no'");
+        else if (wanted[which] >= 0)
+            config_failed(call, &call->argv[i], "duplicate parameter");
+        else {
+            wanted[which] = yes;
+            continue;
         }
+        return;
+    }
+    for (size_t i = 0; i < KV_SWITCHES; i++) {
+        sp_err err = wanted[i] < 0
+                         ? SP_OK
+                         : call->env->set_switch(call->env->arg, (enum kv_switch)i, wanted[i] == 1);
+        if (err != SP_OK) {
+            kv_reply_failure(call->out, err);
+            return;
+        }
+    }
+    resp_simple(call->out, "OK");
 }
 
 /* --- SHUTDOWN, DEBUG --------------------------------------------------------------------- */

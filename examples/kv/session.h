@@ -67,6 +67,13 @@ struct kv_info {
     const char *run_id; /**< 40 hexadecimal digits */
 };
 
+/** Settings that are on or off. */
+enum kv_switch {
+    KV_SWITCH_METRICS, /**< what is handled is counted and timed */
+    KV_SWITCH_TRACING, /**< requests have numbers; those that fail are told */
+    KV_SWITCHES,
+};
+
 /** The world around a session. Every function may suspend the calling process. */
 struct kv_env {
     void *arg; /**< passed to each */
@@ -92,6 +99,9 @@ struct kv_env {
     sp_err (*tree)(void *arg, struct resp_out *lines);
     /** Names and values for CONFIG GET: name, value, name, value, NULL. */
     const char *const *config;
+    /** What CONFIG SET can change while it runs. */
+    bool (*switched)(void *arg, enum kv_switch which);
+    sp_err (*set_switch)(void *arg, enum kv_switch which, bool on);
 };
 
 /** One command that the connection runs. */

@@ -33,6 +33,7 @@ void kv_cmd_publish(struct kv_session_call *call);
 
 void kv_cmd_info(struct kv_session_call *call);
 void kv_cmd_config_get(struct kv_session_call *call);
+void kv_cmd_config_set(struct kv_session_call *call);
 void kv_cmd_shutdown(struct kv_session_call *call);
 void kv_cmd_debug(struct kv_session_call *call);
 

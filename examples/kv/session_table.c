@@ -174,6 +174,15 @@ static const struct kv_command config_subcommands[] = {
         .since = "2.0.0",
         .summary = "Get the values of configuration parameters",
     },
+    {
+        .name = "config|set",
+        .arity = -4,
+        .flags = KV_ADMIN | KV_NOSCRIPT | KV_LOADING | KV_STALE,
+        .route = KV_ROUTE_SESSION,
+        .run_session = kv_cmd_config_set,
+        .since = "2.0.0",
+        .summary = "Set configuration parameters to the given values",
+    },
     { .name = NULL },
 };
 

@@ -74,6 +74,9 @@ SP_API SP_NODISCARD SP_NONNULL sp_err sp_trace_start(struct sp_runtime *runtime,
 /** Nothing new is recorded; what was is still there to be taken. Context: as above. */
 SP_API SP_NONNULL void sp_trace_stop(struct sp_runtime *runtime);
 
+/** Is it on? Context: as above. */
+SP_API SP_NONNULL bool sp_trace_started(struct sp_runtime *runtime);
+
 /** Follow another share of the requests that begin from now on.
  *  Errors: INVALID (not between 0 and 1); NOTFOUND (tracing was never started). Context: as above. */
 SP_API SP_NODISCARD SP_NONNULL sp_err sp_trace_sample(struct sp_runtime *runtime, double ratio);

@@ -97,6 +97,11 @@ void sp_trace_stop(struct sp_runtime *runtime)
     sp__lock_unlock(&runtime->contexts_lock);
 }
 
+bool sp_trace_started(struct sp_runtime *runtime)
+{
+    return sp__trace_of(runtime) != NULL;
+}
+
 /* On or off. */
 static struct sp__trace *trace_any(struct sp_runtime *runtime)
 {
