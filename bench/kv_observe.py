@@ -4,10 +4,12 @@
     bench/kv_observe.py [--kv build/release/bin/spawned-kv] [--rounds 7] [--requests 100000]
 
 Each round measures every load with all four settings, in an order that turns from round to round. Printed, as JSON
-lines: requests a second (medians, least and most), and the median over the rounds of what a setting takes from the
-rate without it in the same round, in percent. The client is redis-benchmark (Debian: redis-tools)."""
+lines: requests a second and the server's CPU time for one (medians, least and most), and the median over the rounds of
+how much more CPU time a setting takes than none in the same round, in percent: rates differ by more than that from run to
+run. The client is redis-benchmark (Debian: redis-tools)."""
 import argparse
 import json
+import pathlib
 import shutil
 import statistics
 import subprocess
@@ -24,15 +26,25 @@ def client(port, *args):
         sys.exit(f"{' '.join(args)}: {run.stdout}")
 
 
-def rate(port, load, requests):
-    count = str(requests * 10 if load.endswith("p16") else requests)
-    run = subprocess.run(["redis-benchmark", "-p", port, "-n", count, "-r", "100000", "-c", "50", "--csv", *LOADS[load]],
+def cpu_ns(pid):
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+def one(pid, port, load, requests):
+    """Requests a second, and microseconds of the server's CPU for one."""
+    count = requests * 10 if load.endswith("p16") else requests
+    before = cpu_ns(pid)
+    run = subprocess.run(["redis-benchmark", "-p", port, "-n", str(count), "-r", "100000", "-c", "50", "--csv", *LOADS[load]],
                          capture_output=True, text=True, check=True)
-    return float(run.stdout.strip().splitlines()[-1].split(",")[1].strip('"'))
+    rate = float(run.stdout.strip().splitlines()[-1].split(",")[1].strip('"'))
+    return rate, (cpu_ns(pid) - before) / count / 1000
 
 
-def measure(port, rounds, requests):
-    rates = {(load, name): [] for load in LOADS for name in SETTINGS}
+def measure(pid, port, rounds, requests):
+    found = {(load, name): [] for load in LOADS for name in SETTINGS}
     for turn in range(rounds):
         names = list(SETTINGS)
         names = names[turn % len(names):] + names[:turn % len(names)]
@@ -40,17 +52,22 @@ def measure(port, rounds, requests):
             for name in names:
                 metrics, tracing = SETTINGS[name]
                 client(port, "CONFIG", "SET", "metrics", metrics, "tracing", tracing)
-                rates[load, name].append(rate(port, load, requests))
-    return rates
+                found[load, name].append(one(pid, port, load, requests))
+    return found
 
 
-def report(rates, workers):
+def spread(name, values, digits):
+    return {name: round(statistics.median(values), digits), f"{name}_min": round(min(values), digits),
+            f"{name}_max": round(max(values), digits)}
+
+
+def report(found, workers):
     for load in LOADS:
         for name in SETTINGS:
-            values = rates[load, name]
-            percent = [100 * (1 - on / off) for on, off in zip(values, rates[load, "off"])]
+            rates, cpu = zip(*found[load, name])
+            percent = [100 * (on / off - 1) for on, (_, off) in zip(cpu, found[load, "off"])]
             print(json.dumps({"workload": "kv_observe", "load": load, "setting": name, "workers": workers,
-                              "per_second": statistics.median(values), "min": min(values), "max": max(values),
+                              **spread("per_second", rates, 0), **spread("cpu_us", cpu, 3),
                               "cost_percent": round(statistics.median(percent), 2)}), flush=True)
 
 
@@ -69,7 +86,7 @@ def main():
                               text=True) as server:
             try:
                 port = server.stdout.readline().split("ready on ")[1].split(",")[0].rsplit(":", 1)[1]
-                report(measure(port, options.rounds, options.requests), workers)
+                report(measure(server.pid, port, options.rounds, options.requests), workers)
             finally:
                 server.terminate()
 

@@ -245,10 +245,13 @@ static size_t questions_of(sp_pid pid)
     size_t count = 0;
     sp__process_enter();
     struct sp_process *process = sp__process_lookup(sp_runtime_current(), pid);
-    struct sp__sys *sys = atomic_load(&atomic_load(&process->extra)->sys);
-    sp__lock_lock(&sys->lock);
-    count = sp__list_count(&sys->requests);
-    sp__lock_unlock(&sys->lock);
+    struct sp__extra *extra = atomic_load(&process->extra);
+    struct sp__sys *sys = extra == NULL ? NULL : atomic_load(&extra->sys);
+    if (sys != NULL) {
+        sp__lock_lock(&sys->lock);
+        count = sp__list_count(&sys->requests);
+        sp__lock_unlock(&sys->lock);
+    }
     sp__process_leave();
     return count;
 }
@@ -264,6 +267,33 @@ TEST(questions_that_were_given_up_do_not_wait_for_a_handler_that_does_not_return
         sp_yield();
     for (int i = 0; i < 100; i++)
         CHECK_ERR(sp_sys_state(till.pid, text, sizeof(text), sp_nowait()), SP_ERR_TIMEOUT);
+    CHECK_INT(questions_of(till.pid), 0);
+    atomic_store(&gate.open, true);
+    CHECK_STR(state_of(till.pid), "3 coins");
+    world_close();
+}
+
+static void asks_for_ever(void *pid)
+{
+    char text[64];
+    sp_ignore(sp_sys_state(*(const sp_pid *)pid, text, sizeof(text), sp_never()));
+}
+
+TEST(questions_go_with_who_asked_them)
+{
+    struct gate gate = { .open = false };
+    sp_pid asker;
+    world_open(NULL);
+    till_ref till = till_new(3, &gate);
+    CHECK_OK(till_hang(till, &(sp_empty){ 0 }));
+    while (!atomic_load(&gate.entered))
+        sp_yield();
+    CHECK_OK(sp_spawn(asks_for_ever, &till.pid,
+                      &(struct sp_spawn_options){ .arg_size = sizeof(till.pid) }, &asker));
+    while (questions_of(till.pid) == 0)
+        sp_yield();
+    CHECK_OK(sp_kill(asker));
+    CHECK_OK(sp_join(asker, WORLD_PATIENCE, NULL));
     CHECK_INT(questions_of(till.pid), 0);
     atomic_store(&gate.open, true);
     CHECK_STR(state_of(till.pid), "3 coins");

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "behaviour/server.h"
 #include "process/deadlock.h"
+#include "process/resource.h"
 
 #include <string.h>
 
@@ -265,12 +266,28 @@ static void sys_give_up(struct sp_process *self, sp_pid pid, struct sp__reply_to
     sp__process_leave();
 }
 
+/* Of who waits, on its stack: so that a question does not outlive who asked. */
+struct sys_asked {
+    struct sp__resource resource;
+    sp_pid pid;
+    struct sp__reply_to to;
+};
+
+static void asked_release(struct sp__resource *resource)
+{
+    const struct sys_asked *asked = sp__container_of(resource, struct sys_asked, resource);
+    sys_give_up(sp__process_self(), asked->pid, asked->to);
+}
+
 /* Wait for what the server does about it. */
 static sp_err sys_await(struct sp_process *self, sp_pid pid, struct sp__reply_to to, int64_t until)
 {
+    struct sys_asked asked = { .resource.release = asked_release, .pid = pid, .to = to };
     sp_err err = SP_ERR_DEADLOCK;
+    sp__resource_add(self, &asked.resource);
     if (!sp__deadlock_closed(self, to.token) || !sp__wait_close(&self->actor, to.token))
         err = sp__process_wait(self, to.token, until);
+    sp__resource_remove(&asked.resource);
     if (err != SP_OK && err != SP_ERR_NOTCONTEXT)
         sys_give_up(self, pid, to);
     return err;
