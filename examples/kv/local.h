@@ -35,7 +35,7 @@ struct kv_local {
     size_t input_cap;
     struct resp_out pushed; /**< messages for the client */
     bool switched[KV_SWITCHES];
-    bool closed;            /**< QUIT, or a broken protocol: nothing more is read */
+    bool closed; /**< QUIT, or a broken protocol: nothing more is read */
 };
 
 /** An empty store with one client. It must not be moved. Errors: NOMEM. Context: any. */
