@@ -89,6 +89,8 @@ TEST(transactions_that_see_halves_are_found_and_told)
     CHECK_CONTAINS(output.out, "so T");
     CHECK_CONTAINS(output.out, "comes before itself\n      T");
     CHECK_CONTAINS(output.out, "append ");
+    /* Nor are the steps folded away in which the lists got what they should not have. */
+    CHECK_CONTAINS(output.out, "takes append ");
     sp_test_output_free(&output);
 }
 
@@ -100,6 +102,17 @@ TEST(transactions_in_a_row_and_unknown_ones_are_serializable)
     sp_test_output_free(&output);
     if (history_run("unknown_transactions", "10", &output) != 0)
         FAIL("%s", output.out);
+    sp_test_output_free(&output);
+}
+
+/* The run has 220,017 steps. */
+TEST(a_report_says_that_it_does_not_have_the_end_of_a_long_run)
+{
+    struct sp_test_output output;
+    if (sp_test_slow())
+        return;
+    CHECK_INT(history_run("longer_than", "1", &output), 1);
+    CHECK_CONTAINS(output.out, "steps that are not kept: of a run the first 200000 are)");
     sp_test_output_free(&output);
 }
 

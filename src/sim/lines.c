@@ -58,9 +58,10 @@ static void json_failure(FILE *out, const struct sim_report *report)
     fprintf(out,
             ",\"schedules\":%" PRIu64 ",\"decisions_before\":%zu,\"decisions\":%zu"
             ",\"shrink_runs\":%" PRIu64 ",\"replays\":%u,\"agreed\":%u,\"steps\":%" PRIu64
-            ",\"time_ns\":%" PRId64 ",\"hash\":\"%016" PRIx64 "\"}\n",
+            ",\"time_ns\":%" PRId64 ",\"hash\":\"%016" PRIx64 "\",\"steps_kept\":%zu}\n",
             report->schedules, report->choices_before, report->schedule->count, report->shrink_runs,
-            report->replays, report->agreed, result->steps, result->time_ns, result->hash);
+            report->replays, report->agreed, result->steps, result->time_ns, result->hash,
+            report->story->trace->count);
 }
 
 static void json_event(FILE *out, const struct sim_story *story, uint32_t index)

@@ -135,19 +135,36 @@ static bool pair_races(const struct sim_races *races, const struct sim_trace *tr
     return *out_rank < 3 && !sim_races_before(races, trace, i, j);
 }
 
+/* Those of the last one of `touching` with what touched something before it. */
+static sp_err pairs_find_of(struct sim_races *races, const struct sim_trace *trace,
+                            const uint32_t *touching, size_t last, size_t *capacity)
+{
+    sp_err err = SP_OK;
+    size_t begin = last > SIM_RACES_BACK_MAX ? last - SIM_RACES_BACK_MAX : 0;
+    uint32_t tried = 0;
+    for (size_t i = last; i-- > begin && err == SP_OK && tried < 16;) {
+        struct sim_race pair = { .first = touching[i], .second = touching[last] };
+        if (!pair_races(races, trace, pair.first, pair.second, &pair.rank))
+            continue;
+        tried++; /* those further back are turned with these */
+        err = pairs_add(races, capacity, pair);
+    }
+    return err;
+}
+
 static sp_err pairs_find(struct sim_races *races, const struct sim_trace *trace, size_t *capacity)
 {
     sp_err err = SP_OK;
-    for (uint32_t j = 0; j < trace->count && err == SP_OK; j++) {
-        uint32_t tried = 0;
-        for (uint32_t i = j; i-- > 0 && err == SP_OK && tried < 16;) {
-            struct sim_race pair = { .first = i, .second = j };
-            if (!pair_races(races, trace, i, j, &pair.rank))
-                continue;
-            tried++; /* those further back are turned with these */
-            err = pairs_add(races, capacity, pair);
+    size_t count = 0;
+    uint32_t *touching = sp__calloc(trace->count + 1, sizeof(*touching));
+    if (touching == NULL)
+        return SP_ERR_NOMEM;
+    for (uint32_t e = 0; e < trace->count && err == SP_OK; e++)
+        if (trace->events[e].access_count != 0) {
+            touching[count++] = e;
+            err = pairs_find_of(races, trace, touching, count - 1, capacity);
         }
-    }
+    sp__free(touching);
     return err;
 }
 

@@ -22,8 +22,10 @@
 #include "sim/run.h"
 
 enum {
-    SIM_RACES_FLIPS_MAX = 2000,              /* pairs that are tried, at most */
-    SIM_RACES_EARLY_MAX = 256,               /* steps between a message and who took it late */
+    SIM_RACES_FLIPS_MAX = 2000, /* pairs that are tried, at most */
+    SIM_RACES_EARLY_MAX = 256,  /* steps between a message and who took it late */
+    SIM_RACES_BACK_MAX =
+        2000, /* steps that touched something, from one back to what it races with */
     SIM_RACES_CLOCKS_MAX = 64 * 1024 * 1024, /* numbers in all clocks; longer stories have none */
 };
 

@@ -62,6 +62,17 @@ static void report_folded(FILE *out, size_t count)
                 count == 1 ? "" : "s", count == 1 ? "does" : "do");
 }
 
+/* What came behind the last step that is told. */
+static void report_rest(FILE *out, const struct sim_report *report, size_t told)
+{
+    const struct sim_trace *trace = report->story->trace;
+    report_folded(out, trace->count - told);
+    if (trace->cut)
+        fprintf(out,
+                " %10s %4s  (%" PRIu64 " steps that are not kept: of a run the first %zu are)\n",
+                "", "...", report->result->steps - trace->count, trace->count);
+}
+
 static void report_story(FILE *out, const struct sim_report *report)
 {
     const struct sim_story *story = report->story;
@@ -85,7 +96,7 @@ static void report_story(FILE *out, const struct sim_report *report)
         told = event + 1;
     }
     report_faults(out, story->trace, SIZE_MAX, &faults);
-    report_folded(out, story->trace->count - told);
+    report_rest(out, report, told);
     fprintf(out, " %10s %4s  XX %s\n\n", "", "", report->result->text);
     if (report->result->detail[0] != '\0')
         fprintf(out, "lasso %s\n", report->result->detail);

@@ -21,6 +21,9 @@ enum {
 struct txns_one {
     struct sp_txn_op *ops; /* those of the same transaction in `all` */
     size_t room;
+    uint32_t from; /* events of the run that is told: what it did lies behind this one, */
+    uint32_t to;   /* and ends with this */
+    uint32_t lane; /* of the process that began it, or SIM_NO_LANE */
     bool ended;
 };
 
@@ -82,6 +85,25 @@ static uint64_t txns_stamp(struct sp_sim_txns *txns)
     return txns->last;
 }
 
+/* Where the run that is told is. False: nowhere yet, or farther than is kept. */
+static bool txns_event(const struct sp_sim_txns *txns, uint32_t *out)
+{
+    const struct sim_trace *trace = txns->sim->plan->trace;
+    if (trace == NULL || trace->count == 0 || trace->cut)
+        return false;
+    *out = (uint32_t)trace->count - 1;
+    return true;
+}
+
+static struct txns_one txns_part(const struct sp_sim_txns *txns)
+{
+    struct txns_one part = { .lane = SIM_NO_LANE };
+    if (sp__world_running(txns->sim->world) != NULL && txns_event(txns, &part.from))
+        part.lane = txns->sim->plan->trace->events[part.from].lane;
+    part.to = part.from;
+    return part;
+}
+
 static bool txns_grow(struct sp_sim_txns *txns)
 {
     size_t room = txns->room == 0 ? TXNS_FIRST : 2 * txns->room;
@@ -107,7 +129,7 @@ size_t sp_sim_txn_begin(sp_sim_txns *txns, uint32_t client)
     txns->all[txns->count] = (struct sp_txn){ .client = client,
                                               .outcome = SP_OUTCOME_UNKNOWN,
                                               .invoked = txns_stamp(txns) };
-    txns->parts[txns->count] = (struct txns_one){ 0 };
+    txns->parts[txns->count] = txns_part(txns);
     return txns->count++;
 }
 
@@ -155,7 +177,9 @@ void sp_sim_txn_add(sp_sim_txns *txns, size_t id, const struct sp_txn_op *op)
 
 void sp_sim_txn_end(sp_sim_txns *txns, size_t id, enum sp_outcome outcome)
 {
-    txns_open(txns, id)->ended = true;
+    struct txns_one *part = txns_open(txns, id);
+    part->ended = true;
+    (void)txns_event(txns, &part->to);
     txns->all[id].outcome = outcome;
     txns->all[id].returned = txns_stamp(txns);
 }
@@ -208,6 +232,19 @@ static void txns_one_text(struct sp__text *out, const struct sp_sim_txns *txns, 
     sp__text_add(out, "\n");
 }
 
+/* What a transaction sent is what its judgement is about: `most` of it at most. */
+static void txns_matter(struct sim_trace *trace, const struct txns_one *part, size_t most)
+{
+    uint32_t end = part->ended ? part->to + 1 : (uint32_t)trace->count;
+    for (uint32_t e = part->from + 1; e < end && most > 0; e++) {
+        if (trace->events[e].lane != part->lane || trace->events[e].point != SP__POINT_SEND ||
+            trace->matter_count == SIM_MATTERS_MAX)
+            continue;
+        trace->matters[trace->matter_count++] = e;
+        most--;
+    }
+}
+
 /* For the run that is told: the anomaly in words, and what its transactions did. */
 static bool txns_detail(const struct sp_sim_txns *txns, const struct sp_txn_anomaly *anomaly)
 {
@@ -220,8 +257,10 @@ static bool txns_detail(const struct sp_sim_txns *txns, const struct sp_txn_anom
     struct sp__text out;
     sp__text_init(&out, trace->detail, TXNS_TEXT);
     sp__text_add(&out, "%s\n", anomaly->text);
-    for (size_t i = 0; i < anomaly->cycle_count && i < SP_TXN_CYCLE_MAX; i++)
+    for (size_t i = 0; i < anomaly->cycle_count && i < SP_TXN_CYCLE_MAX; i++) {
         txns_one_text(&out, txns, anomaly->cycle[i]);
+        txns_matter(trace, &txns->parts[anomaly->cycle[i]], SIM_MATTERS_MAX / anomaly->cycle_count);
+    }
     return true;
 }
 

@@ -81,6 +81,10 @@ static void story_keep_heart(struct sim_story *story)
             story_mark(story, lane);
             story_mark(story, trace->lanes[lane].waits_for);
         }
+    for (size_t i = 0; i < trace->matter_count; i++) {
+        story_keep(story, trace->matters[i]);
+        story_keep_effects(story, trace->matters[i]);
+    }
     for (uint32_t e = 0; e < trace->count; e++)
         if (trace->events[e].left_reference)
             story_keep(story, e);

@@ -1,7 +1,8 @@
 /* The story of a failing run: which of its steps matter, and what each says.
  *
- * What matters: the two steps that raced, decisions, the failing step, what the processes of those
- * did to each other meanwhile, and whose calls wait in a circle. Where no pair of steps explains
+ * What matters: the two steps that raced, decisions, the failing step, what transactions sent that
+ * cannot have been one after the other, what the processes of those did to each other meanwhile, and
+ * whose calls wait in a circle. Where no pair of steps explains
  * the failure, what the machines told each other after the first fault. The rest is folded away;
  * files have all of it.
  *

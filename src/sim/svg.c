@@ -221,6 +221,20 @@ static void svg_head(const struct svg *svg, size_t columns)
             "bug; blue: a decision; ms and step at the left</text>\n");
 }
 
+static void svg_end(const struct svg *svg, size_t row)
+{
+    const struct sim_trace *trace = svg->story->trace;
+    size_t y = svg_y(row) + 20;
+    fprintf(svg->out, "<text class=\"race\" x=\"8\" y=\"%zu\">XX ", y);
+    svg_text(svg->out, svg->report->result->text);
+    if (trace->cut)
+        fprintf(svg->out,
+                "</text>\n<text class=\"faint\" x=\"8\" y=\"%zu\">%" PRIu64
+                " steps before that are not kept: of a run the first %zu are",
+                y + 20, svg->report->result->steps - trace->count, trace->count);
+    fputs("</text>\n</svg>\n", svg->out);
+}
+
 static void svg_draw(struct svg *svg)
 {
     const struct sim_trace *trace = svg->story->trace;
@@ -244,9 +258,7 @@ static void svg_draw(struct svg *svg)
                 svg_arrival(svg, e, row);
             svg_dot(svg, e, row++);
         }
-    fprintf(svg->out, "<text class=\"race\" x=\"8\" y=\"%zu\">XX ", svg_y(row) + 20);
-    svg_text(svg->out, svg->report->result->text);
-    fputs("</text>\n</svg>\n", svg->out);
+    svg_end(svg, row);
 }
 
 sp_err sim_svg_write(const char *path, const struct sim_report *report)

@@ -25,6 +25,7 @@ enum {
     SIM_ACCESSES_MAX = 8,
     SIM_VALUE_MAX = 16,
     SIM_TRACE_MAX = 200000, /* events; a longer story ends early */
+    SIM_MATTERS_MAX = 12,   /* events that a judgement is about */
 };
 
 enum sim_access_kind {
@@ -115,8 +116,10 @@ struct sim_trace {
     struct sim_told told[SIM_TOLD_MAX];
     size_t told_count;
     bool several_nodes;
-    char *detail;              /* of a history that was judged, or NULL: for the report */
-    char *picture;             /* the same, SVG */
+    char *detail;                      /* of a history that was judged, or NULL: for the report */
+    char *picture;                     /* the same, SVG */
+    uint32_t matters[SIM_MATTERS_MAX]; /* events that the judgement is about */
+    size_t matter_count;
     bool cut;                  /* it is longer than what is here */
     struct trace_state *state; /* while the run lasts */
 };
