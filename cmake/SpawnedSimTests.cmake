@@ -14,11 +14,6 @@ set_tests_properties(sim_net_bugs PROPERTIES LABELS sim TIMEOUT 600)
 add_test(NAME sim_unseen
     COMMAND sh ${PROJECT_SOURCE_DIR}/tests/sim_unseen/check.sh $<TARGET_FILE:sim_unseen> 300)
 set_tests_properties(sim_unseen PROPERTIES LABELS sim TIMEOUT 600)
-if(SPAWNED_SANITIZE)
-    # Where memory is not taken back, a machine that crashes may leave its runtime behind: see
-    # docs/bugs-found.md.
-    set_tests_properties(sim_unseen PROPERTIES ENVIRONMENT ASAN_OPTIONS=detect_leaks=0)
-endif()
 set(spawned_sim_classes_runs 20000)
 if(SPAWNED_SANITIZE OR SPAWNED_COVERAGE OR CMAKE_CROSSCOMPILING_EMULATOR)
     set(spawned_sim_classes_runs 200)

@@ -4,7 +4,7 @@
 #include "runtime/sim/net.h"
 
 enum {
-    /* To the ends of what crashed; whoever does not come to its end leaks. */
+    /* To the ends of what crashed; whoever does not come to its end by then leaks. */
     HOST_CRASH_STEPS = 100000,
     CLOCK_DRIFT_MIN = -500000,
     CLOCK_DRIFT_MAX = 1000000,
@@ -79,25 +79,6 @@ static bool crash_wait(struct sp__world *world, struct sp__host *host)
     return true;
 }
 
-/* Its threads and processes run to their ends; the others see nothing of it. */
-static void crash_run(struct sp__world *world, struct sp__host *host)
-{
-    struct sp__world_hooks hooks = world->hooks;
-    int64_t now = world->now;
-    world->hooks = (struct sp__world_hooks){ 0 };
-    for (int steps = 0; steps < HOST_CRASH_STEPS && sp__host_runs(host); steps++) {
-        struct sp__task *task = crash_ready(world, host);
-        if (task != NULL) {
-            sp__task_unready(world, task);
-            sp__world_step(world, task);
-        } else if (!crash_wait(world, host)) {
-            break;
-        }
-    }
-    world->now = now;
-    world->hooks = hooks;
-}
-
 static void crash_kill(struct sp__world *world, struct sp__host *host,
                        void (*end)(struct sp_runtime *runtime))
 {
@@ -112,6 +93,31 @@ static void crash_kill(struct sp__world *world, struct sp__host *host,
         sp__epoch_leave(&node->context.epoch);
         sp__context_set(NULL);
     }
+}
+
+/* Its threads and processes run to their ends; the others see nothing of it. A thread that was about
+ * to become a process, or to start one, has not been killed: what is there when nobody can go on is. */
+static void crash_run(struct sp__world *world, struct sp__host *host,
+                      void (*end)(struct sp_runtime *runtime))
+{
+    struct sp__world_hooks hooks = world->hooks;
+    int64_t now = world->now;
+    world->hooks = (struct sp__world_hooks){ 0 };
+    for (int steps = 0; steps < HOST_CRASH_STEPS && sp__host_runs(host); steps++) {
+        struct sp__task *task = crash_ready(world, host);
+        if (task == NULL) {
+            crash_kill(world, host, end);
+            task = crash_ready(world, host);
+        }
+        if (task != NULL) {
+            sp__task_unready(world, task);
+            sp__world_step(world, task);
+        } else if (!crash_wait(world, host)) {
+            break;
+        }
+    }
+    world->now = now;
+    world->hooks = hooks;
 }
 
 /* What is there of it vanishes. */
@@ -155,7 +161,7 @@ void sp__host_crash(struct sp__host *host, enum sp__net_gone how,
     crash_cut(world, host, how);
     if (end != NULL) {
         crash_kill(world, host, end);
-        crash_run(world, host);
+        crash_run(world, host, end);
     }
     crash_forget(world, host);
     if (how == SP__NET_GONE_DARK)
