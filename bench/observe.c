@@ -71,6 +71,11 @@ static void observe_page_run(const struct bench_options *options)
                  &(struct sp_inspect_query){ .sort = SP_INSPECT_MEMORY, .descending = true });
     observe_page("uptime_ms",
                  &(struct sp_inspect_query){ .sort = SP_INSPECT_UPTIME, .descending = true });
+    observe_page("newest_ms", &(struct sp_inspect_query){ .sort = SP_INSPECT_UPTIME });
+    observe_page("handled_ms",
+                 &(struct sp_inspect_query){ .sort = SP_INSPECT_HANDLED, .descending = true });
+    observe_page("handling_ms",
+                 &(struct sp_inspect_query){ .sort = SP_INSPECT_HANDLING, .descending = true });
     observe_page("name_ms", &(struct sp_inspect_query){ .sort = SP_INSPECT_NAME });
 }
 

@@ -89,7 +89,8 @@ struct sp_inspect_page {
     size_t count;     /**< rows filled */
     uint64_t total;   /**< processes alive */
     uint64_t matched; /**< of those looked at, how many the query asks for: all of them, but in
-                           the order of the table only those up to the end of the page */
+                           the order of the table only those up to the end of the page; in another
+                           one without a filter, `total` */
     size_t next;      /**< cursor of the next page in the order of the table; SIZE_MAX: the end */
 };
 

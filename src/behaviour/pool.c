@@ -479,6 +479,7 @@ static sp_err pool_init(void *extra, const struct sp_server_class *class, void *
 {
     struct sp__pool *pool = state;
     sp_err err = pool_build(pool, args);
+    sp__mailbox_keeps(&sp__process_self()->actor); /* what it accepts, until a worker takes it */
     (void)extra;
     (void)class;
     for (uint32_t i = 0; err == SP_OK && i < pool->options.min; i++)

@@ -143,6 +143,69 @@ TEST(the_longest_mailboxes_come_first_and_pages_fit_together)
     world_close();
 }
 
+static void do_nothing(void *arg)
+{
+    sp_ignore(arg);
+}
+
+/* Passed over by a selective receive they are out of the queue, and still in the mailbox. */
+TEST(a_mailbox_of_messages_passed_over_is_as_long_on_a_page)
+{
+    world_open(NULL);
+    struct sp_inspect rows[2];
+    sp_pid pids[3];
+    for (int i = 0; i < 3; i++) {
+        pids[i] = puppet_start(NULL);
+        for (int k = 0; k < 2 * i; k++)
+            send_note(pids[i], k);
+        puppet_do(pids[i], do_nothing, NULL);
+        while (look(pids[i]).process.status != SP_STATUS_IDLE)
+            sp_yield();
+    }
+    struct sp_inspect_query query = { .sort = SP_INSPECT_MAILBOX, .descending = true };
+    CHECK_INT(list(&query, rows, 2).count, 2);
+    CHECK(sp_pid_equal(rows[0].process.pid, pids[2]) && sp_pid_equal(rows[1].process.pid, pids[1]));
+    CHECK_INT(rows[0].process.mailbox, 4);
+    CHECK_INT(rows[1].process.mailbox, 2);
+    world_close();
+}
+
+/* More than the walk looks at in one part, in the order that it would have to keep each of. */
+TEST(of_many_thousands_the_first_by_every_number_are_found)
+{
+    enum { MANY = 9000, SHOWN = 40 };
+    static sp_pid pids[MANY];
+    static struct sp_inspect rows[SHOWN];
+    world_open(NULL);
+    for (int i = 0; i < MANY; i++)
+        CHECK_OK(sp_spawn(sleep_on, NULL, NULL, &pids[i]));
+    for (int i = 0; i < MANY; i += MANY / SHOWN)
+        send_note(pids[i], i);
+    for (unsigned sort = SP_INSPECT_MAILBOX; sort <= SP_INSPECT_HANDLING; sort++) {
+        for (unsigned down = 0; down < 2; down++) {
+            struct sp_inspect_query query = { .sort = (enum sp_inspect_sort)sort,
+                                              .descending = down };
+            struct sp_inspect_page page = list(&query, rows, SHOWN);
+            CHECK_INT(page.count, SHOWN);
+            CHECK(page.matched > MANY);
+            for (int i = 0; i < SHOWN && sort == SP_INSPECT_MAILBOX && down; i++)
+                CHECK_INT(rows[i].process.mailbox, 1);
+        }
+    }
+    /* Of rows that are read one after the other the uptimes have to allow for that. */
+    struct sp_inspect middle = look(pids[MANY / 2]);
+    struct sp_inspect_query query = { .sort = SP_INSPECT_UPTIME, .descending = true };
+    CHECK_INT(list(&query, rows, SHOWN).count, SHOWN);
+    for (int i = 0; i < SHOWN; i++)
+        CHECK(rows[i].process.uptime.ns >= middle.process.uptime.ns);
+    query.descending = false;
+    CHECK_INT(list(&query, rows, SHOWN).count, SHOWN);
+    middle = look(pids[MANY / 2]);
+    for (int i = 0; i < SHOWN; i++)
+        CHECK(rows[i].process.uptime.ns <= middle.process.uptime.ns);
+    world_close();
+}
+
 TEST(pages_by_offset_parent_and_pid_find_what_they_name)
 {
     world_open(NULL);

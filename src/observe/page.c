@@ -3,10 +3,11 @@
  * In the order of the table a page is read from where the one before ended. In another order the
  * table is walked once, and the rows up to the end of the page are kept in a heap whose root is
  * the first to give way, as short entries: so of a million processes only those of the page are
- * read in full. Where the order and the filters ask for no more than atomics and what is constant,
- * a process costs a look at its slot, without its lock; else one at what filters and orders ask for.
+ * read in full. Without a filter most processes cost one cache line of their slot, fetched ahead:
+ * enough to tell that they do not come before the last in the heap. Else a look under the lock at
+ * what filters and orders ask for.
  *
- *   table -> entry {key, pid} -> heap of offset + max -> sorted -> rows
+ *   table -> glance -> entry {key, pid} -> heap of offset + max -> sorted -> rows
  *
  * Threads: any with a context. Neighbours: inspect.c reads a row.
  */
@@ -19,7 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_TEXT = 64 };
+enum {
+    PAGE_TEXT = 64,
+    PAGE_BLOCK = 4096,   /* slots of an epoch section, which lasts tens of us */
+    PAGE_AHEAD = 64,     /* slots between fetching a line and looking at it, */
+    PAGE_AHEAD_TWO = 16, /* where that is two; both measured */
+};
 
 /* A row that may be on the page. */
 struct page_entry {
@@ -107,27 +113,18 @@ static void page_keep(struct page_walk *walk, const struct page_entry *entry)
     }
 }
 
-/* ---- what a row is ordered by ---- */
-
-/* Inside an epoch section: nothing here needs the lock, see page_is_light(). */
-static uint64_t page_light_key(const struct page_walk *walk, struct sp_process *process)
+/* Would one with this key be left out, whatever its text? */
+static bool page_too_late(const struct page_walk *walk, uint64_t key, uint32_t slot)
 {
-    const struct sp__extra *extra;
-    switch (walk->query->sort) {
-    case SP_INSPECT_MAILBOX:
-        return sp__mailbox_length(&process->actor);
-    case SP_INSPECT_MEMORY:
-        /* acquire: pairs with the swap in sp__process_extra(). */
-        extra = atomic_load_explicit(&process->extra, memory_order_acquire);
-        return extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
-    case SP_INSPECT_HANDLED:
-        return atomic_load_explicit(&process->handled, memory_order_relaxed);
-    case SP_INSPECT_UPTIME:
-        return (uint64_t)(walk->now_ns - process->started_ns);
-    default:
-        return (uint64_t)sp__inspect_handling(process, walk->now_ns);
-    }
+    if (walk->count < walk->keep)
+        return false;
+    const struct page_entry *last = &walk->heap[0];
+    if (key != last->key)
+        return walk->query->descending ? key < last->key : key > last->key;
+    return walk->query->sort != SP_INSPECT_NAME && slot > last->pid.slot;
 }
+
+/* ---- what a row is ordered by ---- */
 
 /* Cut, where it is longer. */
 static void page_copy(char to[PAGE_TEXT], const char *from)
@@ -216,7 +213,7 @@ static bool page_read(const struct page_walk *walk, sp_pid pid, struct sp_inspec
             extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
         info->label = sp__process_label(process);
         info->parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
-        info->uptime = sp_ns(walk->now_ns - process->started_ns);
+        info->uptime = sp_ns(walk->now_ns - sp__process_started(process));
         info->links =
             process->relations == NULL ? 0 : (uint32_t)sp__map_count(&process->relations->links);
         row->kind = sp__inspect_kind(process);
@@ -230,32 +227,139 @@ static bool page_read(const struct page_walk *walk, sp_pid pid, struct sp_inspec
     return !closed;
 }
 
-/* ---- in another order than that of the table ---- */
+/* ---- in another order than that of the table, all of them ---- */
 
-static bool page_is_light(const struct sp_inspect_query *query)
+/* What the slot's first line tells of the key of a process in it. The slot may have another one by now,
+ * or none, and of the key it may be too early to tell (false). */
+static bool page_glance(const struct page_walk *walk, const struct sp_process *process,
+                        uint64_t *out_key)
 {
-    return page_unfiltered(query) && query->sort != SP_INSPECT_NAME &&
-           query->sort != SP_INSPECT_LINKS;
+    const uint64_t idle = SP__ACTOR_RECEIVING;
+    *out_key = 0;
+    /* relaxed: who may be on the page is looked at again, once it is known to be there. */
+    switch (walk->query->sort) {
+    case SP_INSPECT_MAILBOX:
+        /* With nothing unread and nothing kept it is empty. */
+        return (atomic_load_explicit(&process->actor.state, memory_order_relaxed) &
+                (idle | SP__ACTOR_SPECIAL | SP__ACTOR_KEEPS)) == idle;
+    case SP_INSPECT_NAME:
+        *out_key = 1;
+        return atomic_load_explicit(&process->extra, memory_order_relaxed) == NULL;
+    case SP_INSPECT_MEMORY:
+        return atomic_load_explicit(&process->extra, memory_order_relaxed) == NULL;
+    case SP_INSPECT_HANDLED:
+        *out_key = atomic_load_explicit(&process->handled, memory_order_relaxed);
+        return true;
+    case SP_INSPECT_UPTIME:
+        *out_key = (uint64_t)(walk->now_ns -
+                              atomic_load_explicit(&process->started_ns, memory_order_relaxed));
+        return true;
+    default:
+        return false;
+    }
 }
 
-/* All in the slots [from, to), in one epoch section. */
-static void page_walk_light(struct page_walk *walk, uint32_t from, uint32_t to)
+/* Offsets in a slot of what an order looks at first: to be fetched ahead. */
+static const size_t page_lines[][2] = {
+    [SP_INSPECT_NAME] = { offsetof(struct sp_process, serial), offsetof(struct sp_process, extra) },
+    [SP_INSPECT_MAILBOX] = { offsetof(struct sp_process, actor.state) },
+    [SP_INSPECT_MEMORY] = { offsetof(struct sp_process, extra) },
+    [SP_INSPECT_HANDLED] = { offsetof(struct sp_process, handled) },
+    [SP_INSPECT_UPTIME] = { offsetof(struct sp_process, started_ns) },
+    [SP_INSPECT_HANDLING] = { offsetof(struct sp_process, serial),
+                              offsetof(struct sp_process, handling_since) },
+};
+
+/* Of its name, or its label. False: it has ended. */
+static bool page_name_key(struct sp_process *process, struct page_entry *entry)
 {
+    sp__lock_lock(&process->lock);
+    bool closed = process->closed;
+    if (!closed) {
+        /* acquire: pairs with the swap in sp__process_extra(). */
+        const struct sp__extra *extra = atomic_load_explicit(&process->extra, memory_order_acquire);
+        const char *name = extra == NULL || extra->name == NULL ? "" : extra->name;
+        entry->key = name[0] == '\0';
+        page_copy(entry->text, entry->key != 0 ? sp__process_label(process) : name);
+    }
+    sp__lock_unlock(&process->lock);
+    return !closed;
+}
+
+/* Inside an epoch section: nothing here needs the lock. */
+static uint64_t page_number_key(const struct page_walk *walk, struct sp_process *process)
+{
+    const struct sp__extra *extra;
+    switch (walk->query->sort) {
+    case SP_INSPECT_MAILBOX:
+        return sp__mailbox_length(&process->actor);
+    case SP_INSPECT_MEMORY:
+        /* acquire: pairs with the swap in sp__process_extra(). */
+        extra = atomic_load_explicit(&process->extra, memory_order_acquire);
+        return extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
+    case SP_INSPECT_HANDLED:
+        return atomic_load_explicit(&process->handled, memory_order_relaxed);
+    case SP_INSPECT_UPTIME:
+        return (uint64_t)(walk->now_ns - sp__process_started(process));
+    default:
+        return (uint64_t)sp__inspect_handling(process, walk->now_ns);
+    }
+}
+
+/* It came too late where there are as many before it. Inside an epoch section. */
+static void page_look(struct page_walk *walk, struct sp_process *process, uint32_t slot)
+{
+    struct page_entry entry;
+    if (page_glance(walk, process, &entry.key) && page_too_late(walk, entry.key, slot))
+        return;
+    /* acquire: as in lookup. */
+    uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
+    if (serial == 0 || (serial & SP__SERIAL_DEAD))
+        return;
+    entry.pid = (sp_pid){ serial, slot, 0 };
+    entry.text[0] = '\0';
+    if (walk->query->sort != SP_INSPECT_NAME)
+        entry.key = page_number_key(walk, process);
+    else if (!page_name_key(process, &entry))
+        return;
+    page_keep(walk, &entry);
+}
+
+/* The slots [from, to), in one epoch section. */
+static void page_walk_block(struct page_walk *walk, uint32_t from, uint32_t to)
+{
+    size_t size = walk->runtime->processes->item_size;
+    const size_t *lines = page_lines[walk->query->sort];
+    size_t ahead = (lines[1] != 0 ? PAGE_AHEAD_TWO : PAGE_AHEAD) * size;
     sp__process_enter();
-    for (uint32_t slot = from; slot < to; slot++) {
-        struct sp_process *process = sp__slab_get(walk->runtime->processes, slot);
-        /* acquire: as in lookup. */
-        uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
-        if (serial == 0 || (serial & SP__SERIAL_DEAD))
-            continue;
-        struct page_entry entry;
-        entry.pid = (sp_pid){ serial, slot, 0 };
-        entry.key = page_light_key(walk, process);
-        entry.text[0] = '\0';
-        page_keep(walk, &entry);
+    char *at = sp__slab_get(walk->runtime->processes, from);
+    for (uint32_t slot = from; slot < to; slot++, at += size) {
+        /* Beyond the last slot it is of no use, and does no harm. */
+        __builtin_prefetch(at + ahead + lines[0]);
+        if (lines[1] != 0)
+            __builtin_prefetch(at + ahead + lines[1]);
+        page_look(walk, (struct sp_process *)(void *)at, slot);
     }
     sp__process_leave();
 }
+
+/* In blocks out of order: else each of those that were started one after the other, or have handled more
+ * the younger they are, would come before the last on the page. */
+static void page_walk_unfiltered(struct page_walk *walk)
+{
+    uint32_t high = sp__slab_high(walk->runtime->processes);
+    uint32_t blocks = (high + PAGE_BLOCK - 1) / PAGE_BLOCK;
+    uint32_t places = 1;
+    while (places < blocks)
+        places *= 2;
+    for (uint32_t i = 0, block = 0; i < places; i++, block += UINT32_C(0x9e3779b1)) {
+        uint32_t from = (block & (places - 1)) * PAGE_BLOCK;
+        if (from < high)
+            page_walk_block(walk, from, high - from < PAGE_BLOCK ? high : from + PAGE_BLOCK);
+    }
+}
+
+/* ---- in another order, some of them ---- */
 
 static void page_walk_full(struct page_walk *walk)
 {
@@ -274,18 +378,6 @@ static void page_walk_full(struct page_walk *walk)
         }
         sp__process_leave();
     }
-}
-
-static void page_walk_all(struct page_walk *walk)
-{
-    if (!page_is_light(walk->query)) {
-        page_walk_full(walk);
-        return;
-    }
-    uint32_t high = sp__slab_high(walk->runtime->processes);
-    for (uint32_t slot = 0; slot < high; slot += SP__INSPECT_BATCH)
-        page_walk_light(walk, slot,
-                        high - slot < SP__INSPECT_BATCH ? high : slot + SP__INSPECT_BATCH);
 }
 
 static size_t page_fill(struct page_walk *walk, struct sp_inspect *rows)
@@ -312,9 +404,14 @@ static sp_err page_sorted(struct page_walk *walk, struct sp_inspect *rows, size_
     if (walk->heap == NULL)
         return SP_ERR_NOMEM;
     walk->now_ns = sp__now(walk->runtime);
-    page_walk_all(walk);
+    bool all = page_unfiltered(walk->query) && walk->query->sort != SP_INSPECT_LINKS;
+    if (!all)
+        page_walk_full(walk);
+    else if (walk->keep != 0)
+        page_walk_unfiltered(walk);
     page->count = page_fill(walk, rows);
-    page->matched = walk->matched;
+    /* Most of all were not looked at close enough to be counted. */
+    page->matched = all && walk->matched < page->total ? page->total : walk->matched;
     sp__free(walk->heap);
     return SP_OK;
 }

@@ -78,7 +78,7 @@ static void tree_choose(struct tree_walk *walk, struct sp_process *process, sp_p
         const struct sp__extra *extra = process->extra;
         /* relaxed: a hint of what to draw. */
         uint32_t shared = atomic_load_explicit(&process->shared, memory_order_relaxed);
-        node.weight = (uint64_t)(walk->now_ns - process->started_ns) & ~TREE_HEAVY;
+        node.weight = (uint64_t)(walk->now_ns - sp__process_started(process)) & ~TREE_HEAVY;
         if ((extra != NULL && extra->name != NULL) || (shared & SP__SHARED_TRAPS))
             node.weight |= TREE_HEAVY;
     }

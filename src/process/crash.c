@@ -93,7 +93,7 @@ static void crash_process(struct sp__text *text, struct sp_process *self)
     struct sp_runtime *runtime = sp__process_runtime(self);
     struct sp__extra *extra = self->extra;
     const void *spawned_at = sp__spawn_site_of(self);
-    double up_s = (double)(sp__now(runtime) - self->started_ns) / (double)SP_NS_PER_S;
+    double up_s = (double)(sp__now(runtime) - sp__process_started(self)) / (double)SP_NS_PER_S;
     size_t memory = extra == NULL ? 0 : atomic_load_explicit(&extra->memory, memory_order_relaxed);
     site[0] = '\0';
     if (spawned_at != NULL)

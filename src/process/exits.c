@@ -62,7 +62,7 @@ static void exits_describe(struct sp_process *self, const struct sp_reason *reas
                              .kind = sp_reason_kind(reason),
                              .label = sp__process_label(self) };
     out->pid.serial &= ~SP__SERIAL_DEAD;
-    out->age = sp_ns(out->at.ns - self->started_ns);
+    out->age = sp_ns(out->at.ns - sp__process_started(self));
     out->parent = (sp_pid){ self->parent_serial, self->parent_slot, 0 };
     if (cause != NULL)
         out->cause = sp_reason_process(cause);

@@ -183,7 +183,7 @@ struct sp_process {
     struct sp__relations *relations; /* pointer: owner; content: lock */
     _Atomic(struct sp__extra *) extra;
     struct sp__pending *pending; /* what the current call waits for; on its stack; or NULL */
-    int64_t started_ns;
+    _Atomic int64_t started_ns;  /* never changes; atomic for who looks at the slot's next user */
     uint64_t parent_serial;
     _Atomic uint64_t handled; /* messages */
     uint32_t parent_slot;
@@ -250,6 +250,13 @@ static inline struct sp_process *sp__process_self(void)
 static inline struct sp_runtime *sp__process_runtime(const struct sp_process *process)
 {
     return process->actor.runtime;
+}
+
+/** The instant it was spawned. Context: any, inside an epoch section, or the owner. */
+static inline int64_t sp__process_started(const struct sp_process *process)
+{
+    /* relaxed: who found the process acquired its serial. */
+    return atomic_load_explicit(&process->started_ns, memory_order_relaxed);
 }
 
 /** Its pid. Context: the owner, or with the serial known not to change. */

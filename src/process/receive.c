@@ -20,6 +20,7 @@
 
 static void saved_push_back(struct sp_process *self, struct sp_message *message)
 {
+    sp__mailbox_keeps(&self->actor);
     if (self->saved == NULL) {
         sp__message_set_next(message, message);
     } else {

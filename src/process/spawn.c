@@ -151,7 +151,8 @@ static void spawn_fill(struct sp_process *process, struct sp__context *context,
     /* relaxed: as in sp__actor_init(); a plain assignment would cost a full fence. */
     atomic_store_explicit(&process->extra, NULL, memory_order_relaxed);
     process->pending = NULL;
-    process->started_ns = runtime->ops->now_coarse(runtime);
+    atomic_store_explicit(&process->started_ns, runtime->ops->now_coarse(runtime),
+                          memory_order_relaxed);
     atomic_store_explicit(&process->handled, 0, memory_order_relaxed);
     atomic_store_explicit(&process->held, sp__spawn_site_take(context), memory_order_relaxed);
     const struct sp_process *parent = (const struct sp_process *)(const void *)context->current;

@@ -209,7 +209,7 @@ sp_err sp_process_info(sp_pid pid, struct sp_process_info *out_info)
         info_relations(process, &info);
         info_extra(process, &info);
         info.parent = (sp_pid){ process->parent_serial, process->parent_slot, 0 };
-        info.uptime = sp_ns(sp__now(runtime) - process->started_ns);
+        info.uptime = sp_ns(sp__now(runtime) - sp__process_started(process));
     }
     sp__lock_unlock(&process->lock);
     info.status = sp__process_status(process);

@@ -13,6 +13,8 @@
  *   SPECIAL   its mailbox is no ordinary one: a high-water mark, or senders drop the oldest;
  *             so that a send looks at nothing else for it
  *   DRAINING  takes nothing new; SPECIAL is set with it
+ *   KEEPS     messages may have been fetched that are not taken, also while it is parked: without it and
+ *             SPECIAL, RECEIVING says that the mailbox is empty. Once set, it stays
  *
  * Invariants:
  *  - length = pushed - taken, exact: `pushed` moves with the same compare-and-swap that
@@ -51,6 +53,7 @@
 #define SP__ACTOR_SPECIAL UINT64_C(64)
 #define SP__ACTOR_SLICE UINT64_C(128)
 #define SP__ACTOR_DRAINING UINT64_C(256)
+#define SP__ACTOR_KEEPS UINT64_C(512)
 /* The highest, with room below for what a scan for the least loaded needs (router_choose.c). */
 #define SP__ACTOR_RECEIVING (UINT64_C(1) << 30)
 #define SP__ACTOR_PUSH_ONE (UINT64_C(1) << 32)
@@ -175,9 +178,18 @@ static inline void sp__mailbox_took(struct sp__actor *actor)
 /** One of sp__mailbox_fetch_shared() goes for good. Context: as fetch_shared. */
 void sp__mailbox_dropped(struct sp__actor *actor) SP_NONNULL;
 
+/** What it fetches may stay in the mailbox's length for longer than a turn. Context: the owner. */
+static inline void sp__mailbox_keeps(struct sp__actor *actor)
+{
+    /* relaxed: for others a hint, as old as the length they read. */
+    if (!(atomic_load_explicit(&actor->state, memory_order_relaxed) & SP__ACTOR_KEEPS))
+        atomic_fetch_or_explicit(&actor->state, SP__ACTOR_KEEPS, memory_order_relaxed);
+}
+
 /** Undo sp__mailbox_took(): the message counts again. Context: the owner. */
 static inline void sp__mailbox_put_back(struct sp__actor *actor)
 {
+    sp__mailbox_keeps(actor);
     /* release: as in took. */
     if (actor->shared_fetch) {
         atomic_fetch_sub_explicit(&actor->taken, 1, memory_order_release);
