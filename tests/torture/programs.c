@@ -28,6 +28,7 @@ const struct torture_program torture_programs[] = {
                    .seed = 1,
                    .log = { .fn = no_log },
                    .crash = { .folder = torture_crashes } } },
+    { .name = "observe", .body = observe_body, .options = TORTURE_OPTIONS },
     { .name = "system", .body = system_body, .options = { .workers = 0 } },
     { .name = "stuck",
       .body = stuck_body,

@@ -183,6 +183,7 @@ extern void stream_body(void *unused);
 extern void serve_body(void *unused);
 extern void file_body(void *unused);
 extern void crash_body(void *unused);
+extern void observe_body(void *unused);
 extern void system_body(void *unused);
 extern void stuck_body(void *unused);
 
