@@ -18,6 +18,8 @@ enum {
     KV_ROUNDS = 4,
     KV_SHARDS = 2,
     KV_LINE_MAX = 128,
+    KV_BEAT_US = 20000,
+    KV_WAY_US = 200,
 };
 
 struct client {
@@ -27,6 +29,7 @@ struct client {
     int lost;      /* keys that were gone */
     bool tolerant; /* connections may break */
     bool broken;   /* this one has */
+    bool beats;    /* it asks when all do */
     bool done;
     char input[512]; /* read and not looked at */
     size_t length;
@@ -116,6 +119,13 @@ static void kv_again(struct client *self)
     kv_connect(self);
 }
 
+/* Until everybody asks at once: whatever crashes then is being asked. */
+static void kv_beat(void)
+{
+    int64_t into = sp_now().ns / 1000 % KV_BEAT_US;
+    sp_sleep(sp_us(KV_BEAT_US - into));
+}
+
 static void kv_work(struct client *self)
 {
     char request[KV_LINE_MAX];
@@ -127,6 +137,8 @@ static void kv_work(struct client *self)
         /* Two requests at once, so that replies might be mixed up. */
         (void)snprintf(request, sizeof(request), "SET k%d-%d %s\r\nGET k%d-%d\r\n", self->number,
                        round, value, self->number, round);
+        if (self->beats)
+            kv_beat();
         kv_send(self, request);
         kv_reply(self, reply, &null);
         sp_sim_check(self->s, strcmp(reply, "+OK") == 0 || kv_is_loss(reply) || self->broken,
@@ -160,7 +172,8 @@ static void trouble_main(void *arg)
     bool null;
     kv_connect(self);
     for (int i = 0; i < 2; i++) {
-        sp_sleep(sp_us(100 * (int64_t)sp_choose(40)));
+        for (uint32_t beats = 1 + sp_choose(KV_ROUNDS / 2); beats > 0; beats--)
+            kv_beat();
         (void)snprintf(request, sizeof(request), "DEBUG CRASH-SHARD %u\r\n", sp_choose(KV_SHARDS));
         kv_send(self, request);
         kv_reply(self, reply, &null);
@@ -187,13 +200,17 @@ static void kv_test(sp_sim *s, bool trouble, bool tolerant)
     for (int i = 0; i < KV_CLIENTS; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "client%d", i);
-        clients[i] = (struct client){ .s = s, .number = i, .tolerant = tolerant };
-        sp_sim_start(s, name, client_main, &clients[i]);
+        clients[i] = (struct client){ .s = s, .number = i, .tolerant = tolerant, .beats = trouble };
+        sp_sim_node *client = sp_sim_start(s, name, client_main, &clients[i]);
+        if (trouble)
+            sp_sim_latency(s, client, kv, sp_us(KV_WAY_US), sp_us(KV_WAY_US));
     }
     clients[KV_CLIENTS] =
         (struct client){ .s = s, .number = KV_CLIENTS, .tolerant = tolerant, .done = !trouble };
-    if (trouble)
-        sp_sim_start(s, "trouble", trouble_main, &clients[KV_CLIENTS]);
+    if (trouble) {
+        sp_sim_node *client = sp_sim_start(s, "trouble", trouble_main, &clients[KV_CLIENTS]);
+        sp_sim_latency(s, client, kv, sp_us(KV_WAY_US), sp_us(KV_WAY_US));
+    }
     sp_sim_node *last = sp_sim_start(s, "last", all_done, clients);
     while (!sp_sim_ended(last))
         sp_sim_run_for(s, sp_sec(1));
