@@ -140,7 +140,7 @@ struct sp_sim_node *sim_node_add(struct sp_sim *s, const char *name)
     if (node == NULL)
         sp_sim_fail(s, "the simulation has no memory for node %s", name);
     *node = (struct sp_sim_node){ .next = s->nodes, .sim = s };
-    (void)snprintf(node->name, sizeof(node->name), "%s", name);
+    memcpy(node->name, name, strnlen(name, sizeof(node->name) - 1)); /* the rest is zero */
     s->nodes = node;
     return node;
 }

@@ -3,7 +3,6 @@
 #include "runtime/sim/disk.h"
 #include "runtime/sim/net.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -35,7 +34,7 @@ struct sp__host *sp__host_add(struct sp__world *world, const char *name)
     host->port = HOST_PORT_FIRST - 1;
     host->clock = (struct sp__clock){ .base = world->now, .since = world->now };
     sp__list_init(&host->sockets);
-    (void)snprintf(host->name, sizeof(host->name), "%s", name);
+    memcpy(host->name, name, strnlen(name, sizeof(host->name) - 1)); /* the rest is zero */
     sp__list_push_back(&world->hosts, &host->link);
     return host;
 }
