@@ -1,4 +1,4 @@
-"""clang-tidy (.clang-tidy) finds nothing in the library's sources.
+"""clang-tidy (.clang-tidy) finds nothing in the sources of the library and of its tool.
 
 A file's result is kept under build/lint, by the hash of what the compiler sees and of the
 configuration, so that only what changed is looked at again.
@@ -17,12 +17,12 @@ FINDING = re.compile(r"^(.*?):(\d+):\d+: (?:warning|error): (.*)$", re.M)
 
 
 def commands(tree):
-    """{source below src/: compile command} of the static libraries."""
+    """{source: compile command} of the static libraries and of the tool."""
     found = {}
     for entry in json.loads((tree.build / "compile_commands.json").read_text()):
         path = os.path.relpath(entry["file"], tree.root.resolve())
-        target = re.search(r"CMakeFiles/spawned(_http|_otlp)?\.dir/", entry["command"])
-        if path.startswith("src/") and path.endswith(".c") and target:
+        target = re.search(r"CMakeFiles/spawned(_http|_otlp|_tool)?\.dir/", entry["command"])
+        if path.startswith(("src/", "tools/")) and path.endswith(".c") and target:
             found[path] = entry
     return found
 

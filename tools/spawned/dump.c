@@ -78,13 +78,16 @@ static enum status dump_file(const struct options *options, struct client *clien
     struct dump dump = { .fd = -1 };
     char *beside = NULL;
     enum status status = dump_open(client, options, path, &beside, &dump.fd);
-    if (status == STATUS_OK)
-        status = dump_ask(client, &dump);
-    if (dump.fd >= 0 && close(dump.fd) != 0 && status == STATUS_OK)
+    if (status != STATUS_OK || beside == NULL) {
+        free(beside);
+        return status;
+    }
+    status = dump_ask(client, &dump);
+    if (close(dump.fd) != 0 && status == STATUS_OK)
         status = client_fail(client, STATUS_LOCAL, "cannot write %s: %s", path, strerror(errno));
     if (status == STATUS_OK && rename(beside, path) != 0)
         status = client_fail(client, STATUS_LOCAL, "cannot write %s: %s", path, strerror(errno));
-    if (status != STATUS_OK && dump.fd >= 0)
+    if (status != STATUS_OK)
         unlink(beside);
     free(beside);
     if (status == STATUS_OK)

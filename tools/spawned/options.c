@@ -184,6 +184,7 @@ static bool options_own(char letter, const char *value, struct options *out)
     return value[0] != '\0';
 }
 
+/* `value` is "" of one that has none. */
 static bool options_set(const struct options_known *known, char *value, struct options *out)
 {
     if (strchr(OPTIONS_COMMON, known->letter) != NULL)
@@ -217,6 +218,7 @@ static const struct options_known *options_find(const struct command *command, c
 static enum status options_one(const struct command *command, int count, char **arguments, int *at,
                                struct options *out)
 {
+    char none[] = "";
     char *value = NULL;
     char *argument = arguments[(*at)++];
     const struct options_known *known = options_find(command, argument, &value);
@@ -229,7 +231,7 @@ static enum status options_one(const struct command *command, int count, char **
             return options_wrong(command, "a value is missing for", known->name);
         value = arguments[(*at)++];
     }
-    if (!options_set(known, value, out))
+    if (!options_set(known, value == NULL ? none : value, out))
         return options_wrong(command, "not a good value for", known->name);
     return STATUS_OK;
 }

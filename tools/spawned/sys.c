@@ -80,7 +80,7 @@ enum status state_run(const struct options *options, struct client *client)
     const char *state = status == STATUS_OK ? value_text(answer, "state") : NULL;
     if (status == STATUS_OK && state == NULL)
         status = client_fail(client, STATUS_ANSWER, "an answer without a state");
-    if (status == STATUS_OK && options->json)
+    else if (status == STATUS_OK && options->json)
         print_json_line(answer);
     else if (status == STATUS_OK)
         sys_lines(state);
