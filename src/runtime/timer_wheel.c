@@ -4,7 +4,9 @@
 #include <assert.h>
 
 /* How many nodes of a slot sp__wheel_next() looks at to be exact: one far timer then costs one
- * wake-up instead of one a level. */
+ * wake-up instead of one a level. And how many may fire from where they are: with half a million
+ * timers a second a slot of level 2 has two, and to move each of them down to level 0 first would be
+ * half of all that the wheel does. */
 enum { WHEEL_LOOK = 8 };
 
 /* Slots of the cold level whose nodes are fetched side by side; so many of each at most, which takes
@@ -76,10 +78,16 @@ static void wheel_vacate(struct sp__wheel *wheel, uint32_t level, uint32_t slot)
         wheel->levels &= ~(1u << level);
 }
 
+/* The lowest level whose ring is longer than 2^k ns: no lower one reaches so far. */
+static const uint8_t wheel_reaching[63] = {
+    0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+    4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7,
+};
+
 /* The lowest level whose ring reaches from `base` to `expiry`, which is not before. */
 static uint32_t wheel_level(int64_t base, int64_t expiry)
 {
-    uint32_t level = 0;
+    uint32_t level = wheel_reaching[63 - __builtin_clzll((uint64_t)(expiry - base) | 1)];
     while ((expiry >> wheel_levels[level].shift) - (base >> wheel_levels[level].shift) >=
            INT64_C(1) << wheel_levels[level].bits)
         level++;
@@ -280,6 +288,108 @@ static size_t wheel_fire(struct sp__wheel *wheel, size_t max, struct sp__list *o
     return fired;
 }
 
+/* The slot that comes first, of a wheel that is not empty. */
+struct wheel_front {
+    uint32_t level;
+    uint32_t slot;
+    int64_t start;
+    int64_t rest; /* no node of another level expires before */
+};
+
+static struct wheel_front wheel_front(const struct sp__wheel *wheel)
+{
+    struct wheel_front front = { .start = INT64_MAX, .rest = INT64_MAX };
+    for (uint32_t left = wheel->levels; left != 0; left &= left - 1) {
+        uint32_t level = (uint32_t)__builtin_ctz(left);
+        uint32_t slot = wheel_first(wheel, level);
+        int64_t start = wheel_start(wheel, level, slot);
+        if (start <= front.start) { /* also where both are the end of time */
+            front.rest = front.start;
+            front.level = level;
+            front.slot = slot;
+            front.start = start;
+        } else if (start < front.rest) {
+            front.rest = start;
+        }
+    }
+    return front;
+}
+
+/* The nodes of a list by expiry, ties as they are on it. 0: more than `max`, or one that expires after
+ * `last_ns`. */
+static size_t wheel_sort(const struct sp__list *list, int64_t last_ns, size_t max,
+                         struct sp__timer_node **out)
+{
+    size_t count = 0;
+    for (struct sp__list *at = list->next; at != list; at = at->next) {
+        struct sp__timer_node *node = wheel_node(at);
+        if (count == max || node->expiry_ns > last_ns)
+            return 0;
+        size_t place = count++;
+        for (; place > 0 && out[place - 1]->expiry_ns > node->expiry_ns; place--)
+            out[place] = out[place - 1];
+        out[place] = node;
+    }
+    return count;
+}
+
+/* Takes off all nodes of a slot, in this order. */
+static void wheel_fire_sorted(struct sp__wheel *wheel, uint32_t level, uint32_t slot,
+                              struct sp__timer_node **nodes, size_t count, struct sp__list *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        nodes[i]->place = 0;
+        sp__list_push_back(out, &nodes[i]->link);
+    }
+    wheel_vacate(wheel, level, slot);
+    wheel->count -= count;
+    wheel->base = nodes[count - 1]->expiry_ns;
+}
+
+/* Takes off the nodes of the first slot and of those after it on its level, as long as they have but
+ * a few, all of them due and before anything else: what would come of moving them down to level 0.
+ * Returns how many; 0: those of the first slot have to be moved. */
+static size_t wheel_fire_front(struct sp__wheel *wheel, const struct wheel_front *front,
+                               int64_t now, size_t max, struct sp__list *out)
+{
+    struct sp__timer_node *nodes[WHEEL_LOOK];
+    int64_t last = front->rest <= now ? front->rest - 1 : now;
+    uint32_t slot = front->slot;
+    size_t fired = 0;
+    for (;;) {
+        size_t look = max - fired < WHEEL_LOOK ? max - fired : WHEEL_LOOK;
+        size_t count = wheel_sort(wheel_slot(wheel, front->level, slot), last, look, nodes);
+        if (count == 0)
+            return fired;
+        wheel_fire_sorted(wheel, front->level, slot, nodes, count, out);
+        fired += count;
+        if (wheel->summary[front->level] == 0)
+            return fired;
+        slot = wheel_first(wheel, front->level);
+    }
+}
+
+/* Where nothing that contains `base` is left: fires what comes first, if it is due, or goes there.
+ * False: nothing is due any more. */
+static bool wheel_step(struct sp__wheel *wheel, int64_t now, size_t max, struct sp__list *out,
+                       size_t *out_fired)
+{
+    *out_fired = 0;
+    if (wheel->count == 0)
+        return false;
+    struct wheel_front front = wheel_front(wheel);
+    if (front.start > now)
+        return false;
+    *out_fired = wheel_fire_front(wheel, &front, now, max, out);
+    if (*out_fired != 0)
+        return true;
+    int64_t next = sp__wheel_next(wheel);
+    if (next > now)
+        return false;
+    wheel->base = next;
+    return true;
+}
+
 bool sp__wheel_advance(struct sp__wheel *wheel, int64_t now_ns, size_t max, struct sp__list *out)
 {
     int64_t now = now_ns > wheel->base ? now_ns : wheel->base;
@@ -289,15 +399,11 @@ bool sp__wheel_advance(struct sp__wheel *wheel, int64_t now_ns, size_t max, stru
             continue;
         }
         size_t fired = wheel_fire(wheel, max, out);
-        max -= fired;
-        if (fired != 0)
-            continue;
-        int64_t next = sp__wheel_next(wheel);
-        if (next > now || wheel->count == 0) {
+        if (fired == 0 && !wheel_step(wheel, now, max, out, &fired)) {
             wheel->base = now;
             return false;
         }
-        wheel->base = next;
+        max -= fired;
     }
     return true;
 }

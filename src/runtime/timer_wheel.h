@@ -13,7 +13,8 @@
  * that level. So the ring of a level begins wherever `base` is, and nothing has to move just
  * because the clock passes a round number. Level 3 is wide because what lies in memory longest
  * is cold: most timers are moved from it to level 2 a millisecond before they fire, some
- * hundreds at a time in a busy runtime, and never from anywhere else.
+ * hundreds at a time in a busy runtime, and never from anywhere else: a slot of which a few nodes are left,
+ * all of them due and nothing else before them, is sorted and fires from where it is.
  *
  * Why ticks of 1 ns and not of 65 us, say: within a slot of level 0 all nodes expire at one
  * instant, so the order of expiry needs no sorting, virtual time in simulation is exact, and the
@@ -24,7 +25,7 @@
  *  - a node is at most as high as when it was armed (distances only shrink), so of two with one
  *    expiry the one armed later is never on a higher level. So a slot that is reached goes to the
  *    front of the slots below, nothing fires while slots that contain `base` are not
- *    moved, the lowest first, and nodes of one slot of level 0 are in arming order;
+ *    moved, the lowest first, and nodes of one slot with one expiry are in arming order;
  *  - the head of a slot is valid only while its bit in `occupied` is set.
  *
  * Threads: none of its own; the owner locks. Neighbours: base/list.h.
