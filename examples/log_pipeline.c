@@ -151,7 +151,7 @@ static void read_batch(void *data)
     batch->count = 0;
     while (batch->count < BATCH && fgets(batch->lines[batch->count].text, LINE_SIZE, batch->file)) {
         struct line *line = &batch->lines[batch->count++];
-        for (int c = line->text[strlen(line->text) - 1]; c != '\n' && c != EOF;)
+        for (int c = (unsigned char)line->text[strlen(line->text) - 1]; c != '\n' && c != EOF;)
             c = fgetc(batch->file);
     }
 }
