@@ -190,11 +190,12 @@ static uint64_t lane_bit(uint32_t lane)
 
 /* ---- clocks ---- */
 
-static void clock_join(struct reduce_clock *clock, const struct reduce_clock *other)
+/* The greater of each; without a branch and without a doubt about what overlaps, eight at a time. */
+static void clock_join(struct reduce_clock *restrict clock,
+                       const struct reduce_clock *restrict other)
 {
     for (uint32_t lane = 0; lane < REDUCE_LANES; lane++)
-        if (other->of[lane] > clock->of[lane])
-            clock->of[lane] = other->of[lane];
+        clock->of[lane] = clock->of[lane] > other->of[lane] ? clock->of[lane] : other->of[lane];
 }
 
 /* Is the event before what has that clock? */
