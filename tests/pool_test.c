@@ -3,6 +3,7 @@
  */
 #include "spawned/pool.h"
 
+#include "spawned/inspect.h"
 #include "spawned/supervisor.h"
 #include "support/lab.h"
 
@@ -127,6 +128,32 @@ static struct sp_pool_info end_pool(smith_pool pool)
     check_balance(&info);
     CHECK_INT(info.queued + info.held, 0);
     return info;
+}
+
+/* Its mailbox is empty, and it waits for a message, but what no worker has taken is still its own. */
+TEST(jobs_that_wait_in_a_pool_are_in_its_mailbox_on_a_page)
+{
+    world_open(NULL);
+    gate_ref gate = gate_begin();
+    sp_empty nothing = { 0 };
+    smith_pool pool = begin_pool(gate, (struct sp_pool_options){ .min = 1, .max = 1, .window = 1 });
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(smith_forge(pool.jobs, &(struct item){ .number = i, .key = 0 }));
+    CHECK_INT(expect_note(), GATE_ARRIVED);
+    while (look(pool).accepted < 5)
+        sp_yield();
+    struct sp_inspect row;
+    struct sp_inspect_page page;
+    struct sp_inspect_query query = { .sort = SP_INSPECT_MAILBOX, .descending = true };
+    do {
+        CHECK_OK(sp_inspect(pool.jobs.pid, &row));
+    } while (row.process.status != SP_STATUS_IDLE);
+    CHECK_OK(sp_inspect_list(&query, &row, 1, &page));
+    CHECK(sp_pid_equal(row.process.pid, pool.jobs.pid));
+    CHECK_INT(row.process.mailbox, 4);
+    CHECK_OK(gate_open(gate, &nothing));
+    CHECK_INT(end_pool(pool).finished, 5);
+    world_close();
 }
 
 /* case 97: ten with 100 each; two remain. */

@@ -2,8 +2,6 @@
 
 #include "runtime/mailbox.h"
 
-#include <assert.h>
-
 /* Look at everything once more. */
 #define ACTOR_LOOK (SP__ACTOR_WAKE | SP__ACTOR_ROOM)
 
@@ -193,10 +191,6 @@ bool sp__actor_try_park(struct sp__actor *actor, bool receiving)
                 atomic_fetch_and_explicit(&actor->state, ~ACTOR_LOOK, memory_order_acquire);
             return false;
         }
-        /* relaxed: its own. */
-        assert(!receiving || (state & (SP__ACTOR_KEEPS | SP__ACTOR_SPECIAL)) ||
-               (uint32_t)(state >> 32) ==
-                   atomic_load_explicit(&actor->taken, memory_order_relaxed));
         wanted = state & ~SP__ACTOR_QUEUED;
         if (receiving)
             wanted |= SP__ACTOR_RECEIVING;
