@@ -243,6 +243,33 @@ def draws_the_tree_folds_it_and_flashes(page, run):
 
 
 @case
+def a_deep_tree_fits_a_laptop(page, run):
+    nodes = []
+
+    def add(name, parent):
+        nodes.append({"pid": f"0.{len(nodes)}.1", "name": name, "label": "server", "status": "idle",
+                      "mailbox": 0, "parent": parent, "children": 0})
+        return nodes[-1]["pid"]
+
+    parent = None
+    for depth in range(7):
+        parent = add(f"supervisor of level {depth}", parent)
+        for worker in range(4):
+            add(f"worker {worker} with a long name", parent)
+    page.route(api_tree={"truncated": False, "total": len(nodes), "nodes": nodes})
+    page.size(1300, 800)
+    go(page, "tree")
+    page.until("document.querySelectorAll('.node').length === 36")
+    page.until("(() => { const at = document.querySelector('.drawing'); "
+               "return at.scrollWidth <= at.clientWidth; })()")
+    inside = page.js("(() => { const edge = document.querySelector('.drawing').getBoundingClientRect().right;"
+                     "return [...document.querySelectorAll('.node')]"
+                     ".every(n => n.getBoundingClientRect().right <= edge); })()")
+    check(inside, "nothing is behind the edge")
+    page.route()
+
+
+@case
 def shows_what_ended_and_what_took_over(page, run):
     go(page, "exits")
     page.until("[...document.querySelectorAll('tbody tr')].some(r => "

@@ -1,18 +1,59 @@
 // Who started whom, drawn: collapsible, and a restart flashes.
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { hierarchy, tree as treeLayout } from 'd3-hierarchy';
 import { usePoll } from './api.js';
 import { exact } from './format.js';
 import { Nothing, short, titleOf } from './parts.jsx';
 
 const ROW = 30;
-const PHONE = 640; // narrower screens get narrower columns
 const OPEN_MAX = 24; // children shown before one asks for all
 const ALIKE_MAX = 6; // more children of one kind without names are one group
 const FLASH_MS = 2500;
-const column = () => (innerWidth < PHONE ? 135 : 210);
-const nameMax = () => (innerWidth < PHONE ? 14 : 22);
+const NAME_MAX = 22; // characters, where there is room
+const CHARACTER = 7.2; // px
+const DOT = 14; // px from the middle of a circle to its title
+const GAP = 56; // px for the branches, where there is room
+const GAP_MIN = 26;
+const COLUMN_MIN = 92; // px: narrower columns say nothing, so that the drawing scrolls instead
+const SIDE = 20; // px to the left of the root, and to the right of the last column
 const ROOT = 'root';
+
+const textOf = (node) => short(node.title, NAME_MAX) + (node.mailbox ? ` ${node.mailbox}  ` : '');
+
+// Where each column begins: as wide as its titles, and all of them narrower where they would not fit.
+function columnsOf(nodes, room) {
+    const wide = [];
+    for (const at of nodes) wide[at.depth] = Math.max(wide[at.depth] || 0, DOT + GAP + CHARACTER * textOf(at.data).length);
+    const last = wide.length - 1;
+    wide[last] -= GAP;
+    const least = wide.map((px) => Math.min(px, COLUMN_MIN));
+    const sum = (list) => list.reduce((a, b) => a + b, 0);
+    const spare = sum(wide) - sum(least);
+    const over = Math.min(spare, Math.max(0, sum(wide) + 2 * SIDE - room));
+    const widths = wide.map((px, depth) => px - (spare ? (px - least[depth]) * (over / spare) : 0));
+    const starts = widths.map((_, depth) => sum(widths.slice(0, depth)));
+    const fits = (px, depth) => Math.max(5, Math.floor((px - DOT - (depth === last ? 0 : GAP_MIN)) / CHARACTER));
+    const names = widths.map((px, depth) => (over ? Math.min(NAME_MAX, fits(px, depth)) : NAME_MAX));
+    return { starts, names, width: Math.ceil(sum(widths) + 2 * SIDE) };
+}
+
+// How wide an element's content may be, now and when it changes.
+function useRoom() {
+    const [element, setElement] = useState(null);
+    const [room, setRoom] = useState(innerWidth);
+    useLayoutEffect(() => {
+        if (!element) return undefined;
+        const look = () => {
+            const style = getComputedStyle(element);
+            setRoom(element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+        };
+        const observer = new ResizeObserver(look);
+        observer.observe(element);
+        look();
+        return () => observer.disconnect();
+    }, [element]);
+    return [setElement, room];
+}
 
 // Those with children first, then those with names; and a crowd without names is one node.
 function arranged(node) {
@@ -107,7 +148,7 @@ function onNodeKey(event, act) {
     event.preventDefault();
 }
 
-function Node({ at, flash, collapsed, toggle, showAll }) {
+function Node({ at, x, nameMax, flash, collapsed, toggle, showAll }) {
     const node = at.data;
     const many = node.children.length;
     const told = node.total || many;
@@ -125,11 +166,11 @@ function Node({ at, flash, collapsed, toggle, showAll }) {
     return (
         <g class={`node ${flash ? 'flash' : ''} ${node.pid ? '' : 'virtual'}`} tabindex={0} role="treeitem"
             aria-label={label} aria-level={at.depth + 1} aria-expanded={many ? !collapsed : undefined}
-            transform={`translate(${at.y},${at.x})`} onKeyDown={(event) => onNodeKey(event, act)}>
+            transform={`translate(${x},${at.x})`} onKeyDown={(event) => onNodeKey(event, act)}>
             <circle r={many ? 9 : 5} class={`dot status-${node.status}`} onClick={act.toggle} />
             {many ? <text class="sign" dy="0.35em" onClick={act.toggle}>{collapsed ? '+' : '−'}</text> : null}
             <text class="title" x={14} dy="0.35em" onClick={act.open}>
-                {short(node.title, nameMax())}
+                {short(node.title, nameMax)}
                 {node.mailbox ? <tspan class="dim"> {node.mailbox}✉</tspan> : null}
                 {flash ? <tspan class="restarted"> restarted</tspan> : null}
                 <title>{label}</title>
@@ -144,14 +185,19 @@ export function Tree() {
     const [all, setAll] = useState(new Set());
     const root = useMemo(() => data && keyed(data.nodes), [data]);
     const flashes = useFlashes(root);
+    const [drawing, room] = useRoom();
     if (!root) return <Nothing error={error} />;
-    const wide = column();
-    const laid = treeLayout().nodeSize([ROW, wide])(hierarchy(root, (node) => shown(node, collapsed, all)));
+    const laid = treeLayout().nodeSize([ROW, 1])(hierarchy(root, (node) => shown(node, collapsed, all)));
     const nodes = laid.descendants();
     const xs = nodes.map((node) => node.x);
     const top = Math.min(...xs) - ROW;
     const height = Math.max(...xs) - top + ROW;
-    const width = (laid.height + 1) * wide;
+    const { starts, names, width } = columnsOf(nodes, room);
+    const branch = (from, to) => {
+        const [left, right] = [starts[from.depth], starts[to.depth]];
+        const bend = right - Math.min((right - left) / 2, GAP);
+        return `M${left},${from.x}H${bend - (right - bend)}C${bend},${from.x} ${bend},${to.x} ${right},${to.x}`;
+    };
     const with_ = (set, key) => new Set(set.has(key) ? [...set].filter((k) => k !== key) : [...set, key]);
     return (
         <>
@@ -161,14 +207,13 @@ export function Tree() {
                 {data.truncated ? ` ${exact(data.nodes.length)} of ${exact(data.total)} processes: those with names, and the oldest.` : ''}
             </p>
             {error ? <Nothing error={error} /> : null}
-            <div class="scroll drawing">
-                <svg role="tree" aria-label="Supervision tree" width={width} height={height} viewBox={`-20 ${top} ${width} ${height}`}>
+            <div class="scroll drawing" ref={drawing}>
+                <svg role="tree" aria-label="Supervision tree" width={width} height={height} viewBox={`-${SIDE} ${top} ${width} ${height}`}>
                     {laid.links().map((link) => (
-                        <path key={link.target.data.key} class="branch"
-                            d={`M${link.source.y},${link.source.x}C${link.source.y + wide / 2},${link.source.x} ${link.target.y - wide / 2},${link.target.x} ${link.target.y},${link.target.x}`} />
+                        <path key={link.target.data.key} class="branch" d={branch(link.source, link.target)} />
                     ))}
                     {nodes.map((at) => (
-                        <Node key={at.data.key} at={at} flash={flashes.has(at.data.key)} collapsed={folded(at.data, collapsed)}
+                        <Node key={at.data.key} at={at} x={starts[at.depth]} nameMax={names[at.depth]} flash={flashes.has(at.data.key)} collapsed={folded(at.data, collapsed)}
                             toggle={(key) => setCollapsed(with_(collapsed, key))} showAll={(key) => setAll(with_(all, key))} />
                     ))}
                 </svg>
