@@ -194,6 +194,12 @@ TEST(a_fault_leaves_a_report_with_what_was_known)
     puppet_exit(gate, NULL);
     CHECK_OK(sp_join(caller, WORLD_PATIENCE, NULL));
     said_wait("crash report: ", 1);
+    struct sp_exit ended;
+    char path[320];
+    report_find(1, path, sizeof(path));
+    CHECK_INT(sp_exits_recent(world_runtime(), 0, &ended, 1), 1);
+    CHECK(sp_pid_equal(ended.pid, fragile.pid));
+    CHECK_STR(ended.report, path);
     const char *text = report_read(1);
     CHECK_CONTAINS(text, "crash report 1 of a process\n");
     CHECK_CONTAINS(text, "fault: SIGSEGV at 0x8 in fall");
@@ -234,6 +240,9 @@ TEST(no_more_files_are_written_than_allowed)
     }
     said_wait("crash report: ", 2);
     said_wait("crash reports: 2 were written, no more are", 1);
+    struct sp_exit ended[5];
+    CHECK_INT(sp_exits_recent(world_runtime(), 0, ended, 5), 5);
+    CHECK(ended[1].report[0] != '\0' && ended[2].report[0] == '\0');
     CHECK_INT(reports(), 2);
     CHECK_CONTAINS(report_read(2), "fault: SIGABRT in ");
     world_close();

@@ -13,7 +13,7 @@ SP_EXTERN_C_BEGIN
 
 struct sp_runtime;
 
-/** Ends that are kept; 100 KiB a runtime, from the first one on. */
+/** Ends that are kept; 150 KiB a runtime, from the first one on. */
 #define SP_EXITS_KEPT 256
 /** Bytes that a name and a reason are cut at, with the 0. */
 #define SP_EXIT_NAME_MAX 64
@@ -30,8 +30,9 @@ struct sp_exit {
     sp_duration age;          /**< how long it lived */
     const char *label;        /**< static text: its class, or what it was spawned as */
     enum sp_reason_kind kind; /**< KILLED, ERROR, FAULT, ... */
-    char name[SP_EXIT_NAME_MAX];     /**< registered name, cut; empty: none */
-    char reason[SP_EXIT_REASON_MAX]; /**< its text, cut */
+    char name[SP_EXIT_NAME_MAX];      /**< registered name, cut; empty: none */
+    char reason[SP_EXIT_REASON_MAX];  /**< its text, cut */
+    char report[SP_FAULT_REPORT_MAX]; /**< as in sp_fault, where it was one; else empty */
 };
 
 /** The newest ends with `seq` larger than `since` (0: all that are kept), the oldest first: fills

@@ -37,6 +37,8 @@ enum sp_reason_kind {
 
 /** Frames of the stack that a fault record keeps. */
 #define SP_FAULT_FRAMES_MAX 32
+/** Bytes of the path of a crash report, with the 0. */
+#define SP_FAULT_REPORT_MAX 192
 
 /** A contained fault. */
 struct sp_fault {
@@ -47,6 +49,9 @@ struct sp_fault {
     const char *handler;               /**< operation that was running, or "entry", "init", ... */
     int frame_count;                   /**< entries of `frames` */
     void *frames[SP_FAULT_FRAMES_MAX]; /**< return addresses, innermost first */
+    char report[SP_FAULT_REPORT_MAX];  /**< path of its crash report, which may still be written,
+                                            or only the file's name where that is too long; empty:
+                                            there is none (sp_runtime_options.crash) */
 };
 
 struct sp_reason;

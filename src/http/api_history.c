@@ -38,6 +38,7 @@ static void exit_write(struct sp__json *json, const struct sp_exit *one)
     sp__json_text(json, "label", one->label);
     sp__json_text(json, "kind", sp_reason_kind_text(one->kind));
     sp__json_text(json, "reason", one->reason);
+    sp__json_text(json, "report", one->report[0] == '\0' ? NULL : one->report);
     sp__json_pid(json, "cause", one->cause);
     sp__json_pid(json, "parent", one->parent);
     sp__json_pid(json, "restarted", one->restarted);

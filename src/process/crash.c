@@ -172,7 +172,14 @@ static void crash_done(struct sp__job *job)
 
 /* ---- the process ---- */
 
-static sp_err crash_submit(struct sp_process *self, const struct sp_fault *fault, uint32_t number)
+/* Where to look for it: a path that is too long would lead nowhere when it is cut. */
+static void crash_tell(struct sp_fault *fault, const char *path)
+{
+    const char *told = strlen(path) < sizeof(fault->report) ? path : strrchr(path, '/') + 1;
+    memcpy(fault->report, told, strlen(told) + 1);
+}
+
+static sp_err crash_submit(struct sp_process *self, struct sp_fault *fault, uint32_t number)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
     struct crash_job *own = sp__malloc(sizeof(*own));
@@ -188,14 +195,17 @@ static sp_err crash_submit(struct sp_process *self, const struct sp_fault *fault
     sp_err err = named ? SP_OK : SP_ERR_TOOBIG;
     if (err == SP_OK) {
         crash_facts(own, self, wall_ns, number);
+        crash_tell(fault, own->path);
         err = runtime->ops->blocking(runtime, &own->job);
     }
-    if (err != SP_OK)
+    if (err != SP_OK) {
+        fault->report[0] = '\0';
         sp__free(own);
+    }
     return err;
 }
 
-void sp__crash_report(struct sp_process *self, const struct sp_fault *fault)
+void sp__crash_report(struct sp_process *self, struct sp_fault *fault)
 {
     struct sp_runtime *runtime = sp__process_runtime(self);
     const struct sp_crash_options *options = &runtime->options.crash;

@@ -9,8 +9,8 @@
 
 #include "process/process.h"
 
-/** Write a report of what the process was at. Without memory, or a thread for it, the log says so.
- *  Context: the owner, after its fault, not on the stack that faulted. */
-void sp__crash_report(struct sp_process *self, const struct sp_fault *fault) SP_NONNULL;
+/** Write a report of what the process was at, and its path into the fault. Without memory, or a thread
+ *  for it, the log says so. Context: the owner, after its fault, not on the stack that faulted. */
+void sp__crash_report(struct sp_process *self, struct sp_fault *fault) SP_NONNULL;
 
 #endif

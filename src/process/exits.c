@@ -67,6 +67,9 @@ static void exits_describe(struct sp_process *self, const struct sp_reason *reas
     if (cause != NULL)
         out->cause = sp_reason_process(cause);
     (void)snprintf(out->reason, sizeof(out->reason), "%s", sp_reason_text(reason));
+    const struct sp_fault *fault = sp_reason_fault(reason);
+    if (fault != NULL)
+        memcpy(out->report, fault->report, sizeof(out->report));
     sp__lock_lock(&self->lock);
     const char *name = self->extra == NULL ? NULL : self->extra->name;
     if (name != NULL)

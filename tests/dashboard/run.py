@@ -408,6 +408,7 @@ def draws_recorded_events_exits_and_letters(page, run):
                "pid": "0.1.1", "text": "add", "duration_us": 90 * (n % 3)} for n in range(200)]
     exits = [{"seq": 1, "t_ms": 5.0, "pid": "0.1.1", "name": EVIL, "label": "server",
               "kind": "error", "reason": f"out of paper {EVIL}", "cause": "0.3.1",
+              "report": "/var/crash/spawned-crash-1.txt",
               "parent": None, "restarted": "0.4.1", "age_ms": 12.0}]
     letters = [{"seq": 1, "t_ms": 6.0, "from": "0.2.1", "to": "0.1.1", "operation": EVIL,
                 "reason": "no process"}]
@@ -425,6 +426,7 @@ def draws_recorded_events_exits_and_letters(page, run):
     page.until("document.querySelector('main').textContent.includes('out of paper')")
     page.until("document.querySelector('main').textContent.includes('no process')")
     check("4 error" in text(page, ".counts"), "counts")
+    check("/var/crash/spawned-crash-1.txt" in text(page, ".report"), "where its report is")
     check(page.js("document.querySelector('td a[href=\"#/process/0.4.1\"]') !== null"),
           "whoever took over")
     check(page.js("document.querySelector('main img, main script')") is None, "text stays text")

@@ -43,6 +43,7 @@ function Reason({ row }) {
         <span class={`reason reason-${row.kind}`}>
             <span aria-hidden="true">{KIND_SIGNS[row.kind] || '·'}</span> {row.reason.startsWith(row.kind) ? row.reason : `${row.kind}: ${row.reason}`}
             {row.cause ? <span class="dim"> because of <code>{row.cause}</code></span> : null}
+            {row.report ? <div class="report dim">Report: <code>{row.report}</code></div> : null}
         </span>
     );
 }
