@@ -309,15 +309,14 @@ static uint64_t page_number_key(const struct page_walk *walk, struct sp_process 
 /* It came too late where there are as many before it. Inside an epoch section. */
 static void page_look(struct page_walk *walk, struct sp_process *process, uint32_t slot)
 {
-    struct page_entry entry;
-    if (page_glance(walk, process, &entry.key) && page_too_late(walk, entry.key, slot))
+    uint64_t key;
+    if (page_glance(walk, process, &key) && page_too_late(walk, key, slot))
         return;
     /* acquire: as in lookup. */
     uint64_t serial = atomic_load_explicit(&process->serial, memory_order_acquire);
     if (serial == 0 || (serial & SP__SERIAL_DEAD))
         return;
-    entry.pid = (sp_pid){ serial, slot, 0 };
-    entry.text[0] = '\0';
+    struct page_entry entry = { .pid = { serial, slot, 0 } };
     if (walk->query->sort != SP_INSPECT_NAME)
         entry.key = page_number_key(walk, process);
     else if (!page_name_key(process, &entry))
@@ -371,8 +370,7 @@ static void page_walk_full(struct page_walk *walk)
         for (size_t i = 0; i < count; i++) {
             if (!page_read(walk, pids[i], &row) || !page_matches(walk->query, &row))
                 continue;
-            struct page_entry entry;
-            entry.pid = pids[i];
+            struct page_entry entry = { .pid = pids[i] };
             page_row_key(walk->query, &row, &entry);
             page_keep(walk, &entry);
         }
