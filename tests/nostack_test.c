@@ -135,6 +135,7 @@ TEST(without_a_stack_for_its_own_thread_a_process_ends_alone)
 
 /* As docs/limits.md says it. */
 static const rlim_t ulimit_2000000 = (rlim_t)2000000 * 1024;
+static const rlim_t ulimit_500000 = (rlim_t)500000 * 1024;
 
 TEST(without_the_address_space_for_all_slots_no_runtime_starts)
 {
@@ -154,6 +155,19 @@ TEST(with_fewer_slots_a_runtime_works_in_little_address_space)
         SKIP("needs its address space for itself");
     rlim_t before = limit_address_space(ulimit_2000000);
     world_open(&(struct sp_runtime_options){ .workers = 2, .processes_max = 1000000 });
+    check_world_works();
+    stress_settle();
+    world_close();
+    limit_address_space(before);
+}
+
+TEST(with_fewer_timers_too_a_runtime_works_in_less)
+{
+    if (SANITIZED || sp_test_slow())
+        SKIP("needs its address space for itself");
+    rlim_t before = limit_address_space(ulimit_500000);
+    world_open(&(struct sp_runtime_options){
+        .workers = 2, .processes_max = 100000, .timers_max = 100000 });
     check_world_works();
     stress_settle();
     world_close();

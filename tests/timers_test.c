@@ -284,6 +284,36 @@ TEST(a_timer_refuses_what_it_cannot_do)
     CHECK_ERR(sp_timer_cancel_key(1, NULL), SP_ERR_NOTCONTEXT);
 }
 
+TEST(timers_max_timers_can_be_armed_and_no_end_of_more_cannot)
+{
+    enum { MAX = 1000, KEPT = 128 * (1 + 1 + 64) }; /* those that threads keep ready */
+    static sp_timer timers[MAX + KEPT + 1];
+    world_open(
+        &(struct sp_runtime_options){ .workers = 1, .stuck_threads_max = 1, .timers_max = MAX });
+    struct sp_timer_options late = { .after = NEVER_IN_THIS_TEST };
+    int armed = 0;
+    sp_err err = SP_OK;
+    while (armed < MAX + KEPT + 1 && err == SP_OK) {
+        err = start_note(sp_self(), armed, &late, &timers[armed]);
+        armed += err == SP_OK;
+    }
+    CHECK_ERR(err, SP_ERR_LIMIT);
+    CHECK(armed >= MAX && armed <= MAX + KEPT);
+    CHECK_INT(timers_armed(), armed);
+    CHECK_OK(sp_timer_cancel(timers[0], NULL));
+    CHECK_OK(start_note(sp_self(), armed, &late, NULL));
+    CHECK_ERR(start_note(sp_self(), armed, &late, NULL), SP_ERR_LIMIT);
+    world_close();
+}
+
+TEST(more_timers_max_than_there_can_be_is_refused)
+{
+    struct sp_runtime *runtime = NULL;
+    struct sp_runtime_options options = { .timers_max = 16777217 };
+    CHECK_ERR(sp_runtime_create(&options, &runtime), SP_ERR_INVALID);
+    CHECK_PTR(runtime, NULL);
+}
+
 static int boxes;
 
 struct box {

@@ -43,6 +43,8 @@ struct sp_crash_options {
 struct sp_runtime_options {
     uint32_t workers;       /**< threads that run processes; default: one per CPU */
     uint32_t processes_max; /**< live processes; default 16,777,216 */
+    uint32_t timers_max;    /**< armed timers that send messages, and some that threads keep ready;
+                                 default 16,777,216 */
     uint32_t mailbox_max;   /**< messages per mailbox; default 65,536 */
     uint32_t throughput;    /**< messages a process handles per turn; default 100; more
                                         than 65,535 are so many */
@@ -71,8 +73,8 @@ struct sp_runtime_options {
 };
 
 /** Start a runtime. `options` NULL: all defaults.
- *  Errors: NOMEM (or no address space for `processes_max`); INVALID (an option out of range);
- *  LIMIT (the system gives no thread); IO (no poller).
+ *  Errors: NOMEM (or no address space for `processes_max` and `timers_max`); INVALID (an option out
+ *  of range); LIMIT (the system gives no thread); IO (no poller).
  *  Ownership: the caller ends it with sp_runtime_destroy().
  *  Context: any thread that is not a process of a runtime. */
 SP_API SP_NODISCARD SP_NONNULL_ARGS(2) sp_err

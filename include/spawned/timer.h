@@ -26,8 +26,8 @@ struct sp_timer_options {
 };
 
 /** Arm a timer that sends a copy of `*payload` to `to`.
- *  Errors: NOPROC, NOMEM, NOTCONTEXT; INVALID (negative time; a key with a foreign process; a
- *  period with a payload type that owns something).
+ *  Errors: NOPROC, NOMEM, NOTCONTEXT; LIMIT (timers_max); INVALID (negative time; a key with a
+ *  foreign process; a period with a payload type that owns something).
  *  Ownership: as sp_send().
  *  Units: `after` and `period` are exact to the nanosecond; never early.
  *  Context: process. `out_timer` may be NULL. */

@@ -29,6 +29,7 @@
 enum {
     RUNTIME_WORKERS_MAX = 1024,
     RUNTIME_PROCESSES_MAX = SP__SLAB_MAX,
+    RUNTIME_TIMERS_MAX = SP__SLAB_MAX,
     RUNTIME_MAILBOX_MAX = 65536,
     RUNTIME_THROUGHPUT = 100,
     RUNTIME_THROUGHPUT_MAX = UINT16_MAX,
@@ -59,6 +60,8 @@ static void options_default(struct sp_runtime_options *options)
         options->workers = sp__backend_chosen()->cpus();
     if (options->processes_max == 0)
         options->processes_max = RUNTIME_PROCESSES_MAX;
+    if (options->timers_max == 0)
+        options->timers_max = RUNTIME_TIMERS_MAX;
     if (options->mailbox_max == 0)
         options->mailbox_max = RUNTIME_MAILBOX_MAX;
     if (options->throughput == 0)
@@ -93,7 +96,7 @@ static bool options_choices_valid(const struct sp_runtime_options *options)
 static sp_err options_check(const struct sp_runtime_options *options)
 {
     if (options->workers > RUNTIME_WORKERS_MAX || options->processes_max > RUNTIME_PROCESSES_MAX ||
-        !sp__mailbox_max_valid(options->mailbox_max) ||
+        options->timers_max > RUNTIME_TIMERS_MAX || !sp__mailbox_max_valid(options->mailbox_max) ||
         options->stuck_threads_max > RUNTIME_STUCK_THREADS_MAX ||
         (options->stuck_after.ns > 0 && options->stuck_after.ns < SP_NS_PER_MS) ||
         options->stuck_after.ns > 3600 * SP_NS_PER_S || options->poll_spin.ns > SP_NS_PER_MS ||
@@ -153,14 +156,31 @@ static void runtime_free(struct sp_runtime *runtime)
     sp__free(runtime);
 }
 
-/* Room for the living, for the dead that wait for their grace period (some batches of each
- * thread), and for the free ones in caches. */
-static uint32_t runtime_slots(const struct sp_runtime_options *options)
+/* Room for `max` and for what each thread keeps. */
+static uint32_t runtime_slots(const struct sp_runtime_options *options, uint64_t max,
+                              uint64_t thread)
 {
-    uint64_t thread = 4 * SP__EPOCH_BATCH + SP__SLAB_CACHE_MAX;
-    uint64_t slots =
-        options->processes_max + thread * (options->workers + options->stuck_threads_max + 64);
-    return slots < RUNTIME_PROCESSES_MAX ? (uint32_t)slots : RUNTIME_PROCESSES_MAX;
+    uint64_t slots = max + thread * (options->workers + options->stuck_threads_max + 64);
+    return slots < SP__SLAB_MAX ? (uint32_t)slots : SP__SLAB_MAX;
+}
+
+static sp_err runtime_slabs(struct sp_runtime *runtime)
+{
+    const struct sp_runtime_options *options = &runtime->options;
+    /* The dead that wait for their grace period, and the free ones in its cache. */
+    uint64_t dead = 4 * SP__EPOCH_BATCH + SP__SLAB_CACHE_MAX;
+    sp_err err =
+        sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
+                        runtime_slots(options, options->processes_max, dead), &runtime->processes);
+    if (err == SP_OK)
+        err = sp__slab_create(sp__timer_slot_size(), 64,
+                              runtime_slots(options, options->timers_max, SP__SLAB_CACHE_MAX),
+                              &runtime->timer_slots);
+    if (err == SP_OK && !runtime->real) {
+        sp__slab_set_fill(runtime->processes, RUNTIME_SIM_FILL);
+        sp__slab_set_fill(runtime->timer_slots, RUNTIME_SIM_FILL);
+    }
+    return err;
 }
 
 /* The pool knows its default, and rounds: others go by what the option says then. */
@@ -178,18 +198,9 @@ static sp_err runtime_fibers(struct sp_runtime *runtime)
 
 static sp_err runtime_parts(struct sp_runtime *runtime)
 {
-    const struct sp_runtime_options *options = &runtime->options;
     sp_err err = runtime_fibers(runtime);
     if (err == SP_OK)
-        err = sp__slab_create(sizeof(struct sp_process), _Alignof(struct sp_process),
-                              runtime_slots(options), &runtime->processes);
-    if (err == SP_OK)
-        err = sp__slab_create(sp__timer_slot_size(), 64, RUNTIME_PROCESSES_MAX,
-                              &runtime->timer_slots);
-    if (err == SP_OK && !runtime->real) {
-        sp__slab_set_fill(runtime->processes, RUNTIME_SIM_FILL);
-        sp__slab_set_fill(runtime->timer_slots, RUNTIME_SIM_FILL);
-    }
+        err = runtime_slabs(runtime);
     if (err == SP_OK)
         err = sp__registry_create(runtime->seed, &runtime->registry);
     if (err == SP_OK)
