@@ -34,7 +34,8 @@ for workers in 1 4; do
     check "$folder/made.log" 4 "$workers" "$@"
 done
 if [ -r /var/log/dpkg.log ]; then
-    check /var/log/dpkg.log 3 4 "$@"
+    cp /var/log/dpkg.log "$folder/packages.log" # it may grow meanwhile
+    check "$folder/packages.log" 3 4 "$@"
 fi
 
 if "$@" "$folder/nowhere" 1 2>"$folder/err"; then
