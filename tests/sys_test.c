@@ -80,6 +80,16 @@ __attribute__((no_sanitize("undefined"))) static void till_format(const struct t
     (void)snprintf(text, size, "%d coins", till->money);
 }
 
+static void till_health(const struct till *till, struct sp_health *out)
+{
+    out->status = SP_HEALTHY;
+    if (till->gate == NULL)
+        return;
+    atomic_store(&till->gate->entered, true);
+    while (!atomic_load(&till->gate->open))
+        sp_yield();
+}
+
 SP_STATE(till, struct till);
 SP_ON_INIT(till);
 SP_ON_CAST(till, put);
@@ -88,7 +98,8 @@ SP_ON_CALL(till, take);
 SP_ON_CALL(till, later);
 SP_ON_CALL(till, ask_back);
 SP_ON_FORMAT(till);
-SP_CLASS(till, .init = till__init, .format = till__format);
+SP_ON_HEALTH(till);
+SP_CLASS(till, .init = till__init, .format = till__format, .health = till__health);
 
 /* Has no format function. */
 SP_SERVER(mute, sp_empty);
@@ -297,6 +308,32 @@ TEST(questions_go_with_who_asked_them)
     CHECK_INT(questions_of(till.pid), 0);
     atomic_store(&gate.open, true);
     CHECK_STR(state_of(till.pid), "3 coins");
+    world_close();
+}
+
+static void asks_health(void *arg)
+{
+    struct sp_health_check check;
+    struct sp_health_report report;
+    (void)arg;
+    sp_ignore(sp_health(NULL, &check, 1, &report));
+}
+
+TEST(a_question_that_comes_while_the_health_is_told_is_answered_after_it)
+{
+    struct gate gate = { .open = false };
+    sp_pid asker;
+    world_open(NULL);
+    till_ref till = till_new(3, &gate);
+    CHECK_OK(sp_spawn(asks_health, NULL, NULL, NULL));
+    while (!atomic_load(&gate.entered))
+        sp_yield();
+    CHECK_OK(sp_spawn(asks_for_ever, &till.pid,
+                      &(struct sp_spawn_options){ .arg_size = sizeof(till.pid) }, &asker));
+    while (questions_of(till.pid) == 0)
+        sp_yield();
+    atomic_store(&gate.open, true);
+    CHECK_OK(sp_join(asker, WORLD_PATIENCE, NULL));
     world_close();
 }
 

@@ -561,8 +561,9 @@ static bool server_pause(struct sp_process *self, struct sp__server *server,
 {
     *out_turn = SP__TURN_YIELD;
     if (!sp__mailbox_waiting(&self->actor)) {
-        if (self->attention & SP__ATTEND_CALLBACKS)
-            return true; /* one posted itself again, and there was no message in between */
+        /* One posted itself again, or came while another ran: there was no message in between. */
+        if (self->attention & (SP__ATTEND_CALLBACKS | SP__ATTEND_SYS))
+            return true;
         if ((self->attention & SP__ATTEND_IDLE) && server_idle(self, server))
             return true;
         *out_turn = SP__TURN_IDLE;
