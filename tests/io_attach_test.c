@@ -28,6 +28,8 @@ enum desk_mode {
     DESK_DROPS,    /* drops the stream in the middle of a batch */
     DESK_DETACHES, /* detaches after the first frame and reads on by itself */
     DESK_FLOODS,   /* answers each frame with 64 KiB */
+    DESK_SERVES,   /* that too, and waits at the gate after each batch */
+    DESK_STEPS,    /* pauses in each frame, and resumes after each batch */
     DESK_SWITCHES, /* from lines to lengths, after the line "switch" */
     DESK_FAULTS,
 };
@@ -110,9 +112,14 @@ static void desk_detached(struct desk *self, struct sp_stream *stream)
     desk_report(self, -1);
 }
 
-static void desk_act(struct desk *self, struct sp_stream *stream, const struct sp_frame *frame)
+static sp_err desk_wait(const struct desk *self)
 {
     sp_empty nothing;
+    return barrier_pass((barrier_ref){ self->set.gate }, &(sp_empty){ 0 }, &nothing, sp_never());
+}
+
+static void desk_act(struct desk *self, struct sp_stream *stream, const struct sp_frame *frame)
+{
     switch (self->set.mode) {
     case DESK_LOGS:
         break;
@@ -121,11 +128,11 @@ static void desk_act(struct desk *self, struct sp_stream *stream, const struct s
         break;
     case DESK_WAITS:
         /* It may end first, with the world: then nothing holds back the frames that came. */
-        if (barrier_pass((barrier_ref){ self->set.gate }, &(sp_empty){ 0 }, &nothing, sp_never()) !=
-            SP_OK)
+        if (desk_wait(self) != SP_OK)
             sp_stream_pause(stream);
         break;
     case DESK_PAUSES:
+    case DESK_STEPS:
         sp_stream_pause(stream);
         break;
     case DESK_DROPS:
@@ -137,6 +144,7 @@ static void desk_act(struct desk *self, struct sp_stream *stream, const struct s
         desk_detached(self, stream);
         break;
     case DESK_FLOODS:
+    case DESK_SERVES:
         sp_ignore(sp_stream_send(stream, flood, sizeof(flood))); /* the peer may be gone */
         break;
     case DESK_SWITCHES:
@@ -166,6 +174,10 @@ static void desk_on_batch(void *arg, struct sp_stream *stream)
     struct desk *self = arg;
     CHECK(stream == self->stream);
     desk_note(self, "", 0, '/');
+    if (self->set.mode == DESK_SERVES)
+        sp_ignore(desk_wait(self)); /* it may end first, with the world */
+    else if (self->set.mode == DESK_STEPS)
+        sp_stream_resume(stream);
 }
 
 static void desk_on_end(void *arg, struct sp_stream *stream, const struct sp_stream_end *end)
@@ -580,6 +592,38 @@ TEST(attach_does_not_read_from_a_peer_that_does_not_read)
         CHECK_OK(end_read_exact(&rig.peer, got, sizeof(flood), IO_PATIENCE));
         CHECK(memcmp(got, flood, sizeof(flood)) == 0);
     }
+    io_close();
+}
+
+TEST(attach_goes_on_when_its_batch_resumes_it)
+{
+    struct rig rig = rig_lines();
+    rig_set(&rig, DESK_STEPS);
+    CHECK_OK(end_write(&rig.peer, "one\ntwo\nthree\n", 14));
+    rig_await_log(&rig, "one|/two|/three|/");
+    CHECK_OK(end_write(&rig.peer, "four\nfive\nsix", 13));
+    CHECK_OK(end_shutdown(&rig.peer));
+    rig_await_end(SP_ERR_EOF);
+    rig_await_log(&rig, "four|/five|/six|/EOF.");
+    io_close();
+}
+
+TEST(attach_goes_on_when_its_output_went_out_during_its_batch)
+{
+    struct rig rig =
+        rig_open(&(struct sp_attach){ .codec = &sp_lines, .output_pause = 1024 }, &link_small);
+    static char got[sizeof(flood)];
+    memset(flood, 'f', sizeof(flood));
+    rig_set(&rig, DESK_SERVES);
+    CHECK_OK(end_write(&rig.peer, "x\nx\nx", 5));
+    CHECK_OK(end_shutdown(&rig.peer));
+    for (int i = 0; i < 3; i++) {
+        rig_await_waiting(&rig, 1);
+        CHECK_OK(end_read_exact(&rig.peer, got, sizeof(got), IO_PATIENCE));
+        CHECK_MEM(got, flood, sizeof(got));
+        rig_open_barrier(&rig);
+    }
+    rig_await_end(SP_ERR_EOF);
     io_close();
 }
 

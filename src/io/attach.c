@@ -273,6 +273,13 @@ static void attached_close_window(struct sp__attached *self)
     attached_clock_rest(self);
 }
 
+static void attached_decode_rest(struct sp__attached *self, bool ended)
+{
+    attached_open_rest(self, ended);
+    attached_hand_out(self);
+    attached_close_window(self);
+}
+
 /* ---- reading ---- */
 
 /* Room in `rest`, in proportion to what has arrived, whatever length the peer promised. */
@@ -338,9 +345,9 @@ static void attached_finish(struct sp__attached *self, sp_err err)
 {
     const char *text = NULL;
     if (err == SP_ERR_EOF) {
-        attached_open_rest(self, true);
-        attached_hand_out(self);
-        attached_close_window(self);
+        do
+            attached_decode_rest(self, true);
+        while (self->undecoded && attached_goes(self));
         if (self->paused || self->blocked)
             return; /* goes on later, and comes here again */
     } else if (err == SP_ERR_TOOBIG) {
@@ -355,6 +362,12 @@ static void attached_read_all(struct sp__attached *self, char *scratch, size_t s
 {
     size_t budget = self->options.turn_max;
     while (attached_goes(self)) {
+        /* Handing out was stopped: before this turn, or in it, and what stopped it is over
+         * already. The peer may wait for these answers before it sends more. */
+        if (self->undecoded) {
+            attached_decode_rest(self, false);
+            continue;
+        }
         if (budget == 0) {
             sp__event_post(&self->input.event); /* after the server's next message */
             return;
@@ -378,11 +391,6 @@ static void attached_read_all(struct sp__attached *self, char *scratch, size_t s
 static void attached_turn(struct sp__attached *self, char *scratch, size_t size)
 {
     self->in_turn = true;
-    if (self->undecoded && attached_goes(self)) {
-        attached_open_rest(self, false);
-        attached_hand_out(self);
-        attached_close_window(self);
-    }
     attached_read_all(self, scratch, size);
     self->in_turn = false;
     if (self->stream == NULL) {
