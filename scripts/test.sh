@@ -77,7 +77,7 @@ main() {
     for stage; do
         echo "== $stage"
         run_stage "$stage" >"$out/$stage.log" 2>&1 </dev/null 9>&-
-        grep -E '^(FAIL|not ok) ' "$out/$stage.log" | head -n 50
+        grep -E '^(FAIL|not ok) ' "$out/$stage.log" | cut -c 1-600 | head -n 50
         add_total "$stage" "$out/$stage.log"
     done
     total="$passed passed, $failed failed"

@@ -62,6 +62,18 @@ TEST(harness_failed_check_shows_place_and_values)
     expect_failure("fails_with_message", "stdio is flushed");
 }
 
+TEST(harness_failed_check_stands_in_the_line_of_the_case)
+{
+    struct sp_test_output out;
+    run_case("fails_check", &out);
+    const char *line = strstr(out.out, "FAIL fails_check");
+    CHECK(line != NULL);
+    char copy[512];
+    snprintf(copy, sizeof copy, "%.*s", (int)strcspn(line, "\n"), line);
+    CHECK_CONTAINS(copy, "harness_cases.c:28: CHECK(1 + 1 == 3): it is false");
+    sp_test_output_free(&out);
+}
+
 TEST(harness_check_may_fail_on_thread_and_fiber)
 {
     expect_failure("fails_on_thread", "got \"thread\", expected \"main\"");

@@ -77,6 +77,8 @@ void sp_test_fail(const struct sp_test_site *site, const char *format, ...)
     }
     if (len > sizeof text - 2)
         len = sizeof text - 2;
+    if (sp_test_current)
+        snprintf(sp_test_current->reason, sizeof sp_test_current->reason, "%.*s", (int)len, text);
     text[len] = '\n';
     test_write(text, len + 1);
     test_end(SP_TEST_FAILED, 1);

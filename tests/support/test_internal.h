@@ -16,7 +16,7 @@ enum sp_test_state {
  *  exit(0). */
 struct sp_test_verdict {
     enum sp_test_state state;
-    char reason[256]; /**< of a skip */
+    char reason[512]; /**< of a skip or a failed check; may be cut */
 };
 
 /** The verdict of the case that runs in this process. Set by the runner. */

@@ -153,11 +153,19 @@ static void main_describe_end(const struct main_job *job, int status)
     else if (WIFSIGNALED(status))
         printf("killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (job->verdict->state == SP_TEST_FAILED)
-        printf("a check failed");
+        printf("%s", job->verdict->reason);
     else if (job->verdict->state == SP_TEST_RETURNED)
         printf("the case passed, then its process exited with status %d", WEXITSTATUS(status));
     else
         printf("exited with status %d before the case was over", WEXITSTATUS(status));
+}
+
+/* What stands in the line FAIL: a reason of several lines would not. */
+static void main_flatten(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text == '\n')
+            *text = ' ';
 }
 
 static void main_report(const struct main_job *job, int status)
@@ -174,6 +182,7 @@ static void main_report(const struct main_job *job, int status)
         printf("skip %s: %s\n", job->one->name, job->verdict->reason);
     } else {
         main_counts.failed++;
+        main_flatten(job->verdict->reason);
         printf("FAIL %s (%s:%d): ", job->one->name, job->one->file, job->one->line);
         main_describe_end(job, status);
         printf("\n");
