@@ -1,6 +1,7 @@
 /* Metrics: a program's own from many threads, what a name may be, how they are written, and the runtime's own. */
 #include "support/test.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <spawned/spawned.h>
 #include <stdio.h>
@@ -496,6 +497,70 @@ static void check_runtime(void)
 TEST(the_runtime_counts_by_type_and_operation)
 {
     run(check_runtime);
+}
+
+/* The line of a bucket of `family` with this exemplar: it must be in it. */
+static void check_exemplar(const char *family, const char *exemplar)
+{
+    const char *at = strstr(written.bytes, family);
+    while (at != NULL) {
+        const char *end = strchr(at + 1, '\n');
+        const char *found = strstr(at, exemplar);
+        if (found != NULL && found < end) {
+            double le = strtod(strstr(at, "le=\"") + 4, NULL);
+            double value = strtod(found + strlen(exemplar), NULL);
+            CHECK(value >= 0 && value <= le);
+            return;
+        }
+        at = strstr(end, family);
+    }
+    (void)fprintf(stderr, "no %s with %s in\n%s", family, exemplar, written.bytes);
+    CHECK(at != NULL);
+}
+
+/* The span of the next operation of this name. */
+static struct sp_trace_context span_of(const char *name)
+{
+    struct sp_trace_record record;
+    for (;;) {
+        if (sp_trace_read(sp_runtime_current(), &record, 1) == 0) {
+            sp_yield();
+            continue;
+        }
+        struct sp_trace_context found = record.context;
+        bool same = strcmp(record.name, name) == 0;
+        sp_trace_release(&record, 1);
+        if (same)
+            return found;
+    }
+}
+
+static void check_examples(void)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    shop_ref shop;
+    int64_t out;
+    char exemplar[128];
+    CHECK_OK(sp_metrics_start(runtime, NULL));
+    CHECK_OK(sp_trace_start(runtime, &(struct sp_trace_options){ .ratio = 0 }));
+    CHECK_OK(shop_start(&(sp_empty){ 0 }, NULL, &shop));
+    CHECK_OK(shop_buy(shop, &(int64_t){ 1 }, &out, sp_never())); /* not followed */
+    CHECK(strstr(scrape(SP_METRICS_OPENMETRICS), "trace_id") == NULL);
+    CHECK_OK(sp_trace_sample(runtime, 1));
+    CHECK_OK(shop_buy(shop, &(int64_t){ 1 }, &out, sp_never()));
+    struct sp_trace_context span = span_of("buy");
+    (void)snprintf(exemplar, sizeof(exemplar),
+                   " # {trace_id=\"%016" PRIx64 "%016" PRIx64 "\",span_id=\"%016" PRIx64 "\"} ",
+                   span.trace.high, span.trace.low, span.span);
+    scrape(SP_METRICS_OPENMETRICS);
+    check_exemplar("\nspawned_type_handler_seconds_bucket{type=\"shop\",message=\"buy\"", exemplar);
+    check_exemplar("\nspawned_type_queue_delay_seconds_bucket{type=\"shop\"", exemplar);
+    CHECK(strstr(scrape(SP_METRICS_PROMETHEUS), "trace_id") == NULL);
+}
+
+TEST(a_followed_request_is_the_example_of_its_times)
+{
+    run(check_examples);
 }
 
 static void check_many_kinds(void)

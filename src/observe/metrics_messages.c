@@ -119,8 +119,54 @@ static void write_rows_count(const struct message_rows *rows, struct sp__exposit
     }
 }
 
+/* Of one row: the newest of all threads. */
+struct row_examples {
+    struct sp__exemplar kept[64];
+    struct sp__written_buckets written;
+};
+
+static void row_examples_begin(struct row_examples *row)
+{
+    memset(row->kept, 0, sizeof(row->kept));
+    row->written = sp__metrics_times;
+}
+
+static void bytes_put(uint8_t *out, uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
+static void row_examples_add(struct row_examples *row, const struct sp__watch_example *examples)
+{
+    for (int i = 0; i < 64; i++) {
+        const struct sp__watch_example *one = &examples[i];
+        struct sp__exemplar *kept = &row->kept[i];
+        if (one->wall_ns <= kept->wall_ns)
+            continue;
+        bytes_put(kept->trace.trace_id, one->trace_high);
+        bytes_put(kept->trace.trace_id + 8, one->trace_low);
+        bytes_put(kept->trace.span_id, one->span);
+        kept->value = one->value;
+        kept->wall_ns = one->wall_ns;
+        row->written.exemplars = row->kept;
+    }
+}
+
+static void row_examples_of(struct row_examples *row, struct sp__watch_detail *detail, bool delay)
+{
+    /* acquire: pairs with the release in examples_of(). */
+    struct sp__watch_examples *examples =
+        atomic_load_explicit(&detail->examples, memory_order_acquire);
+    if (examples == NULL)
+        return;
+    sp__lock_lock(&examples->lock);
+    row_examples_add(row, delay ? examples->delay : examples->handler);
+    sp__lock_unlock(&examples->lock);
+}
+
 static void write_rows_handler(const struct message_rows *rows, struct sp__exposition *to,
-                               struct sp_histogram_values *values)
+                               struct sp_histogram_values *values, struct row_examples *row)
 {
     static const struct sp__family_head head = {
         "spawned_type_handler_seconds",
@@ -136,13 +182,16 @@ static void write_rows_handler(const struct message_rows *rows, struct sp__expos
         end = rows_end(rows, first, cell_compare);
         for (size_t i = first; i < end; i++)
             sp__histogram_sum(&rows->cells[i]->detail->handler, values);
+        row_examples_begin(row);
+        for (size_t i = first; i < end; i++)
+            row_examples_of(row, rows->cells[i]->detail, false);
         if (values->count != 0)
-            sp__expose_histogram(to, &head, labels, 2, values, &sp__metrics_times);
+            sp__expose_histogram(to, &head, labels, 2, values, &row->written);
     }
 }
 
 static void write_rows_delay(const struct message_rows *rows, struct sp__exposition *to,
-                             struct sp_histogram_values *values)
+                             struct sp_histogram_values *values, struct row_examples *row)
 {
     static const struct sp__family_head head = {
         "spawned_type_queue_delay_seconds",
@@ -156,8 +205,11 @@ static void write_rows_delay(const struct message_rows *rows, struct sp__exposit
         end = rows_end(rows, first, cell_compare_process);
         for (size_t i = first; i < end; i++)
             sp__histogram_sum(&rows->cells[i]->detail->delay, values);
+        row_examples_begin(row);
+        for (size_t i = first; i < end; i++)
+            row_examples_of(row, rows->cells[i]->detail, true);
         if (values->count != 0)
-            sp__expose_histogram(to, &head, &label, 1, values, &sp__metrics_times);
+            sp__expose_histogram(to, &head, &label, 1, values, &row->written);
     }
 }
 
@@ -185,6 +237,7 @@ sp_err sp__metrics_write_messages(struct sp_runtime *runtime, struct sp__exposit
                                   struct sp_histogram_values *values)
 {
     struct message_rows rows = { .count = 0 };
+    struct row_examples row;
     sp__metrics_each_watch(runtime, rows_count, &rows);
     if (rows.max == 0)
         return SP_OK;
@@ -194,8 +247,8 @@ sp_err sp__metrics_write_messages(struct sp_runtime *runtime, struct sp__exposit
     sp__metrics_each_watch(runtime, rows_add, &rows);
     qsort(rows.cells, rows.count, sizeof(*rows.cells), cells_compare); /* NOLINT */
     write_rows_count(&rows, to);
-    write_rows_handler(&rows, to, values);
-    write_rows_delay(&rows, to, values);
+    write_rows_handler(&rows, to, values, &row);
+    write_rows_delay(&rows, to, values, &row);
     write_rows_longest(&rows, to);
     sp__free(rows.cells);
     return SP_OK;

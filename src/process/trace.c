@@ -532,6 +532,20 @@ static void record_part(struct sp_message *message, struct sp_trace_record *reco
     record->queued = sp_ns(record->start.ns - part->sent_ns);
 }
 
+/* What it took is an example for the metrics. */
+static void record_example(const struct sp_message *message, const struct sp_trace_record *record)
+{
+    struct sp__context *context = sp__context();
+    if (!sp__watched(context))
+        return;
+    struct sp__watch_example example = { .trace_high = record->context.trace.high,
+                                         .trace_low = record->context.trace.low,
+                                         .span = record->context.span,
+                                         .wall_ns = sp_wall_ns() };
+    sp__watch_example(context, record->service, message->type, record->end.ns - record->start.ns,
+                      record->queued.ns, &example);
+}
+
 static void trace_record(struct sp_process *self, struct sp__trace *trace,
                          struct sp_message *message, enum sp_trace_outcome outcome, sp_err err)
 {
@@ -558,6 +572,8 @@ static void trace_record(struct sp_process *self, struct sp__trace *trace,
         record_part(message, &record);
     else
         record_number(self, message, &record);
+    if (sampled && sp__message_trace(message)->begun_ns != 0)
+        record_example(message, &record);
     sp__trace_buffer_put(&trace->buffer, sp__context()->shard, &record, !sampled);
 }
 

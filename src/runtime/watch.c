@@ -240,6 +240,65 @@ void sp__watch_done(const struct sp__watch_span *span)
     sp__histogram_add(&cell->detail->handler, took_ns < 0 ? 0 : (uint64_t)took_ns, span->weight);
 }
 
+/* ---- examples ---- */
+
+/* As watch_cell(), of a message that was counted: which table it is in is not known any more. */
+static struct sp__watch_cell *watch_cell_again(struct sp__watch *watch, const char *process,
+                                               const struct sp_msg_type *type)
+{
+    uintptr_t slot = sp__watch_slot(type);
+    for (uint32_t i = 0; i < WATCH_PROBES; i++) {
+        struct sp__watch_cell *cell = &watch->own[(slot + i) % SP__WATCH_OWN];
+        /* relaxed: our own store. An operation has one class. */
+        if (atomic_load_explicit(&cell->type, memory_order_relaxed) == type)
+            return cell;
+    }
+    return watch_cell(watch, process, false, type);
+}
+
+/* NULL: no memory. */
+static struct sp__watch_examples *examples_of(struct sp__watch_detail *detail)
+{
+    /* relaxed: our own store. */
+    struct sp__watch_examples *examples =
+        atomic_load_explicit(&detail->examples, memory_order_relaxed);
+    if (examples != NULL)
+        return examples;
+    examples = sp__calloc(1, sizeof(*examples));
+    if (examples == NULL)
+        return NULL;
+    sp__lock_init(&examples->lock);
+    /* release: pairs with the acquire of readers. */
+    atomic_store_explicit(&detail->examples, examples, memory_order_release);
+    return examples;
+}
+
+static void example_keep(struct sp__watch_example *kept, int64_t value_ns,
+                         const struct sp__watch_example *example)
+{
+    uint64_t value = value_ns < 0 ? 0 : (uint64_t)value_ns;
+    kept += value == 0 ? 0 : 63 - (unsigned)__builtin_clzll(value);
+    *kept = *example;
+    kept->value = value;
+}
+
+void sp__watch_example(struct sp__context *context, const char *process,
+                       const struct sp_msg_type *type, int64_t handler_ns, int64_t delay_ns,
+                       const struct sp__watch_example *example)
+{
+    struct sp__watch *watch = sp__watch_of(context);
+    if (watch == NULL)
+        return;
+    struct sp__watch_examples *examples =
+        examples_of(watch_cell_again(watch, process, type)->detail);
+    if (examples == NULL)
+        return; /* an example less */
+    sp__lock_lock(&examples->lock);
+    example_keep(examples->handler, handler_ns, example);
+    example_keep(examples->delay, delay_ns, example);
+    sp__lock_unlock(&examples->lock);
+}
+
 void sp__watch_put_back(struct sp__context *context)
 {
     struct sp__watch *watch = sp__watch_of(context);
@@ -355,6 +414,7 @@ static void watch_cells_finish(struct sp__watch_cell *cells, uint32_t count)
             continue;
         sp__histogram_finish(&detail->handler);
         sp__histogram_finish(&detail->delay);
+        sp__free(atomic_load_explicit(&detail->examples, memory_order_relaxed));
         sp__free(detail);
     }
 }
@@ -368,6 +428,7 @@ void sp__watch_free(struct sp__watch *watch)
     sp__free(watch->other);
     sp__histogram_finish(&watch->rest_detail.handler);
     sp__histogram_finish(&watch->rest_detail.delay);
+    sp__free(atomic_load_explicit(&watch->rest_detail.examples, memory_order_relaxed));
     sp__histogram_finish(&watch->wakes);
     sp__histogram_finish(&watch->lateness);
     sp__free(watch);

@@ -17,7 +17,8 @@
  * Times are sampled: of each cell one message of `interval`, which adapts so that samples are about
  * `gap_ns` apart; so where few messages come, each is measured, and where there are many, it costs
  * the same small part of the time. A sample counts for all since the last one. Beside it the next
- * message that is sent is stamped: it carries the time to where it is handled.
+ * message that is sent is stamped: it carries the time to where it is handled. A message of a request that is followed
+ * (process/trace.h) is kept as the example of its times; it costs what such a message costs anyway, and others nothing.
  *
  * Threads: a watch is written by its context's thread; read by any.
  * Neighbours: meter.h keeps it; recorder.h; behaviour/server.c, process/watched.h call; observe/ reads.
@@ -36,6 +37,22 @@ enum {
     SP__WATCH_INTERVAL_MAX = 4096,
 };
 
+/** A followed request that a value is an example of. */
+struct sp__watch_example {
+    uint64_t trace_high;
+    uint64_t trace_low;
+    uint64_t span;
+    uint64_t value;
+    int64_t wall_ns; /* 0: none yet */
+};
+
+/** The last ones, by the power of two that their values are above. */
+struct sp__watch_examples {
+    struct sp__lock lock;
+    struct sp__watch_example handler[64] SP__GUARDED_BY(lock);
+    struct sp__watch_example delay[64] SP__GUARDED_BY(lock);
+};
+
 /** The part of a cell that is looked at for a sample. */
 struct sp__watch_detail {
     const char *process; /* label */
@@ -43,9 +60,10 @@ struct sp__watch_detail {
     uint64_t sampled;    /* the count at the last sample, */
     int64_t sampled_ns;  /* and when that was */
     uint32_t interval;
-    _Atomic uint32_t longest;     /* mailbox at a sample, with the message itself */
-    struct sp__histogram handler; /* nanoseconds in the handler */
-    struct sp__histogram delay;   /* nanoseconds from the send to there */
+    _Atomic uint32_t longest;                    /* mailbox at a sample, with the message itself */
+    struct sp__histogram handler;                /* nanoseconds in the handler */
+    struct sp__histogram delay;                  /* nanoseconds from the send to there */
+    struct sp__watch_examples *_Atomic examples; /* made by the first; NULL: none yet */
 };
 
 struct sp__watch_cell {
@@ -143,6 +161,12 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
 
 /** It was handled, perhaps on another thread by now. Context: any with a context. */
 void sp__watch_done(const struct sp__watch_span *span) SP_NONNULL;
+
+/** A message of a request that is followed was handled by a process of this label: keep it as the example of
+ *  such times. `example`: its ids and the wall clock. Context: the thread. */
+void sp__watch_example(struct sp__context *context, const char *process,
+                       const struct sp_msg_type *type, int64_t handler_ns, int64_t delay_ns,
+                       const struct sp__watch_example *example) SP_NONNULL;
 
 /** A message that was counted is to be handled again. Context: the thread. */
 void sp__watch_put_back(struct sp__context *context) SP_NONNULL;
