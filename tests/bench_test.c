@@ -95,8 +95,8 @@ TEST(bench_all_runs_every_workload)
     struct sp_test_output output;
     bench_run(args, &output);
     CHECK_STR(output.err, "");
-    CHECK_INT(output.status, 0);
-    CHECK(strstr(output.out, "exit_status") == NULL);
+    if (output.status != 0 || strstr(output.out, "exit_status") != NULL)
+        FAIL("status %d: %s", output.status, output.out);
     for (size_t i = 0; i < BENCH_FIGURES; i++)
         check_figure(output.out, bench_figures[i][0], bench_figures[i][1]);
     CHECK_CONTAINS(output.out, "{\"peer\":\"spawned\",\"version\":\"");

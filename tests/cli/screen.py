@@ -145,6 +145,8 @@ class Screen:
                     break
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
+                while time.monotonic() < end and self.read(0.02):
+                    pass  # what it wrote last
                 return os.waitstatus_to_exitcode(status)
             self.read(0.02)
         os.kill(self.pid, signal.SIGKILL)
