@@ -336,6 +336,7 @@ static void connection_on_end(void *arg, struct sp_stream *stream, const struct 
     (void)stream;
     if (self->stopping)
         return;
+    connection_wait_hang_up(self);
     if (end->err == SP_ERR_EOF) {
         connection_close(self);
     } else if (end->err == SP_ERR_PROTOCOL || end->err == SP_ERR_TOOBIG) {

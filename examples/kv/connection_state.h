@@ -61,6 +61,10 @@ void connection_wait_begin(struct connection *self);
 /** Frees the record of a wait. NULL is accepted. */
 void connection_wait_free(struct connection_wait *wait);
 
+/** The client hangs up: shards forget it before it is counted as gone.
+ *  Context: process, may suspend. */
+void connection_wait_hang_up(struct connection *self);
+
 /** Handlers of the wake-ups. */
 void connection_wait_woken(struct connection *self, const struct kv_woken *woken);
 void connection_wait_give_up(struct connection *self, uint64_t turn);

@@ -68,6 +68,12 @@ static void wait_leave_shards(struct connection *self)
             sp_ignore(wait_leave_shard(self, shard));
 }
 
+void connection_wait_hang_up(struct connection *self)
+{
+    if (self->wait != NULL)
+        wait_leave_shards(self);
+}
+
 /* The client waits no more: its reply is in `out`. */
 static void wait_finish(struct connection *self)
 {
