@@ -563,6 +563,65 @@ TEST(a_followed_request_is_the_example_of_its_times)
     run(check_examples);
 }
 
+SP_SERVER(mill, sp_empty);
+SP_CAST(mill, grind, sp_duration);
+SP_CALL(mill, done, sp_empty, sp_empty);
+
+static void mill_on_grind(sp_empty *self, const sp_duration *in)
+{
+    (void)self;
+    sp_time until = sp_time_add(sp_now(), *in);
+    while (sp_now().ns < until.ns)
+        ;
+}
+
+static sp_err mill_on_done(sp_empty *self, const sp_empty *in, sp_empty *out)
+{
+    (void)self;
+    (void)in;
+    (void)out;
+    return SP_OK;
+}
+
+SP_STATE(mill, sp_empty);
+SP_ON_CAST(mill, grind);
+SP_ON_CALL(mill, done);
+SP_CLASS(mill, .init = NULL);
+
+static struct sp_inspect looked_at(sp_pid pid)
+{
+    struct sp_inspect row;
+    CHECK_OK(sp_inspect(pid, &row));
+    return row;
+}
+
+static void check_busy(void)
+{
+    struct sp_runtime *runtime = sp_runtime_current();
+    struct sp_inspect rows[2];
+    struct sp_inspect_page page;
+    mill_ref mills[2];
+    sp_empty nothing;
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(mill_start(&(sp_empty){ 0 }, NULL, &mills[i]));
+    CHECK_OK(mill_grind(mills[0], &(sp_duration){ 2000000 }));
+    CHECK_OK(mill_done(mills[0], &(sp_empty){ 0 }, &nothing, sp_never()));
+    CHECK_INT(looked_at(mills[0].pid).busy.ns, 0); /* nobody counted */
+    CHECK_OK(sp_metrics_start(runtime, &(struct sp_metrics_options){ .sample_gap = sp_ns(-1) }));
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(mill_grind(mills[1], &(sp_duration){ 2000000 }));
+    CHECK_OK(mill_done(mills[1], &(sp_empty){ 0 }, &nothing, sp_never()));
+    CHECK(looked_at(mills[1].pid).busy.ns >= 10000000);
+    CHECK_OK(sp_inspect_list(
+        &(struct sp_inspect_query){ .sort = SP_INSPECT_BUSY, .descending = true }, rows, 2, &page));
+    CHECK(sp_pid_equal(rows[0].process.pid, mills[1].pid));
+}
+
+TEST(who_spends_most_time_in_handlers_is_known)
+{
+    run(check_busy);
+}
+
 static void check_many_kinds(void)
 {
     struct sp_runtime *runtime = sp_runtime_current();

@@ -37,6 +37,10 @@ struct sp_inspect {
     sp_pid supervisor;    /**< who started it, where that is a supervisor; else none */
     sp_duration handling; /**< how long its handler has been at the call it is answering; zero:
                                it answers none just now */
+    sp_duration
+        busy; /**< time in its handlers, a wait in them included; an estimate of the metrics'
+                               samples (spawned/metrics.h): zero while they were never on. Of servers
+                               and state machines */
     char operation
         [48];         /**< what the handler of a server or state machine is at: name of the message,
                                cut; empty: at none, or it moves on just now */
@@ -69,6 +73,7 @@ enum sp_inspect_sort {
     SP_INSPECT_UPTIME,
     SP_INSPECT_HANDLING, /**< how long at one call: who is stuck */
     SP_INSPECT_LINKS,
+    SP_INSPECT_BUSY, /**< who has spent most time in its handlers, while metrics are on */
 };
 
 /** Which rows, in which order. Zero: all, in the order of the table, from its beginning. */

@@ -4,6 +4,7 @@
 #include "base/usdt.h"
 #include "behaviour/reentrant.h"
 #include "behaviour/sys.h"
+#include "process/busy.h"
 #include "process/callback.h"
 #include "process/dead_letter.h"
 #include "process/reply_fast.h"
@@ -252,7 +253,7 @@ enum sp__server_handled sp__server_handle(struct sp_message *moved_message, sp__
         result = run(arg, moved_message, frame.out);
         SP__USDT2(handle_end, moved_message, self->slot);
         if (span.weight != 0)
-            sp__watch_done(&span);
+            sp__busy_add(self, sp__watch_done(&span));
         if (frame.outer == NULL)
             atomic_store_explicit(&self->handling_since, 0, memory_order_relaxed);
     }

@@ -29,7 +29,7 @@ static const char *const processes_kinds[] = { "plain", "server", "statem", "sup
                                                "task",  "thread", NULL };
 /* By enum sp_inspect_sort. */
 static const char *const processes_sorts[] = { "pid",    "name",     "mailbox", "memory", "handled",
-                                               "uptime", "handling", "links",   NULL };
+                                               "uptime", "handling", "links",   "busy",   NULL };
 
 static uint32_t processes_bit(struct sp__http_ask *ask, int index, const char *const *words)
 {

@@ -139,6 +139,7 @@ void sp__http_table_members(struct sp__json *json, const struct sp_inspect *row)
     sp__json_pid(json, "waits_for", info->waits_for);
     sp__json_ms(json, "uptime_ms", info->uptime.ns);
     sp__json_ms(json, "handling_ms", row->handling.ns);
+    sp__json_ms(json, "busy_ms", row->busy.ns);
     sp__json_text(json, "operation", row->operation[0] == '\0' ? NULL : row->operation);
     sp__json_uint(json, "timers", row->timers);
     sp__json_uint(json, "files", row->files);

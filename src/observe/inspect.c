@@ -11,6 +11,7 @@
 #include "behaviour/server.h"
 #include "behaviour/supervisor_ops.h"
 #include "behaviour/task.h"
+#include "process/busy.h"
 #include "process/relation.h"
 #include "process/spawn_site.h"
 #include "runtime/real/probe.h"
@@ -97,6 +98,7 @@ sp_err sp_inspect(sp_pid pid, struct sp_inspect *out_info)
         if (!closed) {
             info.kind = sp__inspect_kind(process);
             info.handling = sp_ns(sp__inspect_handling(process, sp__now(runtime)));
+            info.busy = sp_ns((int64_t)sp__busy_of(process));
             inspect_holdings(process, &info);
             sp__inspect_operation(process, info.operation, sizeof(info.operation));
         }

@@ -266,7 +266,7 @@ TEST(every_order_is_an_order)
     struct sp_inspect rows[12];
     struct sp_inspect_page page;
     fill_mailboxes(pids, 12);
-    for (unsigned sort = SP_INSPECT_NAME; sort <= SP_INSPECT_LINKS; sort++) {
+    for (unsigned sort = SP_INSPECT_NAME; sort <= SP_INSPECT_BUSY; sort++) {
         struct sp_inspect_query query = { .sort = (enum sp_inspect_sort)sort, .offset = 3 };
         CHECK_INT(list(&query, rows, 9).count, 9);
     }

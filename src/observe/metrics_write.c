@@ -2,6 +2,7 @@
 #include "observe/metrics.h"
 
 #include "base/alloc.h"
+#include "process/busy.h"
 #include "runtime/watch.h"
 #include "spawned/process.h"
 
@@ -25,7 +26,8 @@ sp_err sp_metrics_start(struct sp_runtime *runtime, const struct sp_metrics_opti
         kinds = options->kinds_max;
     if (kinds > METRICS_KINDS_MAX)
         return SP_ERR_INVALID;
-    return sp__watch_start(runtime, gap_ns, kinds);
+    sp_err err = sp__busy_start(runtime);
+    return err == SP_OK ? sp__watch_start(runtime, gap_ns, kinds) : err;
 }
 
 void sp_metrics_stop(struct sp_runtime *runtime)

@@ -13,6 +13,7 @@
  */
 #include "base/alloc.h"
 #include "observe/inspect.h"
+#include "process/busy.h"
 #include "process/living.h"
 #include "process/relation.h"
 
@@ -161,6 +162,9 @@ static void page_row_key(const struct sp_inspect_query *query, const struct sp_i
     case SP_INSPECT_LINKS:
         entry->key = info->links;
         break;
+    case SP_INSPECT_BUSY:
+        entry->key = (uint64_t)row->busy.ns;
+        break;
     case SP_INSPECT_TABLE:
         break;
     }
@@ -224,6 +228,7 @@ static bool page_read(const struct page_walk *walk, sp_pid pid, struct sp_inspec
     info->mailbox = sp__mailbox_length(&process->actor);
     info->handled = atomic_load_explicit(&process->handled, memory_order_relaxed);
     row->handling = sp_ns(sp__inspect_handling(process, walk->now_ns));
+    row->busy = sp_ns((int64_t)sp__busy_of(process));
     return !closed;
 }
 
@@ -268,6 +273,7 @@ static const size_t page_lines[][2] = {
     [SP_INSPECT_UPTIME] = { offsetof(struct sp_process, started_ns) },
     [SP_INSPECT_HANDLING] = { offsetof(struct sp_process, serial),
                               offsetof(struct sp_process, handling_since) },
+    [SP_INSPECT_BUSY] = { offsetof(struct sp_process, serial) },
 };
 
 /* Of its name, or its label. False: it has ended. */
@@ -301,6 +307,8 @@ static uint64_t page_number_key(const struct page_walk *walk, struct sp_process 
         return atomic_load_explicit(&process->handled, memory_order_relaxed);
     case SP_INSPECT_UPTIME:
         return (uint64_t)(walk->now_ns - sp__process_started(process));
+    case SP_INSPECT_BUSY:
+        return sp__busy_of(process);
     default:
         return (uint64_t)sp__inspect_handling(process, walk->now_ns);
     }
@@ -463,7 +471,7 @@ sp_err sp_inspect_list(const struct sp_inspect_query *query, struct sp_inspect *
                               .runtime = sp_runtime_current() };
     if (walk.runtime == NULL)
         return SP_ERR_NOTCONTEXT;
-    if ((unsigned)walk.query->sort > SP_INSPECT_LINKS ||
+    if ((unsigned)walk.query->sort > SP_INSPECT_BUSY ||
         (walk.query->sort == SP_INSPECT_TABLE && walk.query->descending))
         return SP_ERR_INVALID;
     struct sp_inspect_page page = { .total = sp__living_count(walk.runtime), .next = SIZE_MAX };

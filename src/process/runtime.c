@@ -1,6 +1,7 @@
 #include "spawned/runtime.h"
 
 #include "base/alloc.h"
+#include "process/busy.h"
 #include "process/trace.h"
 #include "process/dead_letter.h"
 #include "process/exits.h"
@@ -141,6 +142,7 @@ static void runtime_free(struct sp_runtime *runtime)
         return;
     sp__trace_free(runtime);
     sp__recorder_free(runtime);
+    sp__busy_free(runtime);
     sp__meters_free(runtime);
     sp__dead_letters_destroy(runtime);
     sp__exits_destroy(runtime);

@@ -180,6 +180,7 @@ struct sp_runtime {
     struct sp_runtime *debugger_next; /* process/debugger.h */
     struct sp__trace *_Atomic trace;  /* process/trace.h; made by the first start */
     _Atomic bool traces;              /* sends go past a point; see runtime/watch.h */
+    struct sp__busy *_Atomic busy;    /* process/busy.h; made when metrics are first started */
     struct sp__recorder *recorder;    /* recorder.h; made by the first start, under contexts_lock */
     struct sp__meters *_Atomic meters;  /* meter.h; NULL: there are none yet */
     struct sp_process *_Atomic stopper; /* waits until it is the only process left */

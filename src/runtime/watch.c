@@ -229,15 +229,17 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
     watch_sample(context, watch, cell, now_ns);
 }
 
-void sp__watch_done(const struct sp__watch_span *span)
+uint64_t sp__watch_done(const struct sp__watch_span *span)
 {
     struct sp__context *context = sp__context();
     struct sp__watch *watch = sp__watch_of(context);
     if (watch == NULL)
-        return;
+        return 0;
     struct sp__watch_cell *cell = watch_cell(watch, span->process, span->own, span->type);
-    int64_t took_ns = sp__now(context->runtime) - span->since_ns;
-    sp__histogram_add(&cell->detail->handler, took_ns < 0 ? 0 : (uint64_t)took_ns, span->weight);
+    int64_t passed_ns = sp__now(context->runtime) - span->since_ns;
+    uint64_t took_ns = passed_ns < 0 ? 0 : (uint64_t)passed_ns;
+    sp__histogram_add(&cell->detail->handler, took_ns, span->weight);
+    return took_ns * span->weight;
 }
 
 /* ---- examples ---- */

@@ -159,8 +159,9 @@ void sp__watch_took(struct sp__context *context, const char *process, bool own, 
                     struct sp_message *message, struct sp__watch_span *out_span)
     SP_NONNULL_ARGS(1, 2, 5);
 
-/** It was handled, perhaps on another thread by now. Context: any with a context. */
-void sp__watch_done(const struct sp__watch_span *span) SP_NONNULL;
+/** It was handled, perhaps on another thread by now. Returns the nanoseconds that it stands for: its own, times its
+ *  weight. Context: any with a context. */
+uint64_t sp__watch_done(const struct sp__watch_span *span) SP_NONNULL;
 
 /** A message of a request that is followed was handled by a process of this label: keep it as the example of
  *  such times. `example`: its ids and the wall clock. Context: the thread. */

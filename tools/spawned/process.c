@@ -151,9 +151,20 @@ enum print_color process_color(const json_t *process)
     return waits ? PRINT_YELLOW : PRINT_RED;
 }
 
-const char *process_handled(const json_t *process, char out[24])
+static bool process_by_busy(const char *sort)
 {
-    return value_format_count(out, value_number(process, "handled"));
+    return sort != NULL && strcmp(sort, "busy") == 0;
+}
+
+const char *process_done_title(const char *sort)
+{
+    return process_by_busy(sort) ? "BUSY" : "HANDLED";
+}
+
+const char *process_done(const json_t *process, const char *sort, char out[24])
+{
+    return process_by_busy(sort) ? value_format_ms(out, value_number(process, "busy_ms"))
+                                 : value_format_count(out, value_number(process, "handled"));
 }
 
 void process_row(const json_t *process, size_t columns, const char *extra)

@@ -26,8 +26,10 @@ void process_heading(size_t columns, const char *extra);
 /** A row. `extra` is its last column before the uptime. */
 void process_row(const json_t *process, size_t columns, const char *extra);
 
-/** What the row's last column is where nobody counts by the second: how many messages it handled. */
-const char *process_handled(const json_t *process, char out[24]);
+/** What a row tells of what it did, where nobody counts by the second: how many messages it handled, or by `sort`
+ *  "busy" (NULL: another) how long that took. */
+const char *process_done_title(const char *sort);
+const char *process_done(const json_t *process, const char *sort, char out[24]);
 
 /** A colour that tells how it is. */
 enum print_color process_color(const json_t *process);

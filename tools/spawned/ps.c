@@ -27,7 +27,7 @@ static void ps_begin(struct ps *ps, const json_t *page)
               value_number(page, "matched"));
         return;
     }
-    process_heading(ps->columns, "HANDLED");
+    process_heading(ps->columns, process_done_title(ps->options->sort));
     print("\n");
 }
 
@@ -38,7 +38,7 @@ static void ps_one(struct ps *ps, const json_t *process)
         print(ps->shown == 0 ? "" : ",");
         print_json(process);
     } else {
-        process_row(process, ps->columns, process_handled(process, handled));
+        process_row(process, ps->columns, process_done(process, ps->options->sort, handled));
         print("\n");
     }
     ps->shown++;

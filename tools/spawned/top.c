@@ -18,8 +18,8 @@
 
 enum { TOP_ROWS_MAX = 500, TOP_PLACE_MAX = 9000, TOP_QUICK_MS = 1, TOP_DELAY_MS = 1000 };
 
-static const char *const top_orders[] = { "handled", "mailbox", "memory",   "uptime",
-                                          "links",   "name",    "handling", "pid" };
+static const char *const top_orders[] = { "handled", "mailbox",  "memory", "uptime", "links",
+                                          "name",    "handling", "pid",    "busy" };
 enum { TOP_ORDERS = sizeof(top_orders) / sizeof(top_orders[0]) };
 
 static int64_t top_now_ms(void)
@@ -37,19 +37,19 @@ static void top_forget(json_t **answer)
     *answer = NULL;
 }
 
-/* {pid: processes handled so far}, to tell the next time how many it were by the second. */
-static json_t *top_handled(const json_t *page)
+/* {pid: process}, to tell the next time what it has done since. */
+static json_t *top_by_pid(const json_t *page)
 {
     size_t i;
-    const json_t *process;
-    json_t *counts = json_object();
+    json_t *process;
+    json_t *found = json_object();
     json_array_foreach(json_object_get(page, "processes"), i, process)
     {
         const char *pid = value_text(process, "pid");
         if (pid != NULL)
-            json_object_set(counts, pid, json_object_get(process, "handled"));
+            json_object_set(found, pid, process);
     }
-    return counts;
+    return found;
 }
 
 static enum status top_page(struct top *top, size_t rows, json_t **out_page)
@@ -87,7 +87,7 @@ static enum status top_look(struct top *top, size_t rows)
     int64_t now = top_now_ms();
     top_forget(&top->before);
     if (top->page != NULL)
-        top->before = top_handled(top->page);
+        top->before = top_by_pid(top->page);
     top->between_ms = now - top->looked_ms;
     top->looked_ms = now;
     top_forget(&top->overview);

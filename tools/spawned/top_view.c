@@ -118,15 +118,26 @@ static void view_state(const struct top *top, char line[VIEW_LINE_MAX])
         line[0] = '\0';
 }
 
-/* Messages that it handled by the second since the look before; "-": it was not seen then. */
+static bool view_busy(const struct top *top)
+{
+    return strcmp(top->sort, "busy") == 0;
+}
+
+/* Since the look before: messages that it handled by the second, or in percent how much of the time it was in
+ * handlers; "-": it was not seen then. */
 static const char *view_rate(const struct top *top, const json_t *process, char out[VALUE_TEXT_MAX])
 {
     const char *pid = value_text(process, "pid");
     const json_t *before =
         pid == NULL || top->before == NULL ? NULL : json_object_get(top->before, pid);
-    double more = value_number(process, "handled") - json_number_value(before);
+    const char *member = view_busy(top) ? "busy_ms" : "handled";
+    double more = value_number(process, member) - value_number(before, member);
     if (before == NULL || top->between_ms <= 0 || more < 0)
         return strcpy(out, "-");
+    if (view_busy(top)) {
+        snprintf(out, VALUE_TEXT_MAX, "%.1f", more * 100 / (double)top->between_ms);
+        return out;
+    }
     return value_format_count(out, more * 1000 / (double)top->between_ms);
 }
 
@@ -148,7 +159,8 @@ static void view_row(const struct top *top, size_t i)
         return;
     /* One look alone knows no rate. */
     process_row(process, top->columns,
-                top->rows == 0 ? process_handled(process, handled) : view_rate(top, process, rate));
+                top->rows == 0 ? process_done(process, top->sort, handled)
+                               : view_rate(top, process, rate));
 }
 
 static void view_head(const struct top *top, const char *end)
@@ -166,7 +178,8 @@ static void view_head(const struct top *top, const char *end)
     view_state(top, line);
     view_line(top, top->error != NULL ? PRINT_RED : PRINT_YELLOW, line);
     print("%s", end);
-    process_heading(top->columns, top->rows == 0 ? "HANDLED" : "HANDLED/s");
+    const char *rate = view_busy(top) ? "BUSY %" : "HANDLED/s";
+    process_heading(top->columns, top->rows == 0 ? process_done_title(top->sort) : rate);
     print("%s", end);
 }
 

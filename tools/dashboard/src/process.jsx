@@ -243,6 +243,7 @@ export function Process({ pid, overview }) {
                     ['Waits for', <PidLink pid={known.waits_for} names={known.names} />],
                     ['Mailbox', `${exact(known.mailbox)} messages`],
                     ['Handled', `${exact(known.handled)} messages`],
+                    known.busy_ms ? ['In handlers', duration(known.busy_ms)] : null,
                     ['Memory', bytes(known.memory)],
                     ['Up', duration(known.uptime_ms)],
                     ['Started by', <PidLink pid={known.parent} names={known.names} />],

@@ -14,6 +14,7 @@ const COLUMNS = [
     { id: null, title: 'State', cell: (p) => <Status of={p.status} /> },
     { id: 'mailbox', title: 'Mailbox', number: true, cell: (p) => exact(p.mailbox) },
     { id: 'handled', title: 'Handled', number: true, cell: (p) => count(p.handled) },
+    { id: 'busy', title: 'Busy', number: true, wide: true, cell: (p) => (p.busy_ms ? duration(p.busy_ms) : '') },
     { id: 'handling', title: 'At one call', number: true, wide: true, cell: (p) => (p.handling_ms ? duration(p.handling_ms) : '') },
     { id: 'memory', title: 'Memory', number: true, wide: true, cell: (p) => bytes(p.memory) },
     { id: 'links', title: 'Links', number: true, wide: true, cell: (p) => exact(p.links) },
